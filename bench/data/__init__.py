@@ -1,0 +1,1 @@
+"""Containers, splits, reading and checking of data."""
