@@ -1,0 +1,1 @@
+"""Plan, cells, engine, store."""

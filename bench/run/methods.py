@@ -1,0 +1,162 @@
+"""From what the user wrote to the exact methods: names, typed parameters, sweeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from bench.api import BenchError, Classifier, Dataset, Network, Plugin
+from bench.plugins import Entry, Registry
+from bench.run.grammar import Part, Term, parse_part
+
+
+@dataclass(frozen=True)
+class Spec:
+    """One plug-in with all its parameters set."""
+
+    entry: Entry
+    member: str | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """As written on the command line, without parameters."""
+        return self.entry.name + (self.member or "")
+
+    def make(self) -> Any:
+        """A fresh object of the plug-in's class."""
+        extra = {} if self.member is None else {"member": self.member}
+        return self.entry.load()(**extra, **self.params)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A features plug-in, a classifier, or both; a network alone gives its own scores."""
+
+    features: Spec | None
+    classifier: Spec | None
+
+
+def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
+    """Every combination of ``part``'s parameters, typed and checked.
+
+    Raises
+    ------
+    BenchError
+        Unknown names and parameters (near ones listed), values out of range (the range is said).
+    """
+    entry, member = registry.find(what, part.name)
+    plugin: type[Plugin] = entry.load()
+    found = []
+    for choice in part.choices():
+        typed = {
+            key: plugin.params[key].parse(text) if key in plugin.params else text
+            for key, text in choice.items()
+        }
+        if "random_state" in typed and not issubclass(plugin, Dataset):
+            raise BenchError(f"{part}: random_state is set from --seeds, not in brackets")
+        made = plugin(**({} if member is None else {"member": member}), **typed)
+        values = {key: getattr(made, key) for key in plugin.params if key != "random_state"}
+        found.append(Spec(entry, member, values))
+    return found
+
+
+def dataset_spec(registry: Registry, text: str) -> Spec:
+    """The dataset that ``--dataset`` names; a sweep is refused."""
+    found = specs(registry, "dataset", parse_part(text))
+    if len(found) > 1:
+        raise BenchError(f"--dataset {text}: one value for each parameter, no sweep")
+    return found[0]
+
+
+def resolve(registry: Registry, terms: Iterable[Term], kind: str, images: bool) -> list[Method]:
+    """The methods that ``terms`` stand for on a dataset of ``kind``, each once, in order.
+
+    Parameters
+    ----------
+    images : bool
+        False for a dataset of precomputed features, where ``all`` features means ``identity``.
+    """
+    chooser = _Chooser(registry, kind, images)
+    found: dict[str, Method] = {}
+    for term in terms:
+        for method in chooser.expand(term):
+            found.setdefault(repr(method), method)
+    return list(found.values())
+
+
+class _Chooser:
+    def __init__(self, registry: Registry, kind: str, images: bool) -> None:
+        self.registry, self.kind, self.images = registry, kind, images
+
+    def expand(self, term: Term) -> list[Method]:
+        left, right = term.left, term.right
+        if right is None:
+            if left.name == "all":
+                return self._all(left)
+            return [self._alone(spec) for spec in self._named(left, "")]
+        if left.name == "all":
+            features = self._every(left, ("Features", "Network"))
+        else:
+            features = self._named(left, "features")
+        if right.name == "all":
+            classifiers = self._every(right, ("Classifier",))
+        else:
+            classifiers = self._named(right, "classifier")
+        return [self._pair(one, other) for one in features for other in classifiers]
+
+    def _all(self, part: Part) -> list[Method]:
+        """Every ready built-in pair, and every method that needs no partner."""
+        features = self._every(part, ("Features", "Network"))
+        classifiers = self._every(part, ("Classifier",))
+        pairs = [self._pair(one, other) for one in features for other in classifiers]
+        networks = [Method(one, None) for one in features if one.entry.kind == "Network"]
+        return networks + pairs
+
+    def _every(self, part: Part, kinds: tuple[str, ...]) -> list[Spec]:
+        if part.params:
+            raise BenchError(f"{part}: parameters need a method's name, not all")
+        if not self.images and "Features" in kinds:
+            return specs(self.registry, "method", Part("identity"))
+        return [
+            spec
+            for entry in self.registry.methods.values()
+            if entry.builtin and entry.state == "ready" and entry.kind in kinds
+            if not entry.name.endswith(":") and not entry.settings.get("by_name_only")
+            if self.kind in getattr(entry.load(), "kinds", ())
+            for spec in specs(self.registry, "method", Part(entry.name))
+        ]
+
+    def _named(self, part: Part, place: str) -> list[Spec]:
+        found = specs(self.registry, "method", part)
+        kind = found[0].entry.kind
+        if place == "features" and kind == "Classifier":
+            raise BenchError(f"{part.name} is a classifier: write FEATURES+{part.name}")
+        if place == "classifier" and kind != "Classifier":
+            raise BenchError(f"{part.name} is no classifier: write {part.name}+CLASSIFIER")
+        if self.kind not in getattr(found[0].entry.load(), "kinds", ()):
+            raise BenchError(f"{part.name} is not meant for {self.kind}-label data")
+        return found
+
+    def _alone(self, spec: Spec) -> Method:
+        plugin = spec.entry.load()
+        if issubclass(plugin, Network):
+            return Method(spec, None)
+        if issubclass(plugin, Classifier):
+            if plugin.needs_features:
+                raise BenchError(
+                    f"{spec.name} is a classifier and needs features: write FEATURES+{spec.name}, "
+                    f"or all+{spec.name}"
+                )
+            return Method(None, spec)
+        raise BenchError(
+            f"{spec.name} gives features, not scores: write {spec.name}+CLASSIFIER, or "
+            f"{spec.name}+all"
+        )
+
+    def _pair(self, features: Spec, classifier: Spec) -> Method:
+        plugin = classifier.entry.load()
+        assert issubclass(plugin, Classifier)
+        # Features cannot change such a method's answer: with any of them it is one cell.
+        return Method(features if plugin.needs_features else None, classifier)
