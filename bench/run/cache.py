@@ -1,0 +1,126 @@
+"""What cells share on disk: the faces as loaded, and features computed once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.api import BenchError
+from bench.data.faces import FaceSet
+from bench.run.files import build_folder
+
+CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset
+
+
+def save_faces(folder: Path, faces: FaceSet) -> None:
+    """Keep the faces so that workers map them into memory instead of reading the dataset again."""
+
+    def fill(temporary: Path) -> None:
+        plain: dict[str, Any] = {}
+        for part in fields(FaceSet):
+            value = getattr(faces, part.name)
+            if isinstance(value, np.ndarray):
+                if value.dtype == object:
+                    value = value.astype(np.str_)
+                np.save(temporary / f"{part.name}.npy", value, allow_pickle=False)
+            else:
+                plain[part.name] = value
+        (temporary / "faces.json").write_text(json.dumps(plain), encoding="utf-8")
+
+    if not folder.exists():
+        build_folder(folder, fill)
+
+
+def open_faces(folder: Path) -> FaceSet:
+    """Map kept faces into memory, read-only."""
+    plain = json.loads((folder / "faces.json").read_text(encoding="utf-8"))
+    arrays = {
+        file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in folder.glob("*.npy")
+    }
+    for part in ("label_names", "notes"):
+        plain[part] = tuple(plain[part])
+    return FaceSet(**{**plain, **arrays})
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Features on disk, rows in the dataset's order.
+
+    Attributes
+    ----------
+    matrix : float32 or float64 (n, d)
+    scores, labels : (n, L) or None
+        A network's own output.
+    """
+
+    matrix: np.ndarray
+    scores: np.ndarray | None
+    labels: np.ndarray | None
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def save_features(
+    folder: Path,
+    rows: int,
+    chunks: Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]],
+    about: Callable[[], dict[str, Any]],
+) -> None:
+    """Write features chunk by chunk; ``about`` is asked at the end (seconds, notes).
+
+    Plain writes, not a writable memory map: on a full disk a map kills the process without a word.
+    """
+
+    def fill(temporary: Path) -> None:
+        scores, labels, kind, written = [], [], None, 0
+        with (temporary / "matrix.npy").open("wb") as file:
+            for matrix, some_scores, some_labels in chunks:
+                if kind is None:
+                    kind = (matrix.dtype, matrix.shape[1])
+                    header = {
+                        "descr": np.lib.format.dtype_to_descr(matrix.dtype),
+                        "fortran_order": False,
+                        "shape": (rows, matrix.shape[1]),
+                    }
+                    np.lib.format.write_array_header_1_0(file, header)
+                if kind != (matrix.dtype, matrix.shape[1]):
+                    raise BenchError(
+                        f"transform gave {matrix.dtype} of width {matrix.shape[1]} after "
+                        f"{kind[0]} of width {kind[1]}; every call must give the same"
+                    )
+                file.write(np.ascontiguousarray(matrix).data)
+                written += len(matrix)
+                if some_scores is not None:
+                    scores.append(some_scores)
+                if some_labels is not None:
+                    labels.append(some_labels)
+        assert written == rows
+        if scores:
+            np.save(temporary / "scores.npy", np.concatenate(scores), allow_pickle=False)
+        if labels:
+            np.save(temporary / "labels.npy", np.concatenate(labels), allow_pickle=False)
+        (temporary / "about.json").write_text(json.dumps(about()), encoding="utf-8")
+
+    build_folder(folder, fill)
+
+
+def open_features(folder: Path) -> Kept:
+    """Map kept features into memory, read-only."""
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+
+    def optional(name: str) -> np.ndarray | None:
+        file = folder / name
+        return np.load(file, allow_pickle=False) if file.is_file() else None
+
+    return Kept(
+        np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False),
+        optional("scores.npy"),
+        optional("labels.npy"),
+        about["seconds"],
+        tuple(about["notes"]),
+    )

@@ -1,0 +1,273 @@
+"""Measures one cell: features, fit, scores, criteria."""
+
+from __future__ import annotations
+
+import re
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.api import BenchError, Features, Network, UnavailableError
+from bench.data import prepare as prepare_module
+from bench.data.faces import FaceSet
+from bench.data.prepare import prepare
+from bench.data.protocols import Fold
+from bench.run.cache import CHUNK, open_faces, open_features, save_features
+from bench.run.code import code_hash
+from bench.run.files import DiskFullError
+from bench.run.memory import peak_memory_mb, reset_peak_memory
+from bench.run.methods import Spec
+from bench.run.provenance import provenance
+from bench.run.record import Cell, Record
+from bench.run.scoring import criteria_code, scored
+from bench.run.store import Store
+
+
+@dataclass(frozen=True)
+class FeatureJob:
+    """Features of every face, fitted on one training part; shared by every classifier."""
+
+    key: str
+    spec: Spec
+    fingerprint: str
+    fold: Fold
+    seed: int
+    budget: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """One cell with all that is needed to measure it."""
+
+    key: str
+    cell: Cell
+    fold: Fold
+    features: FeatureJob | None
+    classifier: Spec | None
+    notes: tuple[str, ...] = ()
+
+
+class MethodError(BenchError):
+    """A plug-in failed; carries the sentence, and the traceback for the record."""
+
+
+@contextmanager
+def blame(name: str, step: str) -> Iterator[None]:
+    """Turn whatever a plug-in raises into one sentence that names it."""
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except BenchError as error:
+        raise MethodError(f"{name} failed in {step}: {error}") from error
+    except MemoryError as error:
+        raise MethodError(f"{name} ran out of memory in {step}: {error}") from error
+    except Exception as error:
+        said = " ".join(str(error).split()) or "no message"
+        if isinstance(error, ValueError) and re.search(r"read-?only", said):
+            said += " (a method must not write into its inputs: work on a copy)"
+        raise MethodError(f"{name} failed in {step}: {type(error).__name__}: {said}") from error
+
+
+def ensure_features(job: FeatureJob, store: Store) -> None:
+    """Compute and keep the features of a job unless they are there.
+
+    Raises
+    ------
+    MethodError, UnavailableError, DiskFullError
+    """
+    folder = store.cache / "features" / job.key
+    if folder.exists():
+        return
+    faces = open_faces(store.cache / "faces" / job.fingerprint)
+    name = job.spec.name
+    started = time.perf_counter()
+    with blame(name, "construction"):
+        plugin: Features = job.spec.make()
+        plugin.budget = job.budget
+    if not plugin.stateless:
+        rng = np.random.default_rng(job.seed)
+        train = prepare(faces.take(job.fold.train), plugin.input)
+        with blame(name, "fit"):
+            if isinstance(plugin, Network):
+                valid = None
+                if len(job.fold.valid):
+                    valid = prepare(faces.take(job.fold.valid), plugin.input)
+                plugin.fit(train, rng, valid)
+            else:
+                plugin.fit(train, rng)
+
+    def about() -> dict[str, Any]:
+        return {"seconds": time.perf_counter() - started, "notes": list(plugin.remarks())}
+
+    save_features(folder, len(faces), _transformed(plugin, name, faces), about)
+
+
+def _transformed(
+    plugin: Features, name: str, faces: FaceSet
+) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    for start in range(0, len(faces), CHUNK):
+        part = faces.take(slice(start, start + CHUNK))
+        # Labels are hidden: what a method has not been given it cannot leak.
+        hidden = np.zeros_like(part.labels)
+        if part.kind == "single":
+            hidden[:, 0] = True
+        if plugin.input.size is not None or part.images is not None:
+            part = prepare(part, plugin.input)
+        part = replace(part, labels=hidden, distribution=None, votes=None)
+        with blame(name, "transform"):
+            matrix = plugin.transform(part)
+        if (
+            not isinstance(matrix, np.ndarray)
+            or matrix.ndim != 2
+            or len(matrix) != len(part)
+            or matrix.dtype not in (np.float32, np.float64)
+        ):
+            raise MethodError(
+                f"{name} failed in transform: float32 ({len(part)}, d) expected, got "
+                f"{_shape(matrix)}"
+            )
+        bad = int((~np.isfinite(matrix)).any(axis=1).sum())
+        if bad:
+            raise MethodError(
+                f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
+            )
+        if isinstance(plugin, Network):
+            with blame(name, "scores"):
+                scores, labels = plugin.scores(part), plugin.labels(part)
+            yield matrix, *checked(name, scores, labels, part.labels.shape)
+        else:
+            yield matrix, None, None
+
+
+def _shape(array: Any) -> str:
+    if isinstance(array, np.ndarray):
+        return f"{array.dtype} {array.shape}"
+    return type(array).__name__
+
+
+def checked(
+    name: str, scores: np.ndarray | None, labels: np.ndarray | None, shape: tuple[int, ...]
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Scores and labels as a method gave them, or a sentence on what is wrong with them."""
+    if scores is not None:
+        if not isinstance(scores, np.ndarray) or scores.shape != shape or scores.dtype.kind != "f":
+            raise MethodError(f"{name}: scores must be float {shape}, not {_shape(scores)}")
+        bad = int((~np.isfinite(scores)).any(axis=1).sum())
+        if bad:
+            raise MethodError(f"{name} gave NaN or infinite scores for {bad} of {shape[0]} samples")
+    if labels is not None and (
+        not isinstance(labels, np.ndarray) or labels.shape != shape or labels.dtype != bool
+    ):
+        raise MethodError(f"{name}: labels must be bool {shape}, not {_shape(labels)}")
+    return scores, labels
+
+
+def measure(job: Job, store: Store) -> Record:
+    """Measure a cell, store its scores and record, return the record.
+
+    A method that fails gives a record that says so; only a full disk (`DiskFullError`) and
+    interrupts come through.
+    """
+    started = datetime.now(UTC)
+    reset_peak_memory()
+    try:
+        record = _measured(job, store)
+    except DiskFullError:
+        raise
+    except UnavailableError as error:
+        record = failed(job, "skipped", str(error))
+    except Exception as error:
+        said = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
+        record = failed(job, "error", said, "".join(traceback.format_exception(error)))
+    finished = {
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+    }
+    record = replace(
+        record,
+        peak_memory_mb=peak_memory_mb(),
+        provenance={**provenance(), **finished},
+    )
+    store.write(record)
+    return record
+
+
+def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
+    """The record of a cell that gave no number."""
+    return Record(job.key, job.cell, status, reason=reason, traceback=trace, notes=job.notes)
+
+
+def _measured(job: Job, store: Store) -> Record:
+    fold, notes, seconds = job.fold, list(job.notes), {}
+    faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
+    truth = np.array(faces.labels[fold.test])
+    scores: np.ndarray | None
+    labels: np.ndarray | None
+    kept = None
+    if job.features is not None:
+        ensure_features(job.features, store)
+        kept = open_features(store.cache / "features" / job.features.key)
+        seconds["features"] = kept.seconds
+        notes.extend(kept.notes)
+    if job.classifier is None:
+        assert kept is not None
+        assert kept.scores is not None
+        assert kept.labels is not None
+        scores, labels = kept.scores[fold.test], kept.labels[fold.test]
+    else:
+        matrix = np.empty((len(faces), 0), np.float32) if kept is None else kept.matrix
+        train, test = _frozen(matrix[fold.train]), _frozen(matrix[fold.test])
+        targets = _frozen(np.array(faces.labels[fold.train]))
+        name = job.classifier.name
+        begun = time.perf_counter()
+        with blame(name, "construction"):
+            classifier = job.classifier.make()
+            if classifier.stochastic:
+                classifier.set_params(random_state=job.cell.seed)
+        with blame(name, "fit"):
+            classifier.fit(train, targets)
+        fitted = time.perf_counter()
+        with blame(name, "predict"):
+            scores, labels = classifier.scores_and_labels(test)
+        seconds["fit"] = fitted - begun
+        seconds["predict"] = time.perf_counter() - fitted
+        scores, labels = checked(name, scores, labels, truth.shape)
+        notes.extend(classifier.remarks())
+    digest = store.write_scores(job.key, faces.ids[fold.test], truth, scores, labels)
+    record = Record(
+        job.key,
+        job.cell,
+        "ok",
+        seconds=seconds,
+        scores_sha256=digest,
+        notes=tuple(notes),
+        criteria_code=criteria_code(),
+    )
+    return scored(record, truth, scores, labels)
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array = np.ascontiguousarray(array)
+    array.flags.writeable = False
+    return array
+
+
+@cache
+def engine_code() -> str:
+    """Hash of the engine's code that stands between a method and its number.
+
+    Criteria are left out: they are computed again from the stored scores where they changed.
+    """
+    here = Path(__file__)
+    return code_hash([here, here.with_name("cache.py")], follow=False) + code_hash(
+        [Path(prepare_module.__file__)]
+    )

@@ -1,0 +1,244 @@
+"""What to run: from the user's request to cells with keys."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError, Classifier, Dataset, Features
+from bench.data.faces import FaceSet
+from bench.data.protocols import Fold, default_protocol, folds, twins
+from bench.plugins import Registry
+from bench.run.code import code_hash
+from bench.run.grammar import parse_methods
+from bench.run.measure import FeatureJob, Job, engine_code
+from bench.run.methods import Method, Spec, dataset_spec, resolve
+from bench.run.record import SCHEMA, Cell, Record
+
+BUDGETS = ("smoke", "quick", "paper")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, as written."""
+
+    dataset: str
+    methods: str
+    root: Path | None = None
+    protocol: str | None = None
+    seeds: int = 1
+    budget: str = "paper"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The cells of a run, in order, and the data they are about."""
+
+    faces: FaceSet
+    protocol: str
+    jobs: tuple[Job, ...]
+
+    def feature_jobs(self, jobs: Iterable[Job]) -> dict[str, FeatureJob]:
+        """The features that these cells need, each once."""
+        return {job.features.key: job.features for job in jobs if job.features is not None}
+
+
+def find_root(spec: Spec, root: Path | None) -> Path | None:
+    """Where the dataset lies: ``--root``, else ``$BENCH_DATA/<dataset>``; None for an embedded one.
+
+    Raises
+    ------
+    BenchError
+        Neither is given, or it is no folder.
+    """
+    dataset = spec.entry.load()
+    assert issubclass(dataset, Dataset)
+    if dataset.embedded:
+        if root is not None:
+            raise BenchError(f"{spec.name} is made by bench itself: leave --root out")
+        return None
+    name = spec.entry.name.rstrip(":")
+    if root is None:
+        base = os.environ.get("BENCH_DATA")
+        if not base:
+            raise BenchError(
+                f"where is {spec.name}? Give its folder with --root DIR, or set BENCH_DATA to a "
+                f"folder that holds {name}/. {dataset.obtain}".strip()
+            )
+        root = Path(base) / name
+    if not root.is_dir():
+        raise BenchError(
+            f"{spec.name}: {root} is no folder; give the unpacked dataset with --root DIR or as "
+            f"$BENCH_DATA/{name}. {dataset.obtain}".strip()
+        )
+    return root
+
+
+def make_plan(registry: Registry, request: Request) -> Plan:
+    """Load the dataset and lay out every cell; nothing is computed yet.
+
+    Raises
+    ------
+    BenchError
+        Anything wrong with the request or the data, in one sentence.
+    """
+    if request.budget not in BUDGETS:
+        raise BenchError(f"--budget {request.budget}: one of {', '.join(BUDGETS)}")
+    if request.seeds < 1:
+        raise BenchError(f"--seeds {request.seeds}: at least 1")
+    spec = dataset_spec(registry, request.dataset)
+    terms = parse_methods(request.methods)
+    for term in terms:  # a misspelt method should not wait for the data to be read
+        for part in (term.left, term.right):
+            if part is not None and part.name != "all":
+                registry.find("method", part.name)
+    dataset: Dataset = spec.make()
+    protocol = request.protocol or default_protocol(dataset)
+    faces = dataset.load(find_root(spec, request.root), protocol)
+    _check_names(faces)
+    methods = resolve(registry, terms, faces.kind, faces.images is not None)
+    if not methods:
+        raise BenchError(f"{request.methods}: no ready method fits {request.dataset}")
+    jobs: list[Job] = []
+    for fold in folds(dataset, faces, protocol):
+        shared = _Shared(request, spec, faces, protocol, fold, twins(faces, fold))
+        for method in methods:
+            stochastic = _stochastic(method)
+            for seed in range(request.seeds if stochastic else 1):
+                jobs.append(_job(shared, method, stochastic, seed))
+    return Plan(faces, protocol, tuple(jobs))
+
+
+def _check_names(faces: FaceSet) -> None:
+    if len(set(map(str, faces.ids))) != len(faces):
+        raise BenchError(f"{faces.name}: two rows have one id; a dataset plug-in must not repeat")
+    if len(set(faces.label_names)) != len(faces.label_names):
+        raise BenchError(f"{faces.name}: a label name stands twice in {faces.label_names}")
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """What the cells of one fold have in common."""
+
+    request: Request
+    dataset: Spec
+    faces: FaceSet
+    protocol: str
+    fold: Fold
+    twins: int | None
+
+
+def _stochastic(method: Method) -> bool:
+    return any(
+        getattr(spec.entry.load(), "stochastic", False)
+        for spec in (method.features, method.classifier)
+        if spec is not None
+    )
+
+
+def _job(shared: _Shared, method: Method, stochastic: bool, seed: int) -> Job:
+    faces, fold, request = shared.faces, shared.fold, shared.request
+    features = None if method.features is None else _feature_job(shared, method.features, seed)
+    trains = features is not None and features.budget != "any"
+    cell = Cell(
+        dataset=dataset_name(shared.dataset),
+        kind=faces.kind,
+        fingerprint=faces.fingerprint,
+        synthetic=faces.synthetic,
+        label_names=faces.label_names,
+        protocol=shared.protocol,
+        split=fold.name,
+        split_hash=fold.hash,
+        n_train=len(fold.train),
+        n_valid=len(fold.valid),
+        n_test=len(fold.test),
+        twins=shared.twins,
+        features=None if method.features is None else method.features.name,
+        features_params={} if method.features is None else method.features.params,
+        classifier=None if method.classifier is None else method.classifier.name,
+        classifier_params={} if method.classifier is None else method.classifier.params,
+        stochastic=stochastic,
+        seed=seed,
+        budget=request.budget if trains else "any",
+        selection="valid" if trains else "none",
+    )
+    classifier = method.classifier
+    key = _key(
+        fingerprint=faces.fingerprint,
+        split=fold.hash,
+        features=None if features is None else features.key,
+        classifier=None if classifier is None else _identity(classifier, Classifier),
+        seed=seed if stochastic else None,
+        code=engine_code(),
+    )
+    notes = faces.notes + ((fold.note,) if fold.note else ())
+    return Job(key, cell, fold, features, classifier, notes)
+
+
+def _feature_job(shared: _Shared, spec: Spec, seed: int) -> FeatureJob:
+    plugin = spec.entry.load()
+    assert issubclass(plugin, Features)
+    budget = shared.request.budget if plugin.trains else "any"
+    key = _key(
+        fingerprint=shared.faces.fingerprint,
+        features=_identity(spec, Features),
+        split=None if plugin.stateless else shared.fold.hash,
+        seed=seed if plugin.stochastic else None,
+        budget=budget,
+        code=engine_code(),
+    )
+    return FeatureJob(key, spec, shared.faces.fingerprint, shared.fold, seed, budget)
+
+
+def _identity(spec: Spec, kind: type) -> list[Any]:
+    """Everything about a method that can change its result."""
+    assert issubclass(spec.entry.load(), kind)
+    return [spec.name, spec.params, code_hash([spec.entry.file])]
+
+
+def _key(**parts: Any) -> str:
+    text = json.dumps({"schema": SCHEMA, **parts}, sort_keys=True, default=repr)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def dataset_name(spec: Spec) -> str:
+    """The dataset as records and tables call it: with the parameters that are not the default."""
+    plugin = spec.entry.load()
+    changed = [
+        f"{key}={value}"
+        for key, value in spec.params.items()
+        if value != plugin.params[key].default
+    ]
+    return f"{spec.name}[{','.join(changed)}]" if changed else spec.name
+
+
+def estimate(job: Job | FeatureJob, rows: int, records: Iterable[Record]) -> tuple[float, str]:
+    """Seconds that a piece of work will take, and where that figure comes from.
+
+    From earlier records of the same method in this results folder (scaled by the number of rows),
+    else from the plug-in's own rule of thumb; NaN where there is neither.
+    """
+    spec = job.spec if isinstance(job, FeatureJob) else job.classifier
+    if spec is None:
+        return 0.0, "with the features"
+    step = "features" if isinstance(job, FeatureJob) else "fit"
+    measured = [
+        (sum(record.seconds.values()) - record.seconds.get("features", 0.0))
+        / max(record.cell.n_train, 1)
+        if step == "fit"
+        else record.seconds["features"]
+        / max(record.cell.n_train + record.cell.n_valid + record.cell.n_test, 1)
+        for record in records
+        if record.status == "ok"
+        and spec.name == (record.cell.classifier if step == "fit" else record.cell.features)
+        and step in record.seconds
+    ]
+    if measured:
+        return sorted(measured)[len(measured) // 2] * rows, "measured before"
+    rough = spec.entry.load().seconds_per_1000
+    return (float("nan"), "unknown") if rough is None else (rough * rows / 1000, "rule of thumb")

@@ -1,0 +1,193 @@
+"""Submit, gather, cancel: tasks on warm worker processes with hard time limits."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from bench.run import worker
+
+GRACE = 3.0  # seconds between terminate and kill
+
+
+@dataclass(frozen=True)
+class Task:
+    """``function(*arguments)`` under a name; both travel to another process."""
+
+    name: Hashable
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a task.
+
+    Attributes
+    ----------
+    status : {"done", "failed", "timeout", "died"}
+        ``value`` is the result, the exception, the limit in seconds, or the exit code.
+    """
+
+    task: Task
+    status: str
+    value: Any = None
+    traceback: str = ""
+
+
+class _Worker:
+    """One process, its pipe, and what it is doing."""
+
+    def __init__(self, log: Path, threads: int) -> None:
+        # spawn: a fork would copy the coordinator's threads and locks.
+        context = multiprocessing.get_context("spawn")
+        self.pipe: Connection
+        self.pipe, far = context.Pipe()
+        self.process: BaseProcess = context.Process(
+            target=worker.main, args=(far, log), daemon=True
+        )
+        with _thread_limits(threads):
+            self.process.start()
+        far.close()
+        self.task: Task | None = None
+        self.deadline = float("inf")
+
+    def start(self, task: Task, timeout: float) -> None:
+        self.task = task
+        self.deadline = time.monotonic() + timeout
+        self.pipe.send((task.function, task.arguments))
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.join(GRACE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.pipe.close()
+
+
+class Pool:
+    """Runs tasks on ``size`` processes; ``size=0`` runs them here, one by one, without limit.
+
+    Parameters
+    ----------
+    log : Path
+        Where the workers' output goes.
+    threads : int
+        Threads that numeric libraries may use in each worker. One by default, whatever the number
+        of workers: sums over other numbers of threads round differently.
+    timeout : float
+        Seconds that one task may take; then its process is ended and replaced.
+    """
+
+    def __init__(self, size: int, log: Path, timeout: float, threads: int = 1) -> None:
+        self.size, self.log, self.timeout, self.threads = size, log, timeout, threads
+        self._waiting: deque[Task] = deque()
+        self._workers: list[_Worker] = []
+
+    def submit(self, task: Task) -> None:
+        """Queue a task."""
+        self._waiting.append(task)
+
+    def running(self) -> list[Task]:
+        """The tasks now in a worker."""
+        return [worker.task for worker in self._workers if worker.task is not None]
+
+    def outcomes(self) -> Iterator[Outcome]:
+        """Yield what comes of each task, as it comes; tasks may be submitted meanwhile."""
+        while self._waiting or self.running():
+            if self.size == 0:
+                yield _here(self._waiting.popleft())
+                continue
+            self._feed()
+            yield from self._gather()
+
+    def close(self) -> None:
+        """Cancel everything: queued tasks are dropped, running ones ended."""
+        self._waiting.clear()
+        for one in self._workers:
+            one.process.terminate()
+        for one in self._workers:
+            one.stop()
+        self._workers.clear()
+
+    def _feed(self) -> None:
+        while self._waiting:
+            free = next((one for one in self._workers if one.task is None), None)
+            if free is None:
+                if len(self._workers) >= self.size:
+                    return
+                free = _Worker(self.log, self.threads)
+                self._workers.append(free)
+            task = self._waiting.popleft()
+            try:
+                free.start(task, self.timeout)
+            except (BrokenPipeError, ConnectionResetError):
+                # It died while idle: nothing is lost, another takes the task.
+                free.task = None
+                self._drop(free)
+                self._waiting.appendleft(task)
+
+    def _gather(self) -> Iterator[Outcome]:
+        busy = {one.pipe: one for one in self._workers if one.task is not None}
+        sentinels = {one.process.sentinel: one for one in busy.values()}
+        nearest = min(one.deadline for one in busy.values())
+        patience = max(0.0, min(nearest - time.monotonic(), 3600.0))
+        ready = connection.wait([*busy, *sentinels], timeout=patience)
+        for one in {busy.get(item) or sentinels[item] for item in ready}:  # type: ignore[index,call-overload]
+            yield self._answer(one)
+        for one in [one for one in self._workers if one.task is not None]:
+            if time.monotonic() >= one.deadline and not one.pipe.poll():
+                task = one.task
+                assert task is not None
+                one.stop()
+                self._drop(one)
+                yield Outcome(task, "timeout", self.timeout)
+
+    def _answer(self, one: _Worker) -> Outcome:
+        task = one.task
+        assert task is not None
+        try:
+            kind, value, *rest = one.pipe.recv()
+        except (EOFError, OSError):
+            one.process.join()
+            code = one.process.exitcode
+            self._drop(one)
+            return Outcome(task, "died", code)
+        one.task = None
+        return Outcome(task, kind, value, *rest)
+
+    def _drop(self, one: _Worker) -> None:
+        self._workers.remove(one)
+
+
+def _here(task: Task) -> Outcome:
+    try:
+        return Outcome(task, "done", task.function(*task.arguments))
+    except Exception as error:
+        return Outcome(task, "failed", error)
+
+
+@contextmanager
+def _thread_limits(threads: int) -> Iterator[None]:
+    """Set the variables that a starting process reads; libraries look at them only once."""
+    before = {name: os.environ.get(name) for name in worker.THREAD_LIMITS}
+    os.environ.update({name: str(threads) for name in worker.THREAD_LIMITS})
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,212 @@
+"""Runs a plan: what is missing, on the pool, and nothing twice."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+from bench.api import BenchError, UnavailableError
+from bench.run.cache import save_faces
+from bench.run.files import DiskFullError
+from bench.run.measure import FeatureJob, Job, ensure_features, failed, measure
+from bench.run.plan import Plan
+from bench.run.pool import Outcome, Pool, Task
+from bench.run.provenance import provenance
+from bench.run.record import Record
+from bench.run.scoring import criteria_code, scored
+from bench.run.store import Store
+
+TIMEOUTS = {"smoke": 600.0, "quick": 3600.0, "paper": 24 * 3600.0}
+TRIES = 2  # a worker that dies under a task (killed, out of memory) is given one more
+
+
+class Listener(Protocol):
+    """What a progress display has to hear."""
+
+    def planned(self, plan: Plan, finished: int) -> None:
+        """The plan, and how many of its cells were there already."""
+
+    def started(self, label: str) -> None:
+        """A piece of work went to a worker."""
+
+    def ended(self, label: str, record: Record | None) -> None:
+        """Features are there (None), or a cell has its record."""
+
+    def said(self, message: str) -> None:
+        """Something the user should read."""
+
+
+@dataclass
+class Outcomes:
+    """Records of a run's cells in the plan's order, those there already included."""
+
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def bad(self) -> list[Record]:
+        """Cells that failed or ran out of time."""
+        return [record for record in self.records if record.status in ("error", "timeout")]
+
+
+def label(job: Job | FeatureJob) -> str:
+    """A piece of work in a few words, for people."""
+    if isinstance(job, FeatureJob):
+        return f"{job.spec.name} features, {job.fold.name}"
+    cell = job.cell
+    name = "+".join(part for part in (cell.features, cell.classifier) if part)
+    seed = f", seed {cell.seed}" if cell.stochastic else ""
+    return f"{name}, {cell.split}{seed}"
+
+
+def pending(plan: Plan, store: Store) -> tuple[list[Job], dict[str, Record]]:
+    """The cells still to measure, and the records of the others by key.
+
+    Failures are measured again. A cell whose criteria were computed by other code than today's is
+    scored again from its stored scores.
+    """
+    todo, done = [], {}
+    for job in plan.jobs:
+        record = store.read(job.key)
+        if record is None or record.status != "ok":
+            todo.append(job)
+            continue
+        if record.criteria_code != criteria_code():
+            stored = store.scores(record)
+            if stored is None:
+                todo.append(job)
+                continue
+            record = scored(record, *stored)
+            store.write(record)
+        done[job.key] = record
+    return todo, done
+
+
+def run(
+    plan: Plan,
+    store: Store,
+    listener: Listener,
+    *,
+    workers: int,
+    timeout: float,
+    threads: int = 1,
+) -> Outcomes:
+    """Measure every cell of the plan that has no result yet.
+
+    The caller holds the store's lock. Interrupting it at any point loses at most the cells in work.
+
+    Parameters
+    ----------
+    workers : int
+        Processes; 0 measures in this one (no time limit).
+    timeout : float
+        Seconds for one piece of work (features, or one cell).
+
+    Raises
+    ------
+    DiskFullError
+        No record can be written any more; finished ones are kept.
+    """
+    store.sweep()
+    todo, records = pending(plan, store)
+    listener.planned(plan, len(records))
+    if todo:
+        save_faces(store.cache / "faces" / plan.faces.fingerprint, plan.faces)
+    pool = Pool(workers, store.root / "worker.log", timeout, threads)
+    try:
+        _Run(plan, store, listener, pool).all(todo, records)
+    finally:
+        pool.close()
+    store.rebuild()
+    return Outcomes([records[job.key] for job in plan.jobs])
+
+
+class _Run:
+    def __init__(self, plan: Plan, store: Store, listener: Listener, pool: Pool) -> None:
+        self.plan, self.store, self.listener, self.pool = plan, store, listener, pool
+        self.cells: dict[str, Job] = {}
+        self.features: dict[str, FeatureJob] = {}
+        self.waiting: defaultdict[str, list[Job]] = defaultdict(list)
+        self.tries: defaultdict[str, int] = defaultdict(int)
+
+    def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
+        self.cells = {job.key: job for job in todo}
+        self.features = self.plan.feature_jobs(todo)
+        for job in todo:
+            needs = job.features
+            if needs is not None and not (self.store.cache / "features" / needs.key).exists():
+                self.waiting[needs.key].append(job)
+        for key in self.waiting:
+            self._submit(self.features[key])
+        for job in todo:
+            if job.features is None or job.features.key not in self.waiting:
+                self._submit(job)
+        for outcome in self.pool.outcomes():
+            for record in self._answer(outcome):
+                records[record.key] = record
+
+    def _submit(self, job: Job | FeatureJob) -> None:
+        function = ensure_features if isinstance(job, FeatureJob) else measure
+        self.pool.submit(Task(job.key, function, (job, self.store)))
+        self.listener.started(label(job))
+
+    def _answer(self, outcome: Outcome) -> list[Record]:
+        """What an outcome means; the records that it settles."""
+        key = str(outcome.task.name)
+        job: Job | FeatureJob = self.cells.get(key) or self.features[key]
+        if isinstance(outcome.value, DiskFullError):
+            raise outcome.value
+        if outcome.status == "died":
+            self.tries[key] += 1
+            if self.tries[key] < TRIES:
+                self.listener.said(f"a worker died on {label(job)}; trying once more")
+                self._submit(job)
+                return []
+        if outcome.status == "done":
+            if isinstance(job, FeatureJob):
+                self.listener.ended(label(job), None)
+                for cell in self.waiting.pop(key, []):
+                    self._submit(cell)
+                return []
+            self.listener.ended(label(job), outcome.value)
+            return [outcome.value]
+        status, reason = _verdict(outcome, label(job))
+        cells = self.waiting.pop(key, []) if isinstance(job, FeatureJob) else [job]
+        return [self._fail(cell, status, reason, outcome.traceback) for cell in cells]
+
+    def _fail(self, job: Job, status: str, reason: str, trace: str) -> Record:
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        record = failed(job, status, reason, trace)
+        record = replace(record, provenance={**provenance(), "finished": now})
+        self.store.write(record)
+        self.listener.ended(label(job), record)
+        return record
+
+
+def _verdict(outcome: Outcome, what: str) -> tuple[str, str]:
+    """Status and sentence for work that gave no result."""
+    if outcome.status == "timeout":
+        return "timeout", f"{what} took longer than {outcome.value:g} s (--timeout) and was ended"
+    if outcome.status == "died":
+        return "error", (
+            f"the worker process died on {what} (exit code {outcome.value}; -9 is often the "
+            "kernel, out of memory)"
+        )
+    if isinstance(outcome.value, UnavailableError):
+        return "skipped", str(outcome.value)
+    if isinstance(outcome.value, BenchError):
+        return "error", str(outcome.value)
+    return "error", f"{what}: {type(outcome.value).__name__}: {outcome.value}"
+
+
+def default_timeout(budget: str) -> float:
+    """Seconds that a cell may take at a budget, unless ``--timeout`` says otherwise."""
+    return TIMEOUTS[budget]
+
+
+def results_folder(given: Path | None) -> Path:
+    """``--results``, else ``./bench-results``."""
+    return Path("bench-results") if given is None else given

@@ -1,0 +1,229 @@
+"""The results folder: immutable records, scores, caches, a lock and a rebuildable index."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import sqlite3
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from bench import __version__
+from bench.api import BenchError
+from bench.run.files import sha256, whole, write_text
+from bench.run.record import SCHEMA, Record
+
+
+class Store:
+    """One results folder.
+
+    ``runs/<key>/record.json`` is the truth, one per cell, beside ``scores.npz``; ``cache/`` and
+    ``index.sqlite`` can be deleted at any time.
+
+    Parameters
+    ----------
+    root : Path
+        Created on first use of `open`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.runs = self.root / "runs"
+        self.cache = self.root / "cache"
+        self.tables = self.root / "tables"
+        self._index = self.root / "index.sqlite"
+
+    def open(self) -> None:
+        """Make the folder, or check that this version can use it.
+
+        Raises
+        ------
+        BenchError
+            No permission, or a folder written by another version.
+        """
+        about = self.root / "bench.json"
+        if about.is_file():
+            self.check()
+        else:
+            try:
+                self.runs.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise BenchError(
+                    f"cannot use the results folder {self.root}: {error.strerror}; name another "
+                    "with --results"
+                ) from error
+            write_text(about, json.dumps({"schema": SCHEMA, "made_by": __version__}) + "\n")
+        if not os.access(self.root, os.W_OK):
+            raise BenchError(
+                f"cannot write to the results folder {self.root}: permission denied; name another "
+                "with --results"
+            )
+
+    def check(self) -> None:
+        """Raise `BenchError` unless this is a results folder that this version reads."""
+        about = self.root / "bench.json"
+        if not about.is_file() and not self.runs.is_dir():
+            raise BenchError(f"{self.root} is no results folder: make one with bench run")
+        if about.is_file():
+            try:
+                found = json.loads(about.read_text(encoding="utf-8"))
+                schema, made_by = found["schema"], found.get("made_by")
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                raise BenchError(f"{about} cannot be read ({error}); delete it") from error
+            if schema != SCHEMA:
+                raise BenchError(
+                    f"{self.root} was written by bench {made_by} (schema {schema}, this version "
+                    f"uses {SCHEMA}): use that version, or another folder with --results"
+                )
+
+    # -- the lock ---------------------------------------------------------------------------
+
+    @contextmanager
+    def locked(self, waiting: Callable[[str], None]) -> Iterator[None]:
+        """Hold the folder; while another process does, say so once through ``waiting``.
+
+        The kernel drops the lock when its process ends, however it ends.
+        """
+        with (self.root / "lock").open("a+", encoding="utf-8") as file:
+            said = False
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not said:
+                        file.seek(0)
+                        waiting(file.read().strip() or "another process")
+                        said = True
+                    time.sleep(0.2)
+            file.truncate(0)
+            file.write(f"process {os.getpid()} ({' '.join(['bench', *sys.argv[1:]])})\n")
+            file.flush()
+            try:
+                yield
+            finally:
+                file.truncate(0)
+
+    # -- records ----------------------------------------------------------------------------
+
+    def read(self, key: str) -> Record | None:
+        """The record of a cell, or None where there is none yet."""
+        path = self.runs / key / "record.json"
+        try:
+            return Record.from_json(path.read_text(encoding="utf-8"), path)
+        except FileNotFoundError:
+            return None
+
+    def write(self, record: Record) -> None:
+        """Put a record in place; the last thing written for a cell."""
+        write_text(self.runs / record.key / "record.json", record.to_json())
+
+    def write_scores(
+        self,
+        key: str,
+        ids: np.ndarray,
+        truth: np.ndarray,
+        scores: np.ndarray | None,
+        labels: np.ndarray | None,
+    ) -> str:
+        """Store what the criteria are computed from; returns the file's SHA-256."""
+        arrays = {"ids": np.asarray(ids, dtype=np.str_), "truth": truth}
+        if scores is not None:
+            arrays["scores"] = scores
+        if labels is not None:
+            arrays["labels"] = labels
+        path = self.runs / key / "scores.npz"
+        with whole(path) as temporary, temporary.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
+        return sha256(path)
+
+    def scores(
+        self, record: Record
+    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
+        """Truth, scores and labels of a cell's test part; None where they are not stored.
+
+        Raises
+        ------
+        BenchError
+            The file is not the one that the record was made from.
+        """
+        path = self.runs / record.key / "scores.npz"
+        if not path.is_file():
+            return None
+        if sha256(path) != record.scores_sha256:
+            raise BenchError(f"{path} is damaged: delete {path.parent} and run the cell again")
+        with np.load(path, allow_pickle=False) as stored:
+            return stored["truth"], stored.get("scores"), stored.get("labels")
+
+    def records(self) -> list[Record]:
+        """All records, sorted by key; unchanged ones come from the index without opening files."""
+        known = self._indexed()
+        found = []
+        for path in sorted(self.runs.glob("*/record.json")):
+            try:
+                state = path.stat()
+                entry = known.get(path.parent.name)
+                if entry is not None and entry[:2] == (state.st_mtime_ns, state.st_size):
+                    text = entry[2]
+                else:
+                    text = path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                continue
+            found.append(Record.from_json(text, path))
+        return found
+
+    # -- the index --------------------------------------------------------------------------
+
+    def _indexed(self) -> dict[str, tuple[int, int, str]]:
+        if not self._index.is_file():
+            return {}
+        try:
+            with closing(sqlite3.connect(f"file:{self._index}?mode=ro", uri=True)) as base:
+                rows = base.execute("SELECT key, mtime_ns, size, body FROM record").fetchall()
+        except sqlite3.Error:
+            return {}  # damaged: the records themselves are read, and rebuild() mends it
+        return {key: (mtime, size, body) for key, mtime, size, body in rows}
+
+    def rebuild(self) -> None:
+        """Make the index anew from the records (the lock's holder calls this)."""
+        records = self.records()
+        with whole(self._index) as temporary, closing(sqlite3.connect(temporary)) as base:
+            base.execute("PRAGMA journal_mode = OFF")  # a temporary file: nothing to roll back to
+            base.execute(
+                "CREATE TABLE record (key TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER, "
+                "dataset TEXT, features TEXT, classifier TEXT, status TEXT, body TEXT)"
+            )
+            for record in records:
+                state = (self.runs / record.key / "record.json").stat()
+                cell = record.cell
+                base.execute(
+                    "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        record.key,
+                        state.st_mtime_ns,
+                        state.st_size,
+                        cell.dataset,
+                        cell.features,
+                        cell.classifier,
+                        record.status,
+                        json.dumps(asdict(record), ensure_ascii=False),
+                    ),
+                )
+            base.commit()
+
+    def sweep(self) -> None:
+        """Remove what killed processes left half-written (the lock's holder calls this)."""
+        for depth in ("", "*/", "*/*/"):
+            for leftover in self.root.glob(f"{depth}.*.tmp"):
+                if leftover.is_dir():
+                    shutil.rmtree(leftover, ignore_errors=True)
+                else:
+                    leftover.unlink(missing_ok=True)
