@@ -1,0 +1,88 @@
+"""``bench info NAME``: everything about one method, dataset or criterion."""
+
+from __future__ import annotations
+
+import argparse
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from bench.api import BenchError, Dataset, near
+from bench.cli.plugins import add_plugins, registry
+from bench.cli.terminal import clean, columns
+from bench.plugins import Entry, Registry
+
+if TYPE_CHECKING:
+    from bench.score.criteria import Criterion
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("info", help="reference, parameters and rules of one name")
+    parser.add_argument("name", metavar="NAME")
+    add_plugins(parser)
+    parser.set_defaults(function=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what the plug-in says of itself."""
+    from bench.score.criteria import BY_NAME
+
+    if options.name in BY_NAME:
+        print(_criterion(BY_NAME[options.name]))
+    else:
+        print(_plugin(_entry(registry(options), options.name, list(BY_NAME))))
+    return 0
+
+
+def _entry(found: Registry, name: str, criteria: list[str]) -> Entry:
+    for table in (found.methods, found.datasets):
+        for known in (name, name.partition(":")[0] + ":"):
+            if known in table:
+                return table[known]
+    for entry in found.broken:
+        if entry.name == name:
+            raise BenchError(f"{name} is broken: {entry.reason}")
+    raise BenchError(
+        f"nothing is named {name!r}: {near(name, [*found.methods, *found.datasets, *criteria])}"
+    )
+
+
+def _plugin(entry: Entry) -> str:
+    lines = [f"{entry.name}: {entry.kind.lower()} ({entry.state})", f"file: {entry.file}"]
+    if entry.state != "ready":
+        lines.append(entry.reason)
+    lines += ["", inspect.cleandoc(entry.title)]
+    if entry.doc:
+        lines += ["", inspect.cleandoc(entry.doc)]
+    if entry.state == "ready":
+        plugin = entry.load()
+        if issubclass(plugin, Dataset):
+            own = ", ".join(plugin.protocols) or "none (cv5 by default)"
+            lines += ["", f"protocols: {own}; also cvK, cvK-subject, holdout-A-B-C"]
+            lines += [f"obtain: {plugin.obtain}"] if plugin.obtain else []
+        if plugin.params:
+            rows = [
+                ["", name, f"= {one.default}", one.allowed(), one.help]
+                for name, one in plugin.params.items()
+            ]
+            lines += ["", "parameters", columns(rows)]
+    return "\n".join(clean(line) for line in "\n".join(lines).split("\n"))
+
+
+def _criterion(one: Criterion) -> str:
+    low, high = one.range
+    lines = [
+        f"{one.name}: {one.title}, {one.direction} is better, takes {one.needs}",
+        f"range: {low:g} to {'the number of labels' if high is None else f'{high:g}'}",
+        "",
+        inspect.cleandoc(type(one).__doc__ or ""),
+        "",
+    ]
+    for title, rules in (
+        ("ties", one.ties),
+        ("samples without labels", one.empty_rows),
+        ("samples with all labels", one.full_rows),
+        ("absent classes", one.absent_classes),
+    ):
+        lines += [f"{title}: {convention}: {rule}" for convention, rule in rules.items()]
+    return "\n".join([*lines, "", f"reference: {one.reference}"])

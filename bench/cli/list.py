@@ -1,0 +1,67 @@
+"""``bench list``: what there is."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from bench.cli.plugins import add_plugins, registry
+from bench.cli.terminal import columns
+from bench.plugins import Entry
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser("list", help="methods, datasets and criteria that there are")
+    parser.add_argument(
+        "what", nargs="?", choices=("methods", "datasets", "criteria"), help="only these"
+    )
+    parser.add_argument("--json", action="store_true", help="for programs")
+    add_plugins(parser)
+    parser.set_defaults(function=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print names, states and one line each."""
+    found = registry(options)
+    tables: dict[str, list[dict[str, str]]] = {}
+    if options.what in (None, "datasets"):
+        tables["datasets"] = [_row(entry) for entry in found.datasets.values()]
+    if options.what in (None, "methods"):
+        tables["methods"] = [_row(entry) for entry in found.methods.values()]
+    if options.what in (None, "criteria"):
+        tables["criteria"] = _criteria()
+    if found.broken:
+        tables["broken"] = [_row(entry) for entry in found.broken]
+    if options.json:
+        print(json.dumps(tables, indent=1))
+        return 0
+    for title, rows in tables.items():
+        print(title)
+        print(columns([["", *(value for value in row.values())] for row in rows]))
+        print()
+    return 0
+
+
+def _row(entry: Entry) -> dict[str, str]:
+    kind = entry.kind.lower()
+    if entry.kind == "Dataset":
+        kind = f"{entry.settings.get('kind') or 'multi'}-label"
+    name = entry.name + ("NAME" if entry.name.endswith(":") else "")
+    about = entry.summary if entry.state == "ready" else f"{entry.state}: {entry.reason}"
+    return {"name": name, "kind": kind, "state": entry.state, "about": about}
+
+
+def _criteria() -> list[dict[str, str]]:
+    from bench.score.criteria import CRITERIA
+
+    return [
+        {
+            "name": one.name,
+            "kind": f"{one.direction} is better",
+            "state": f"takes {one.needs}",
+            "about": one.reference,
+        }
+        for one in CRITERIA
+    ]

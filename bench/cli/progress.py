@@ -1,0 +1,99 @@
+"""What a run shows while it works: a live display on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench.cli.terminal import clean
+from bench.run.plan import Plan
+from bench.run.record import Record
+from bench.run.runner import Listener
+
+
+@contextmanager
+def display() -> Iterator[Listener]:
+    """The display that fits where stderr goes."""
+    if not sys.stderr.isatty():
+        yield Plain()
+        return
+    progress = Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        console=Console(stderr=True),
+    )
+    with progress:
+        yield Live(progress)
+
+
+class Plain:
+    """One line for each thing that happens."""
+
+    def __init__(self) -> None:
+        self.cells = 0
+        self.done = 0
+
+    def planned(self, plan: Plan, finished: int) -> None:
+        """Say how much there is to do."""
+        self.cells, self.done = len(plan.jobs), finished
+        self.said(
+            f"{plan.faces.name}, {plan.protocol}: {self.cells} cells, {finished} finished already"
+        )
+
+    def started(self, label: str) -> None:
+        """Nothing: queued work would only fill the log."""
+
+    def ended(self, label: str, record: Record | None) -> None:
+        """Say what came of it."""
+        self.done += record is not None
+        self.said(f"[{self.done}/{self.cells}] {summary(label, record)}")
+
+    def said(self, message: str) -> None:
+        """Print a line."""
+        print(clean(message), file=sys.stderr, flush=True)
+
+
+class Live(Plain):
+    """A bar over the cells; lines scroll above it."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self.progress = progress
+
+    def planned(self, plan: Plan, finished: int) -> None:
+        """Start the bar."""
+        super().planned(plan, finished)
+        self.bar = self.progress.add_task("cells", total=len(plan.jobs), completed=finished)
+
+    def ended(self, label: str, record: Record | None) -> None:
+        """Move the bar."""
+        super().ended(label, record)
+        if record is not None:
+            self.progress.advance(self.bar)
+
+    def said(self, message: str) -> None:
+        """Print above the bar."""
+        self.progress.console.print(escape(clean(message)), highlight=False)
+
+
+def summary(label: str, record: Record | None) -> str:
+    """One line on a finished piece of work."""
+    if record is None:
+        return label
+    if record.status != "ok":
+        return f"{label}: {record.status}: {record.reason}"
+    shown = ("average_precision", "hamming_loss") if record.cell.kind == "multi" else ("accuracy",)
+    values = [
+        f"{name.replace('_', ' ')} {value:.3f}"
+        for name in shown
+        if (value := record.criteria.get(name)) is not None
+    ]
+    seconds = sum(value for step, value in record.seconds.items() if step != "features")
+    return f"{label}: {', '.join(values)} ({seconds:.1f} s)"

@@ -1,0 +1,171 @@
+"""``bench run``: the main job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError, near
+from bench.cli.plugins import add_plugins, registry
+from bench.cli.terminal import columns, say
+
+_DEFAULTS: dict[str, Any] = {
+    "dataset": None,
+    "methods": None,
+    "root": None,
+    "protocol": None,
+    "seeds": 1,
+    "budget": "paper",
+    "workers": None,
+    "timeout": None,
+    "results": None,
+    "plugins": None,
+}
+_SUFFIXES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def add(commands: Any) -> None:
+    """Declare the command."""
+    parser = commands.add_parser(
+        "run",
+        help="run methods on a dataset; what is finished already is not run again",
+        epilog="methods: all · lbp+mlknn · lbp+all · all+mlknn · lbp+mlknn[k=10|50|100] (a sweep), "
+        "separated by commas",
+    )
+    parser.add_argument("--dataset", metavar="NAME", help="see bench list datasets")
+    parser.add_argument("--methods", metavar="LIST", help="see bench list methods")
+    parser.add_argument("--root", metavar="DIR", type=Path, help="else $BENCH_DATA/<dataset>")
+    parser.add_argument("--protocol", metavar="P", help="official, cv10, holdout-60-20-20, …")
+    parser.add_argument("--seeds", metavar="N", type=int, help="seeds of stochastic methods [1]")
+    parser.add_argument("--budget", choices=("smoke", "quick", "paper"), help="training [paper]")
+    parser.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
+    parser.add_argument("--timeout", metavar="T", help="for one cell: 90s, 30m, 2h")
+    parser.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
+    parser.add_argument("--config", metavar="FILE", type=Path, help="TOML file with these options")
+    parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost only")
+    add_plugins(parser)
+    parser.set_defaults(function=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plan, run what is missing, write the tables."""
+    wanted = _merged(options)
+    for name in ("dataset", "methods"):
+        if not wanted[name]:
+            raise BenchError(f"--{name} is missing: bench run --dataset synthetic --methods all")
+    workers = len(os.sched_getaffinity(0)) if wanted["workers"] is None else wanted["workers"]
+    if not isinstance(workers, int) or workers < 1:
+        raise BenchError(f"--workers {workers}: at least 1")
+    seconds = _duration(wanted["timeout"])
+
+    # Imported here: `bench --help` and a wrong option should not wait for NumPy.
+    from bench.cli.progress import display
+    from bench.publish import tables
+    from bench.run.plan import Request, make_plan
+    from bench.run.runner import default_timeout, results_folder
+    from bench.run.runner import run as run_plan
+    from bench.run.store import Store
+
+    options.plugins = wanted["plugins"]
+    found = registry(options)
+    for entry in found.broken:
+        say(f"left out, broken: {entry.reason}")
+    store = Store(results_folder(wanted["results"]))
+    if not options.dry_run:
+        store.open()
+    request = Request(
+        wanted["dataset"],
+        wanted["methods"],
+        wanted["root"],
+        wanted["protocol"],
+        wanted["seeds"],
+        wanted["budget"],
+    )
+    plan = make_plan(found, request)
+    for note in plan.faces.notes:
+        say(note)
+    if options.dry_run:
+        print(_described(plan, store, workers))
+        return 0
+    timeout = default_timeout(request.budget) if seconds is None else seconds
+    with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
+        with display() as listener:
+            outcomes = run_plan(plan, store, listener, workers=workers, timeout=timeout)
+        dataset = plan.jobs[0].cell.dataset
+        records = [record for record in store.records() if record.cell.dataset == dataset]
+        written = tables.write(records, store.tables, scores_of=store.scores)
+    for path in written:
+        print(path)
+    for record in outcomes.records:
+        if record.status != "ok":
+            name = "+".join(filter(None, (record.cell.features, record.cell.classifier)))
+            say(f"{record.status}: {name} ({record.cell.split}): {record.reason}")
+    return 1 if outcomes.bad else 0
+
+
+def _merged(options: argparse.Namespace) -> dict[str, Any]:
+    """Options from the command line, else from ``--config``, else the defaults."""
+    wanted = dict(_DEFAULTS)
+    if options.config is not None:
+        wanted.update(_config(options.config))
+    given = {name: getattr(options, name) for name in _DEFAULTS}
+    wanted.update({name: value for name, value in given.items() if value is not None})
+    return wanted
+
+
+def _config(path: Path) -> dict[str, Any]:
+    try:
+        found = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BenchError(f"--config {path}: {error}") from error
+    kinds = {"seeds": int, "workers": int, "plugins": list}
+    for name, value in found.items():
+        if name not in _DEFAULTS:
+            raise BenchError(f"--config {path}: unknown key {name!r}: {near(name, _DEFAULTS)}")
+        kind = kinds.get(name, str)
+        if not isinstance(value, kind) or isinstance(value, bool):
+            raise BenchError(f"--config {path}: {name} must be {kind.__name__}, not {value!r}")
+    # Paths in the file are meant from where the file lies.
+    for name in ("root", "results"):
+        if name in found:
+            found[name] = path.parent / found[name]
+    if "plugins" in found:
+        found["plugins"] = [path.parent / str(item) for item in found["plugins"]]
+    return found
+
+
+def _duration(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
+    seconds = float(match[1]) * _SUFFIXES[match[2]] if match else 0.0
+    if seconds <= 0:
+        raise BenchError(f"--timeout {text}: write 90s, 30m or 2h")
+    return seconds
+
+
+def _described(plan: Any, store: Any, workers: int) -> str:
+    from bench.run.plan import estimate
+    from bench.run.runner import label, pending
+
+    todo, done = pending(plan, store)
+    records = store.records() if store.runs.is_dir() else []
+    work = [*plan.feature_jobs(todo).values(), *todo]
+    rows, total, unknown = [["work", "estimated", "from"]], 0.0, 0
+    for job in work:
+        size = len(plan.faces) if job in plan.feature_jobs(todo).values() else job.cell.n_train
+        seconds, source = estimate(job, size, records)
+        known = seconds == seconds
+        total += seconds if known else 0.0
+        unknown += not known
+        rows.append([label(job), f"{seconds:.0f} s" if known else "?", source])
+    rows += [[f"{label(job)}", "0 s", "finished"] for job in plan.jobs if job.key in done]
+    end = f"{len(plan.jobs)} cells, {len(todo)} to measure, about {total / workers:.0f} s on "
+    end += f"{workers} worker{'s' if workers > 1 else ''}"
+    if unknown:
+        end += f", {unknown} of unknown cost not counted"
+    return f"{columns(rows)}\n\n{end}"
