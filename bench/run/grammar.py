@@ -78,7 +78,7 @@ def parse_part(text: str) -> Part:
         raise BenchError(f"{name.strip()!r} is not a name (letters, digits, - _ . : /)")
     if not bracket:
         return Part(name.strip())
-    if not rest.endswith("]") or len(split_outside(rest[:-1], "]")) > 1:
+    if not rest.endswith("]") or re.search(r"[][]", re.sub(r'"[^"]*"', "", rest[:-1])):
         raise BenchError(f"{text!r}: nothing may follow the closing ]")
     params: dict[str, list[str]] = {}
     for piece in split_outside(rest[:-1], ","):

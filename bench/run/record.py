@@ -73,7 +73,7 @@ class Record:
     tied_rows : float or None
         Share of test rows in which two labels have the same score.
     bootstrap : dict
-        ``{"seed", "replicates", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
+        ``{"seed", "count", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
     seconds : dict
         ``features``, ``fit``, ``predict``.
     notes : tuple of str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -18,7 +19,7 @@ import numpy as np
 
 from bench import __version__
 from bench.api import BenchError
-from bench.run.files import sha256, whole, write_text
+from bench.run.files import explained, sha256, whole, write_text
 from bench.run.record import SCHEMA, Record
 
 
@@ -92,7 +93,9 @@ class Store:
 
         The kernel drops the lock when its process ends, however it ends.
         """
-        with (self.root / "lock").open("a+", encoding="utf-8") as file:
+        path = self.root / "lock"
+        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
             said = False
             while True:
                 try:
@@ -100,17 +103,19 @@ class Store:
                     break
                 except BlockingIOError:
                     if not said:
-                        file.seek(0)
-                        waiting(file.read().strip() or "another process")
+                        waiting(os.pread(file, 4096, 0).decode().strip() or "another process")
                         said = True
                     time.sleep(0.2)
-            file.truncate(0)
-            file.write(f"process {os.getpid()} ({' '.join(['bench', *sys.argv[1:]])})\n")
-            file.flush()
+            holder = f"process {os.getpid()} ({' '.join(['bench', *sys.argv[1:]])})\n"
             try:
-                yield
-            finally:
-                file.truncate(0)
+                os.ftruncate(file, 0)
+                os.pwrite(file, holder.encode(), 0)
+            except OSError as error:
+                raise explained(error, path) from error
+            yield
+            os.ftruncate(file, 0)
+        finally:
+            os.close(file)
 
     # -- records ----------------------------------------------------------------------------
 
@@ -194,30 +199,25 @@ class Store:
 
     def rebuild(self) -> None:
         """Make the index anew from the records (the lock's holder calls this)."""
-        records = self.records()
-        with whole(self._index) as temporary, closing(sqlite3.connect(temporary)) as base:
-            base.execute("PRAGMA journal_mode = OFF")  # a temporary file: nothing to roll back to
-            base.execute(
-                "CREATE TABLE record (key TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER, "
-                "dataset TEXT, features TEXT, classifier TEXT, status TEXT, body TEXT)"
-            )
-            for record in records:
-                state = (self.runs / record.key / "record.json").stat()
-                cell = record.cell
+        rows = []
+        for record in self.records():
+            state = (self.runs / record.key / "record.json").stat()
+            cell, body = record.cell, json.dumps(asdict(record), ensure_ascii=False)
+            about = (cell.dataset, cell.features, cell.classifier, record.status)
+            rows.append((record.key, state.st_mtime_ns, state.st_size, *about, body))
+        try:
+            with whole(self._index) as temporary, closing(sqlite3.connect(temporary)) as base:
+                base.execute("PRAGMA journal_mode = OFF")  # a temporary file has no past
                 base.execute(
-                    "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        record.key,
-                        state.st_mtime_ns,
-                        state.st_size,
-                        cell.dataset,
-                        cell.features,
-                        cell.classifier,
-                        record.status,
-                        json.dumps(asdict(record), ensure_ascii=False),
-                    ),
+                    "CREATE TABLE record (key TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER, "
+                    "dataset TEXT, features TEXT, classifier TEXT, status TEXT, body TEXT)"
                 )
-            base.commit()
+                base.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                base.commit()
+        except sqlite3.Error as error:
+            full = "full" in str(error)
+            code = errno.ENOSPC if full else errno.EIO
+            raise explained(OSError(code, str(error)), self._index) from error
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written (the lock's holder calls this)."""

@@ -1,0 +1,298 @@
+"""``bench run`` as a user meets it: exit codes, sentences, resume, tables."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.publish.tables import comparable
+
+GRID = ("--dataset", "tiny", "--methods", "halves+nearest,halves+dice,alone", "--budget", "smoke")
+
+
+def one_sentence(text: str) -> str:
+    """The error line; fails where there is none, more than one, or a traceback."""
+    lines = [line for line in text.splitlines() if line.startswith("bench: ")]
+    assert len(lines) == 1, text
+    assert "Traceback" not in text
+    return lines[0]
+
+
+def cells(folder: Path) -> list[dict[str, str]]:
+    with (folder / "bench-results/tables/tiny/cells.csv").open(
+        newline="", encoding="utf-8"
+    ) as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_main_job_leaves_tables_and_resumes(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = bench("run", *GRID, "--plugins", tiny)
+    assert done.returncode == 0, done.stderr
+    here = tmp_path / "here"
+    assert [row["status"] for row in cells(here)] == ["ok"] * 3
+    assert all(row["synthetic"] == "true" for row in cells(here))
+    before = {
+        path.name: path.read_bytes() for path in (here / "bench-results/tables/tiny").iterdir()
+    }
+    assert set(before) == {"cells.csv", "summary.csv", "table.tex", "table.md"}
+    again = bench("run", *GRID, "--plugins", tiny)
+    assert again.returncode == 0
+    assert "3 cells, 3 finished already" in again.stderr
+    after = {
+        path.name: path.read_bytes() for path in (here / "bench-results/tables/tiny").iterdir()
+    }
+    assert after == before
+
+
+def test_tables_from_copied_records_alone_are_the_same_bytes(
+    bench,
+    tiny: Path,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    bench("run", *GRID, "--plugins", tiny)
+    results = tmp_path / "here" / "bench-results"
+    for record in results.glob("runs/*/record.json"):
+        target = tmp_path / "copy" / "runs" / record.parent.name
+        target.mkdir(parents=True)
+        shutil.copy(record, target)
+    done = bench("tables", "--results", tmp_path / "copy")
+    assert done.returncode == 0, done.stderr
+    for path in (results / "tables/tiny").iterdir():
+        assert (tmp_path / "copy/tables/tiny" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_another_convention_is_one_option_away(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bench("run", *GRID, "--plugins", tiny)
+    done = bench("tables", "--convention", "mulan", "--out", "mulan")
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "here/mulan/tiny/table.md").read_text()
+    assert "mulan convention" in text
+    assert one_sentence(bench("tables", "--convention", "weka").stderr).startswith("bench: ")
+
+
+def test_a_failed_cell_is_named_and_the_exit_code_is_1(
+    bench,
+    tiny: Path,
+    broken: Path,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    files = ("--plugins", tiny, "--plugins", broken)
+    done = bench("run", "--dataset", "tiny", "--methods", "halves+raises,halves+nearest", *files)
+    assert done.returncode == 1
+    assert "error: halves+raises (official): raises failed in fit: RuntimeError" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [row["status"] for row in cells(tmp_path / "here")] == ["ok", "error"]
+    skipped = bench("run", "--dataset", "tiny", "--methods", "halves+absent", *files)
+    assert skipped.returncode == 0
+    assert "skipped: halves+absent" in skipped.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--dataset", "tini", "--methods", "alone"), "unknown dataset 'tini': did you mean tiny"),
+        (("--dataset", "tiny", "--methods", "halvs+nearest"), "did you mean halves"),
+        (("--dataset", "tiny", "--methods", "halves+mlknn[kk=3]"), "did you mean k"),
+        (("--dataset", "tiny", "--methods", "halves+mlknn[k=0]"), "int >= 1"),
+        (("--dataset", "tiny", "--methods", "alone", "--protocol", "oficial"), "official"),
+        (("--dataset", "tiny", "--methods", "alone", "--seeds", "0"), "at least 1"),
+        (("--dataset", "tiny", "--methods", "alone", "--workers", "0"), "at least 1"),
+        (("--dataset", "tiny", "--methods", "alone", "--timeout", "soon"), "90s, 30m or 2h"),
+        (("--dataset", "tiny", "--methods", "alone", "--root", "."), "leave --root out"),
+        (("--dataset", "raf-ml", "--methods", "all"), "--root DIR, or set BENCH_DATA"),
+        (("--dataset", "raf-ml", "--methods", "all", "--root", "gone"), "gone is no folder"),
+        (("--methods", "all"), "--dataset is missing"),
+        (("--dataset", "tiny", "--methods", "alone", "--plugins", "gone.py"), "no such file"),
+        (("--dataset", "tiny", "--methods", "alone", "--config", "gone.toml"), "gone.toml"),
+    ],
+)
+def test_a_wrong_command_is_one_sentence_and_exit_code_2(
+    bench,
+    tiny: Path,
+    words: tuple[str, ...],
+    said: str,  # type: ignore[no-untyped-def]
+) -> None:
+    done = bench("run", *words, "--plugins", tiny)
+    assert done.returncode == 2, done.stderr
+    assert said in one_sentence(done.stderr)
+
+
+def test_the_data_folder_of_the_environment_is_used(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = bench("run", "--dataset", "raf-ml", "--methods", "all", BENCH_DATA=str(tmp_path / "d"))
+    assert done.returncode == 2
+    assert str(tmp_path / "d" / "raf-ml") in one_sentence(done.stderr)
+
+
+def test_a_run_file_gives_options_and_the_command_line_wins(
+    bench,
+    tiny: Path,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(
+        'dataset = "tiny"\nmethods = "alone"\nplugins = ["tiny.py"]\nresults = "kept"\nseeds = 2\n'
+    )
+    done = bench("run", "--config", config, "--methods", "halves+dice")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "kept/tables/tiny/cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["classifier"], row["seed"]) for row in rows] == [("dice", "0"), ("dice", "1")]
+    config.write_text('datasett = "tiny"\n')
+    wrong = bench("run", "--config", config)
+    assert wrong.returncode == 2
+    assert "did you mean dataset" in one_sentence(wrong.stderr)
+    config.write_text('seeds = "two"\n')
+    assert "seeds must be int" in one_sentence(bench("run", "--config", config).stderr)
+
+
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    done = bench("run", *GRID, "--plugins", tiny, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "3 cells, 3 to measure" in done.stdout
+    assert not (tmp_path / "here/bench-results").exists()
+    bench("run", *GRID, "--plugins", tiny)
+    done = bench("run", *GRID, "--plugins", tiny, "--dry-run")
+    assert "3 cells, 0 to measure" in done.stdout
+
+
+def test_a_results_folder_of_another_version_is_refused(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bench("run", *GRID, "--plugins", tiny)
+    about = tmp_path / "here/bench-results/bench.json"
+    about.write_text(json.dumps({"schema": 99, "made_by": "9.9"}))
+    for words in (("run", *GRID, "--plugins", tiny), ("tables",)):
+        done = bench(*words)
+        assert done.returncode == 2
+        assert "written by bench 9.9" in one_sentence(done.stderr)
+
+
+def test_a_plugin_with_a_syntax_error_names_its_line(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    bad = tmp_path / "my_method.py"
+    bad.write_text(
+        "from bench.api import Classifier\n\nclass Mine(Classifier)\n    name = 'my-method'\n"
+    )
+    words = ("run", "--dataset", "tiny", "--plugins", tiny, "--plugins", bad, "--methods")
+    done = bench(*words, "halves+my-method")
+    assert done.returncode == 2
+    assert "my_method.py:3" in one_sentence(done.stderr)
+    fine = bench(*words, "halves+nearest")  # it stops nothing else
+    assert fine.returncode == 0
+    assert "left out, broken" in fine.stderr
+
+
+def test_names_from_users_never_leave_the_results_folder(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    arff = "@relation x\n@attribute f numeric\n@attribute '{0}' {{0,1}}\n@data\n"
+    rows = "\n".join(f"{number},{number % 2}" for number in range(20))
+    data = tmp_path / "mulan"
+    data.mkdir()
+    label = "=1+1|$\\input{x}_&%<b>"
+    (data / "odd.arff").write_text(arff.format(label.replace("\\", "\\\\")) + rows + "\n")
+    quoted = label.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    (data / "odd.xml").write_text(f'<labels><label name="{quoted}"></label></labels>')
+    words = ("--root", data, "--methods", "prior", "--protocol", "cv2")
+    done = bench("run", "--dataset", "mulan:odd", *words)
+    assert done.returncode == 0, done.stderr
+    folders = list((tmp_path / "here/bench-results/tables").iterdir())
+    assert len(folders) == 1
+    for name in ("mulan:../odd", "mulan:/etc/passwd", "mulan:.."):
+        wrong = bench("run", "--dataset", name, *words)
+        assert wrong.returncode == 2, wrong.stderr
+        one_sentence(wrong.stderr)
+
+
+def test_two_runs_at_once_share_the_folder(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    here = tmp_path / "here"
+    here.mkdir()
+    words = ["run", "--dataset", "tiny", "--plugins", str(tiny)]
+    command = [
+        sys.executable,
+        "-m",
+        "bench",
+        *words,
+        "--methods",
+        "halves+nearest[wait=1|0.5],alone",
+    ]
+    running = [
+        subprocess.Popen(
+            command, cwd=here, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    said = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert sum("0 finished already" in text for text in said) == 1
+    assert sum("3 finished already" in text for text in said) == 1
+    assert len(cells(here)) == 3
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny tmpfs needs root")
+def test_a_full_disk_stops_with_a_sentence_and_keeps_what_is_finished(
+    bench,
+    tiny: Path,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=400k", "tmpfs", str(small)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs here: {mounted.stderr.strip()}")
+    try:
+        words = ("run", "--dataset", "tiny", "--plugins", tiny, "--results", small / "r")
+        assert bench(*words, "--methods", "alone").returncode == 0
+        (kept,) = (small / "r/runs").glob("*/record.json")
+        before = kept.read_bytes()
+        filler = os.open(small / "filler", os.O_WRONLY | os.O_CREAT)
+        free = os.statvfs(small)
+        assert os.write(filler, bytes(free.f_bavail * free.f_frsize)) > 0
+        os.close(filler)
+        for room in (0, 4096, 8192, 24576, 40960):  # it runs full a step later each time
+            os.truncate(small / "filler", (small / "filler").stat().st_size // 4096 * 4096 - room)
+            done = bench(*words, "--methods", "alone,halves+nearest")
+            assert done.returncode == 2, done.stderr
+            assert "disk full" in one_sentence(done.stderr)
+            assert kept.read_bytes() == before
+        (small / "filler").unlink()
+        done = bench(*words, "--methods", "alone,halves+nearest")
+        assert done.returncode == 0, done.stderr
+        assert "finished already" in done.stderr
+    finally:
+        subprocess.run(["umount", str(small)], check=True)
+
+
+def test_no_permission_to_write_is_a_sentence(tiny: Path, tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o555)
+    # Root ignores permissions: everything is imported as root, then run as nobody.
+    code = (
+        "import os, sys\n"
+        "import bench.cli.progress, bench.publish.tables, bench.run.plan\n"
+        "from bench.cli.main import main\n"
+        "if os.geteuid() == 0:\n    os.setgid(65534)\n    os.setuid(65534)\n"
+        "sys.exit(main(sys.argv[1:]))\n"
+    )
+    words = ["run", "--dataset", "synthetic", "--methods", "prior", "--results", str(closed / "r")]
+    for folder in (closed.parent, *closed.parents):
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o011)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert "cannot use the results folder" in one_sentence(done.stderr)
+    assert "Permission denied" in done.stderr
+
+
+def test_the_same_bytes_leaves_out_time_and_machine() -> None:
+    header = "dataset,seconds_fit,peak_memory_mb,device,version,key\n"
+    assert comparable(header + "d,1,2,cpu,0.1,k\n") == comparable(header + "d,3,4,cuda,0.2,k\n")

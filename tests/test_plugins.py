@@ -1,0 +1,170 @@
+"""The registry: discovery, states, duplicates, and that listing imports nothing heavy."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench.api import BenchError, Classifier, param
+from bench.plugins import Registry, read
+
+
+def write(folder: Path, file: str, name: str, **more: str) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / file
+    body = "\n".join(f"    {key} = {value}" for key, value in more.items())
+    path.write_text(
+        f"from bench.api import Classifier\nclass Some(Classifier):\n    name = {name!r}\n{body}\n"
+    )
+    return path
+
+
+def test_built_in_plugins_are_found_with_kind_and_parameters() -> None:
+    registry = Registry()
+    assert registry.methods["lbp"].kind == "Features"
+    assert registry.methods["mlknn"].kind == "Classifier"
+    assert registry.datasets["raf-ml"].kind == "Dataset"
+    assert {one.name for one in registry.methods["mlknn"].fields} >= {"k", "s"}
+    assert not registry.broken
+    assert all(entry.summary and entry.doc for entry in registry)
+
+
+def test_listing_imports_neither_torch_nor_sklearn_nor_any_plugin() -> None:
+    code = (
+        "import sys; from bench.cli.main import main; main(['list']); "
+        "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'sklearn', 'numba', "
+        "'pandas', 'skimage') or m.startswith(('bench.methods.', 'bench.datasets.'))])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_file_and_a_folder_of_plugins(tmp_path: Path) -> None:
+    one = write(tmp_path, "one.py", "one")
+    write(tmp_path / "more", "two.py", "two")
+    write(tmp_path / "more", "_private.py", "three")
+    registry = Registry([one, tmp_path / "more"])
+    assert {"one", "two"} <= set(registry.methods)
+    assert "three" not in registry.methods
+    assert not registry.methods["one"].builtin
+
+
+def test_two_plugins_of_one_name_are_refused_naming_both_files(tmp_path: Path) -> None:
+    first, second = write(tmp_path, "a.py", "same"), write(tmp_path, "b.py", "same")
+    with pytest.raises(BenchError, match="named 'same'") as error:
+        Registry([first, second])
+    assert str(first) in str(error.value)
+    assert str(second) in str(error.value)
+    with pytest.raises(BenchError, match=r"mlknn\.py"):
+        Registry([write(tmp_path, "c.py", "mlknn")])
+
+
+def test_the_same_file_given_twice_is_one_plugin(tmp_path: Path) -> None:
+    path = write(tmp_path, "a.py", "same")
+    assert "same" in Registry([path, path]).methods
+
+
+def test_a_broken_file_stops_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("class Half(:\n")
+    good = write(tmp_path, "good.py", "good")
+    registry = Registry([tmp_path / "bad.py", good])
+    assert [entry.state for entry in registry.broken] == ["broken"]
+    assert "bad.py:1" in registry.broken[0].reason
+    assert registry.find("method", "good")[0].file == good
+    with pytest.raises(BenchError, match=r"bad is broken.*bad\.py:1"):
+        registry.find("method", "bad")
+
+
+def test_a_missing_package_is_named_with_how_to_get_it(tmp_path: Path) -> None:
+    path = write(tmp_path, "needy.py", "needy")
+    path.write_text("import surely_not_installed\n" + path.read_text())
+    entry = Registry([path]).methods["needy"]
+    assert entry.state == "needs"
+    assert "pip install surely_not_installed" in entry.reason
+    with pytest.raises(BenchError, match="surely_not_installed"):
+        entry.load()
+
+
+def test_the_extra_that_brings_a_package_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path, "needy.py", "needy", extra="'speed'")
+    path.write_text("import surely_not_installed\n" + path.read_text())
+    assert "fer-bench[speed]" in read(path)[0].reason
+
+
+def test_a_plugin_that_fails_on_import_names_file_and_line(tmp_path: Path) -> None:
+    path = write(tmp_path, "late.py", "late")
+    path.write_text(path.read_text() + "\n1 / 0\n")
+    entry = Registry([path]).methods["late"]
+    assert entry.state == "ready"  # reading the source cannot know
+    with pytest.raises(BenchError, match=r"late\.py:\d+ fails on import: ZeroDivisionError"):
+        entry.load()
+
+
+def test_a_file_without_a_plugin_says_what_one_is(tmp_path: Path) -> None:
+    (tmp_path / "none.py").write_text("x = 1\n")
+    with pytest.raises(BenchError, match="no plug-in in this file"):
+        Registry([tmp_path / "none.py"])
+    with pytest.raises(BenchError, match="no such file"):
+        Registry([tmp_path / "absent.py"])
+
+
+def test_an_installed_package_offers_plugins_by_entry_point(tmp_path: Path) -> None:
+    write(tmp_path, "offered_module.py", "offered")
+    about = tmp_path / "offering-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: offering\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[bench.plugins]\nmine = offered_module\nlost = no_such_module\n"
+    )
+    code = (
+        f"import sys; sys.path.insert(0, {str(tmp_path)!r}); from bench.plugins import Registry; "
+        "r = Registry(); print(r.methods['offered'].load().name, 'offered_module' in sys.modules, "
+        "[e.reason for e in r.broken])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("offered True")
+    assert "no_such_module does not exist" in done.stdout
+
+
+def test_unknown_fields_and_values_out_of_range_are_refused() -> None:
+    class Some(Classifier):
+        """Nothing."""
+
+        name = "some"
+        k: int = param(10, ge=1, le=20)
+        rule: str = param("mean", choices=("mean", "sum"))
+
+    assert Some().k == 10
+    assert Some(k=3).get_params() == {"k": 3, "rule": "mean"}
+    with pytest.raises(BenchError, match=r"no parameter 'kk': did you mean k\?"):
+        Some(kk=3)
+    for wrong in (0, 21, 2.5, "3", True, None):
+        with pytest.raises(BenchError, match=r"int >= 1 and <= 20"):
+            Some(k=wrong)
+    with pytest.raises(BenchError, match=r"mean \| sum"):
+        Some(rule="max")
+
+
+def test_a_default_out_of_range_is_a_programming_error() -> None:
+    with pytest.raises(TypeError, match="default 0"):
+
+        class Wrong(Classifier):
+            """Nothing."""
+
+            name = "wrong"
+            k: int = param(0, ge=1)
+
+
+def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
+    done = bench("list", "--json")
+    found = json.loads(done.stdout)
+    assert {row["name"] for row in found["methods"]} >= {"lbp", "hog", "mlknn", "linear-svm"}
+    assert len(found["criteria"]) == 9
