@@ -1,0 +1,109 @@
+r"""Tables as LaTeX: an environment to ``\input``, in ASCII, for pdfTeX, XeTeX and LuaTeX alike."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from bench.publish.escape import latex
+from bench.publish.layout import Block, Line, Table, Value, letter
+
+_ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
+_MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
+
+
+def render(tables: Iterable[Table]) -> str:
+    """Every table, one after the other, as the text of table.tex."""
+    head = "% Written by bench tables. Needs \\usepackage{booktabs,graphicx}.\n"
+    return head + "\n".join(_table(table) for table in tables)
+
+
+def standalone(tex: str) -> str:
+    """A document around `render`'s text that compiles by itself."""
+    return (
+        "\\documentclass{article}\n"
+        "\\usepackage[a4paper,margin=2cm]{geometry}\n"
+        "\\usepackage{booktabs,graphicx}\n"
+        f"\\begin{{document}}\n{tex}\\end{{document}}\n"
+    )
+
+
+def _table(table: Table) -> str:
+    spreads = [
+        any(line.values[i].spread is not None for block in table.blocks for line in block.lines)
+        for i in range(len(table.columns))
+    ]
+    width = len(table.columns) + 1
+    lines = [
+        r"\begin{table*}[tp]",
+        r"\centering",
+        r"\setlength{\belowcaptionskip}{6pt}",
+        rf"\caption{{{latex(table.caption)}}}",
+        rf"\label{{tab:{table.name}}}",
+        r"\small",
+        # kept in a box, since it is shrunk only where it is wider than the text
+        r"\sbox0{\begin{tabular}{@{}l*{" + str(width - 1) + r"}{c}@{}}",
+        r"\toprule",
+        *_header(table),
+    ]
+    for number, block in enumerate(table.blocks):
+        lines.append(r"\midrule")
+        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
+        lines += [_line(line, spreads) for line in block.lines]
+    lines += [
+        r"\bottomrule",
+        r"\end{tabular}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+        *_below(table),
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _header(table: Table) -> list[str]:
+    """Two lines, the last word of each title below the others."""
+    upper, lower = [""], [""]
+    for title, direction in table.columns:
+        first, _, last = title.rpartition(" ")
+        upper.append(latex(first))
+        lower.append(latex(last) + _ARROWS[direction])
+    return [" & ".join(upper) + r" \\", " & ".join(lower) + r" \\"]
+
+
+def _title(number: int, block: Block) -> str:
+    return rf"({letter(number)}) \textit{{{latex(block.title)}}}"
+
+
+def _line(line: Line, spreads: list[bool]) -> str:
+    label = rf"\quad {latex(line.label)}{_signs(line.notes)}"
+    values = [_value(value, wide) for value, wide in zip(line.values, spreads, strict=True)]
+    return " & ".join([label, *values]) + r" \\"
+
+
+def _value(value: Value, wide: bool) -> str:
+    """A number; in a ``wide`` column one without a spread leaves its place empty."""
+    if value.mean is None:
+        return "--" + _signs(() if value.note is None else (value.note,))
+    text = _MARKS[value.mark] % value.text
+    if value.spread is not None:
+        text += rf"\,{{\scriptsize$\pm$\,{value.spread_text}}}"
+    elif wide:
+        text += r"\phantom{\,{\scriptsize$\pm$\,0.000}}"
+    return text + _signs(() if value.note is None else (value.note,))
+
+
+def _signs(notes: tuple[int, ...]) -> str:
+    signs = ",".join(letter(note) for note in notes)
+    return rf"\textsuperscript{{{signs}}}" if signs else ""
+
+
+def _below(table: Table) -> list[str]:
+    texts = [rf"{_signs((i,))}\,{latex(note)}" for i, note in enumerate(table.notes)]
+    texts += [latex(remark) for remark in table.remarks]
+    if not texts:
+        return []
+    return [
+        r"\par\medskip",
+        r"\begin{minipage}{\linewidth}\footnotesize\raggedright",
+        "\\\\\n".join(texts),
+        r"\end{minipage}",
+    ]

@@ -1,0 +1,253 @@
+"""Which records a table shows, and what the cells of one row say together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from bench.api import BenchError
+from bench.run.record import Cell, Record
+from bench.run.scoring import scored
+from bench.score import bootstrap
+
+# Truth, scores and labels of a record's test part; None where they are not stored.
+ScoresOf = Callable[[Record], tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None]
+
+
+def canonical(value: Any) -> str:
+    """Parameters (or anything JSON can hold) as compact text, the same for equal values."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def natural(text: str) -> tuple[str | float, ...]:
+    """A sort key under which ``k=5`` stands before ``k=10``."""
+    pieces = re.split(r"(\d+(?:\.\d+)?)", text)
+    return tuple(float(piece) if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def ordered(records: Iterable[Record]) -> list[Record]:
+    """By dataset, protocol, split, classifier, features, parameters and seed."""
+    return sorted(records, key=lambda record: (*_place(record.cell), record.key))
+
+
+def _place(cell: Cell) -> tuple[Any, ...]:
+    names = (cell.dataset, cell.protocol, cell.split, cell.classifier or "", cell.features or "")
+    params = canonical([cell.classifier_params, cell.features_params])
+    rest = (cell.budget, cell.selection, cell.weights or "", cell.fingerprint, cell.split_hash)
+    return (*map(natural, (*names, params)), cell.seed, *rest)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The records that count, and the older ones that give way to them."""
+
+    kept: tuple[Record, ...]
+    left_out: tuple[Record, ...]
+
+
+def newest(records: Iterable[Record]) -> Selection:
+    """Of records about the same cell (its code has changed in between), the one finished last.
+
+    A cell without a result also gives way to its result with weights, which were not there when it
+    was skipped.
+    """
+    latest: dict[str, Record] = {}
+    everything = ordered(records)
+    for record in everything:
+        same = _identity(record.cell, record.cell.weights)
+        if same not in latest or _finished(record) > _finished(latest[same]):
+            latest[same] = record
+    done = {_identity(record.cell, None) for record in latest.values() if record.status == "ok"}
+    keys = {
+        record.key
+        for record in latest.values()
+        if record.status == "ok"
+        or record.cell.weights is not None
+        or _identity(record.cell, None) not in done
+    }
+    return Selection(
+        tuple(record for record in everything if record.key in keys),
+        tuple(record for record in everything if record.key not in keys),
+    )
+
+
+def _identity(cell: Cell, weights: str | None) -> str:
+    """What was asked for; a number is worth showing once, however often its code changed."""
+    data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.protocol, cell.split]
+    return canonical([data, _method(cell), cell.seed, cell.budget, cell.selection, weights])
+
+
+def _method(cell: Cell) -> list[Any]:
+    return [cell.classifier, cell.classifier_params, cell.features, cell.features_params]
+
+
+def _finished(record: Record) -> tuple[str, str]:
+    return str(record.provenance.get("finished", "")), record.key
+
+
+def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
+    """The record with criteria and replicates of ``convention``.
+
+    Raises
+    ------
+    BenchError
+        The stored scores are needed and are not there.
+    """
+    if record.status != "ok" or record.convention == convention:
+        return record
+    if record.cell.kind == "single":  # these criteria are the same under every convention
+        return dataclasses.replace(record, convention=convention)
+    stored = scores_of(record) if scores_of else None
+    if stored is None:
+        raise BenchError(
+            f"the {convention} convention needs the stored scores of cell {record.key}; they are "
+            f"not there: run that cell again, or ask for --convention {record.convention}"
+        )
+    return scored(record, *stored, convention)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One criterion of one row.
+
+    Attributes
+    ----------
+    mean : float
+        Over splits, of the mean over seeds.
+    sd_seeds, sd_folds : float or None
+        Standard deviation (n - 1) over seeds of the means over splits, and over splits of the means
+        over seeds; None below two.
+    cells : int
+        Cells with a value.
+    replicates : float (count,) or None
+        The mean on resampled test images; None where a cell has no replicates.
+    drawn : tuple
+        Which resamples: two estimates can be compared in pairs where these are equal.
+    """
+
+    mean: float
+    sd_seeds: float | None
+    sd_folds: float | None
+    cells: int
+    replicates: np.ndarray | None
+    drawn: tuple[Any, ...]
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95 % percentile interval over test images; None without replicates."""
+        return None if self.replicates is None else _defined(bootstrap.interval(self.replicates))
+
+    def differs(self, other: Estimate) -> bool:
+        """Whether the 95 % interval of the paired difference is known and does not hold 0."""
+        if self.replicates is None or other.replicates is None or self.drawn != other.drawn:
+            return False
+        if len(self.replicates) != len(other.replicates):
+            return False
+        found = _defined(bootstrap.interval(self.replicates - other.replicates))
+        return found is not None and (found[0] > 0 or found[1] < 0)
+
+
+def _defined(interval: tuple[float, float]) -> tuple[float, float] | None:
+    return None if np.isnan(interval[0]) else interval
+
+
+@dataclass(frozen=True)
+class Row:
+    """The cells of one method: every split and seed."""
+
+    records: tuple[Record, ...]
+
+    @property
+    def cell(self) -> Cell:
+        """Its first cell: names, parameters, budget and selection are those of all."""
+        return self.records[0].cell
+
+    @cached_property
+    def ok(self) -> tuple[Record, ...]:
+        """The cells with a result."""
+        return tuple(record for record in self.records if record.status == "ok")
+
+    @property
+    def seeds(self) -> set[int]:
+        """Seeds with a result."""
+        return {record.cell.seed for record in self.ok}
+
+    @property
+    def splits(self) -> set[str]:
+        """Splits with a result, by hash."""
+        return {record.cell.split_hash for record in self.ok}
+
+    @cached_property
+    def tied_rows(self) -> float | None:
+        """Mean share of test rows in which two labels have the same score."""
+        shares = [record.tied_rows for record in self.ok if record.tied_rows is not None]
+        return float(np.mean(shares)) if shares else None
+
+    @cached_property
+    def _replicates(self) -> dict[str, dict[str, np.ndarray]]:
+        return {r.key: bootstrap.unpack(r.bootstrap.get("values", {})) for r in self.ok}
+
+    def estimate(self, criterion: str) -> Estimate | None:
+        """What the cells say about a criterion; None where none has a value."""
+        by_split: dict[str, list[Record]] = defaultdict(list)
+        values: dict[str, dict[int, float]] = defaultdict(dict)
+        for record in self.ok:
+            value = record.criteria.get(criterion)
+            if value is not None:
+                by_split[record.cell.split_hash].append(record)
+                values[record.cell.split_hash][record.cell.seed] = value
+        if not values:
+            return None
+        of_splits = [float(np.mean(list(of_seeds.values()))) for of_seeds in values.values()]
+        common = sorted(set.intersection(*(set(of_seeds) for of_seeds in values.values())))
+        of_seeds = [float(np.mean([v[seed] for v in values.values()])) for seed in common]
+        replicates = self._mean_replicates(criterion, by_split)
+        drawn = sorted((split, cells[0].bootstrap.get("seed")) for split, cells in by_split.items())
+        return Estimate(
+            mean=float(np.mean(of_splits)),
+            sd_seeds=spread(of_seeds) if self.cell.stochastic else None,
+            sd_folds=spread(of_splits),
+            cells=sum(map(len, values.values())),
+            replicates=replicates,
+            drawn=tuple(drawn),
+        )
+
+    def _mean_replicates(
+        self, criterion: str, by_split: dict[str, list[Record]]
+    ) -> np.ndarray | None:
+        """Replicates averaged as the values are; None unless every cell has as many."""
+        means = []
+        for records in by_split.values():
+            found = [self._replicates[record.key].get(criterion) for record in records]
+            arrays = [array.astype(float) for array in found if array is not None]
+            if len(arrays) < len(found) or len({len(array) for array in arrays}) > 1:
+                return None
+            means.append(np.mean(arrays, axis=0))
+        if len({len(mean) for mean in means}) > 1:
+            return None
+        return np.asarray(np.mean(means, axis=0))
+
+
+def spread(values: Sequence[float]) -> float | None:
+    """Standard deviation with n - 1; None for fewer than two values."""
+    return float(np.std(values, ddof=1)) if len(values) > 1 else None
+
+
+def rows_of(records: Iterable[Record]) -> list[Row]:
+    """One row per method and way of training, in the order of `ordered`."""
+    found: dict[str, list[Record]] = defaultdict(list)
+    for record in ordered(records):
+        cell = record.cell
+        data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, cell.protocol]
+        found[canonical([data, _method(cell), cell.budget, cell.selection, cell.weights])].append(
+            record
+        )
+    return [Row(tuple(cells)) for cells in found.values()]

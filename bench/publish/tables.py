@@ -1,0 +1,216 @@
+"""Writes cells.csv, summary.csv, table.tex and table.md: pure functions of the records."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError, near
+from bench.publish import latex, markdown
+from bench.publish.escape import csv_cell, folder
+from bench.publish.layout import tables_of
+from bench.publish.rows import Row, ScoresOf, canonical, in_convention, newest, ordered, rows_of
+from bench.run.files import write_text
+from bench.run.record import Record
+from bench.score.criteria import CONVENTIONS, COVERAGE_ONE_BASED, CRITERIA, SINGLE_CRITERIA
+
+FORMATS = ("csv", "latex", "markdown")
+VOLATILE = (
+    "seconds_features",
+    "seconds_fit",
+    "seconds_predict",
+    "peak_memory_mb",
+    "device",
+    "version",
+)
+"""Columns of cells.csv that two runs of the same code may fill differently."""
+
+_NINE = tuple(criterion.name for criterion in CRITERIA)
+_OTHERS = (*(criterion.name for criterion in SINGLE_CRITERIA), COVERAGE_ONE_BASED.name)
+_STAGES = ("features", "fit", "predict")
+# Names and order are a contract: scripts read these files. New columns come at the end.
+_CELL_COLUMNS = (
+    *("dataset", "protocol", "split", "features", "classifier", "params", "seed", "budget"),
+    *("status", "synthetic", "weights", "convention", "n_train", "n_test"),
+    *_NINE,
+    *("seconds_features", "seconds_fit", "seconds_predict", "peak_memory_mb", "device", "version"),
+    "key",
+    *("selection", "n_valid", "twins", "tied_rows", "left_out", "reason"),
+    *_OTHERS,
+    *("fingerprint", "split_hash", "notes"),
+)
+_FROM_CELL = (
+    *("dataset", "protocol", "split", "features", "classifier", "seed", "budget", "synthetic"),
+    *("weights", "n_train", "n_test", "selection", "n_valid", "twins"),
+    *("fingerprint", "split_hash"),
+)
+_FROM_RECORD = ("status", "peak_memory_mb", "key", "tied_rows", "reason")
+_ESTIMATES = ("mean", "sd_seeds", "sd_folds", "low", "high")
+_SUMMARY_CELL = (
+    *("dataset", "fingerprint", "protocol", "features", "classifier", "budget", "selection"),
+    *("synthetic", "weights"),
+)
+_SUMMARY_COLUMNS = (
+    *("dataset", "fingerprint", "protocol", "features", "classifier", "params", "budget"),
+    *("selection", "synthetic", "weights", "convention"),
+    *("n_cells", "n_seeds", "n_folds", "missing"),
+    *(f"{name}_{what}" for name in _NINE for what in _ESTIMATES),
+    "tied_rows",
+    *(f"{name}_{what}" for name in _OTHERS for what in _ESTIMATES),
+)
+
+
+def write(
+    records: Sequence[Record],
+    out: Path,
+    *,
+    formats: Sequence[str] = FORMATS,
+    convention: str = "sklearn",
+    scores_of: ScoresOf | None = None,
+    ties: bool = False,
+) -> list[Path]:
+    """Write the tables of every dataset into ``out/<dataset>/``.
+
+    Of records about the same cell only the newest counts (`bench.publish.rows.newest`, which also
+    tells the others).
+
+    Parameters
+    ----------
+    records : sequence of Record
+        In any order.
+    out : Path
+        ``<results>/tables``; created if need be.
+    formats : sequence of {"csv", "latex", "markdown"}
+    convention : str
+        Of the criteria; other than a record's own, they are computed from its stored scores.
+    scores_of : callable, optional
+        Gives a record's truth, scores and labels, or None where they are not stored.
+    ties : bool
+        Whether table.tex and table.md show the share of test rows with tied scores.
+
+    Returns
+    -------
+    list of Path
+        The files written, each of them whole.
+
+    Raises
+    ------
+    BenchError
+        An unknown format or convention, stored scores that are needed and missing, a file that
+        cannot be written.
+    """
+    for name, known in [*((one, FORMATS) for one in formats), (convention, CONVENTIONS)]:
+        if name not in known:
+            what = "format" if known is FORMATS else "convention"
+            raise BenchError(f"no {what} {name!r}: {near(name, known)}")
+    by_dataset: dict[str, list[Record]] = defaultdict(list)
+    for record in newest(records).kept:
+        by_dataset[record.cell.dataset].append(in_convention(record, convention, scores_of))
+    paths = []
+    for dataset in sorted(by_dataset):
+        found = by_dataset[dataset]
+        place = out / folder(dataset)
+        texts = {}
+        if "csv" in formats:
+            texts["cells.csv"] = cells_csv(found)
+            texts["summary.csv"] = summary_csv(found)
+        tables = tables_of(found, place.name, ties)
+        if "latex" in formats:
+            texts["table.tex"] = latex.render(tables)
+        if "markdown" in formats:
+            texts["table.md"] = markdown.render(tables)
+        for file, text in texts.items():
+            write_text(place / file, text)
+            paths.append(place / file)
+    return paths
+
+
+def cells_csv(records: Iterable[Record]) -> str:
+    """One row per cell, numbers in full precision, empty where there is none.
+
+    ``params`` is JSON (``{"classifier": {...}, "features": {...}}``), ``notes`` are joined by
+    `` | ``; true and false are ``true`` and ``false``.
+    """
+    return _csv([_cell(record) for record in ordered(records)], _CELL_COLUMNS)
+
+
+def _cell(record: Record) -> dict[str, Any]:
+    cell = record.cell
+    row = {name: getattr(cell, name) for name in _FROM_CELL}
+    row |= {name: getattr(record, name) for name in _FROM_RECORD}
+    row |= {name: record.criteria.get(name) for name in (*_NINE, *_OTHERS)}
+    row |= {f"seconds_{name}": record.seconds.get(name) for name in _STAGES}
+    row |= {name: record.provenance.get(name) for name in ("device", "version")}
+    ok = record.status == "ok"
+    return row | {
+        "params": _params(record),
+        "convention": record.convention if ok else None,
+        "left_out": record.left_out if ok else None,
+        "notes": " | ".join(record.notes),
+    }
+
+
+def summary_csv(records: Iterable[Record]) -> str:
+    """One row per method, a group of five columns per criterion.
+
+    ``<criterion>_mean`` is the mean over splits of the mean over seeds, ``_sd_seeds`` and
+    ``_sd_folds`` are standard deviations (n - 1; empty below two values), ``_low`` and ``_high``
+    bound the 95 % bootstrap interval over test images. ``n_cells`` counts cells with a result,
+    ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
+    former.
+    """
+    return _csv([_summary(row) for row in rows_of(records)], _SUMMARY_COLUMNS)
+
+
+def _summary(row: Row) -> dict[str, Any]:
+    values = {name: getattr(row.cell, name) for name in _SUMMARY_CELL}
+    values |= {
+        "params": _params(row.records[0]),
+        "convention": row.ok[0].convention if row.ok else None,
+        "n_cells": len(row.ok),
+        "n_seeds": len(row.seeds),
+        "n_folds": len(row.splits),
+        "missing": len(row.records) - len(row.ok),
+        "tied_rows": row.tied_rows,
+    }
+    for name in (*_NINE, *_OTHERS):
+        estimate = row.estimate(name)
+        if estimate is not None:
+            low, high = estimate.interval or (None, None)
+            numbers = (estimate.mean, estimate.sd_seeds, estimate.sd_folds, low, high)
+            values |= zip((f"{name}_{what}" for what in _ESTIMATES), numbers, strict=True)
+    return values
+
+
+def comparable(text: str) -> str:
+    """cells.csv without its seconds, memory, device and version: the same bytes from every run."""
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    kept = [i for i, name in enumerate(header) if name not in VOLATILE]
+    return _lines([[row[i] for i in kept] for row in (header, *rows)])
+
+
+def _params(record: Record) -> str:
+    cell = record.cell
+    return canonical({"classifier": cell.classifier_params, "features": cell.features_params})
+
+
+def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
+    return _lines([columns, *([_text(row.get(name)) for name in columns] for row in rows)])
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return csv_cell(value) if isinstance(value, str) else repr(value)
+
+
+def _lines(rows: Iterable[Sequence[str]]) -> str:
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
+    return buffer.getvalue()
