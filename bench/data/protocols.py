@@ -1,0 +1,199 @@
+"""Protocols: which rows train, validate and test.
+
+A dataset names its own (``official``); every dataset has the general ones:
+
+``cvK``
+    K folds of a fixed permutation; every row tests once.
+``cvK-subject``
+    The same, with all rows of a subject in one fold.
+``holdout-A-B-C``
+    A % train, B % validation and C % test of a fixed permutation.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from bench.api import BenchError, Dataset, near
+from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
+
+GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "holdout-A-B-C")
+_EXAMPLES = ("cv5", "cv10", "cv5-subject", "holdout-60-20-20")
+
+# Splits do not follow --seeds: a seed varies the method, never the rows it is tested on.
+_SEED = 20_190
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One split into parts; each array ascending, disjoint from the others.
+
+    Attributes
+    ----------
+    name : str
+        The protocol where it has one fold, else ``fold1``, ``fold2``, ….
+    train, valid, test : int64 (n_train,), (n_valid,), (n_test,)
+        Row numbers of the FaceSet. ``valid`` may be empty.
+    note : str
+        What a reader of the results should know about this fold; empty where nothing.
+    """
+
+    name: str
+    train: np.ndarray
+    valid: np.ndarray
+    test: np.ndarray
+    note: str = ""
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the three arrays; with a FaceSet's fingerprint it fixes the data of a cell."""
+        digest = hashlib.sha256()
+        for part in (self.train, self.valid, self.test):
+            digest.update(f"{len(part)};".encode())
+            digest.update(np.ascontiguousarray(part, dtype="<i8").tobytes())
+        return digest.hexdigest()
+
+
+def default_protocol(dataset: Dataset) -> str:
+    """The dataset's first own protocol, ``cv5`` where it has none."""
+    return dataset.protocols[0] if dataset.protocols else "cv5"
+
+
+def folds(dataset: Dataset, faces: FaceSet, protocol: str) -> list[Fold]:
+    """The folds of ``protocol``; the same rows in the same order always give the same folds.
+
+    Raises
+    ------
+    BenchError
+        For an unknown protocol (near names listed), more folds than rows or subjects, subjects
+        asked for that the dataset does not have, or an empty train or test part.
+    """
+    parts = _parts(dataset, faces, protocol)
+    made = []
+    for number, part in enumerate(parts, 1):
+        train, valid, test = (
+            np.flatnonzero(part == which).astype(np.int64) for which in (TRAIN, VALID, TEST)
+        )
+        for what, rows in (("train", train), ("test", test)):
+            if not len(rows):
+                raise BenchError(
+                    f"protocol {protocol} leaves {faces.name} ({len(faces)} rows) without any "
+                    f"{what} rows; choose another --protocol"
+                )
+        name = protocol if len(parts) == 1 else f"fold{number}"
+        made.append(Fold(name, train, valid, test, _shared_subjects(faces, train, test)))
+    return made
+
+
+def _parts(dataset: Dataset, faces: FaceSet, protocol: str) -> list[np.ndarray]:
+    """One int8 (n,) array of parts per fold."""
+    if protocol in dataset.protocols:
+        return [_own(dataset, faces, protocol)]
+    if match := re.fullmatch(r"cv([1-9]\d{0,6})(-subject)?", protocol):
+        count = int(match[1])
+        if count < 2:
+            raise BenchError(f"protocol {protocol}: cross-validation needs at least 2 folds")
+        tests = _by_subject(faces, count) if match[2] else _by_row(faces, count)
+        return [np.where(tests == fold, TEST, TRAIN).astype(np.int8) for fold in range(count)]
+    if match := re.fullmatch(r"holdout-(\d{1,3})-(\d{1,3})-(\d{1,3})", protocol):
+        return [_holdout(len(faces), protocol, *map(int, match.groups()))]
+    own = ", ".join(dataset.protocols)
+    raise BenchError(
+        f"{dataset.name or faces.name} has no protocol {protocol!r}: "
+        f"{near(protocol, {*dataset.protocols, *_EXAMPLES})} "
+        f"(its own: {own or 'none'}; general: {', '.join(GENERAL_PROTOCOLS)})"
+    )
+
+
+def _own(dataset: Dataset, faces: FaceSet, protocol: str) -> np.ndarray:
+    part = np.asarray(dataset.split(faces, protocol))
+    if part.shape != (len(faces),) or not np.isin(part, (LEFT_OUT, TRAIN, VALID, TEST)).all():
+        raise BenchError(
+            f"{dataset.name}: split({protocol!r}) must give one of {LEFT_OUT}, {TRAIN}, {VALID}, "
+            f"{TEST} for each of the {len(faces)} rows; correct the dataset plug-in"
+        )
+    return part
+
+
+def _permutation(n: int) -> np.ndarray:
+    """A fixed permutation of n rows.
+
+    Sorting the bit generator's raw stream, because NumPy promises to keep that stream between
+    versions and promises nothing for ``Generator.permutation``.
+    """
+    return np.argsort(np.random.PCG64(_SEED).random_raw(n), kind="stable")
+
+
+def _by_row(faces: FaceSet, count: int) -> np.ndarray:
+    """Fold (from 0) in which each row is tested; sizes differ by one at most."""
+    n = len(faces)
+    if count > n:
+        raise BenchError(f"cv{count} needs at least {count} rows, and {faces.name} has {n}")
+    tested = np.empty(n, np.int64)
+    tested[_permutation(n)] = np.arange(n) * count // n
+    return tested
+
+
+def _by_subject(faces: FaceSet, count: int) -> np.ndarray:
+    """Fold of each row: subjects by falling size, each into the fold with the fewest rows."""
+    if faces.subject is None:
+        raise BenchError(
+            f"{faces.name} does not say who is in its images, so cv{count}-subject is impossible; "
+            f"use --protocol cv{count}"
+        )
+    names, subject, sizes = np.unique(faces.subject, return_inverse=True, return_counts=True)
+    if count > len(names):
+        raise BenchError(
+            f"cv{count}-subject needs at least {count} subjects, and {faces.name} has {len(names)}"
+        )
+    filled = np.zeros(count, np.int64)
+    fold = np.empty(len(names), np.int64)
+    for which in np.argsort(-sizes, kind="stable"):
+        fold[which] = filled.argmin()
+        filled[fold[which]] += sizes[which]
+    return np.asarray(fold[subject])
+
+
+def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.ndarray:
+    if train + valid + test != 100 or not train or not test:
+        raise BenchError(
+            f"protocol {protocol}: the three shares are percent of train, validation and test, "
+            "must sum to 100, and train and test must not be 0"
+        )
+    part = np.full(n, TEST, np.int8)
+    order = _permutation(n)
+    first, second = (n * train + 50) // 100, (n * (train + valid) + 50) // 100
+    part[order[:first]] = TRAIN
+    part[order[first:second]] = VALID
+    return part
+
+
+def _shared_subjects(faces: FaceSet, train: np.ndarray, test: np.ndarray) -> str:
+    if faces.subject is None:
+        return ""
+    tested = np.unique(faces.subject[test])
+    shared = np.intersect1d(faces.subject[train], tested)
+    if not len(shared):
+        return ""
+    return (
+        f"{len(shared)} of the {len(tested)} subjects in test are in train too; "
+        "cvK-subject keeps them apart"
+    )
+
+
+def twins(faces: FaceSet, fold: Fold) -> int | None:
+    """Test images whose pixels equal those of a train image; None where there are no images."""
+    if faces.images is None:
+        return None
+    images = faces.images
+
+    def digest(row: int) -> bytes:
+        return hashlib.sha256(np.ascontiguousarray(images[row]).data).digest()
+
+    train = {digest(row) for row in fold.train}
+    return sum(digest(row) in train for row in fold.test)

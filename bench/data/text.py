@@ -1,0 +1,190 @@
+"""Label files: finding the dataset's folder, reading its text files, naming the line at fault.
+
+Accepted everywhere: CRLF, a UTF-8 byte order mark, blank lines, no newline at the end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+
+from bench.api import BenchError
+
+Rows = dict[str, tuple[int, list[str]]]
+"""Rows of a label file by their first field: line number and the other fields."""
+
+
+def read_lines(path: Path, encoding: str = "utf-8") -> Iterator[tuple[int, str]]:
+    """Line numbers (from 1) and texts of the lines that are not blank, ends stripped."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise BenchError(f"{path} does not exist: unpack the dataset again") from error
+    except OSError as error:
+        raise BenchError(f"{path} cannot be read ({error.strerror}): check the file") from error
+    content = content.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    for number, raw in enumerate(content.split(b"\n"), 1):
+        try:
+            line = raw.decode(encoding).strip()
+        except UnicodeDecodeError as error:
+            raise BenchError(
+                f"{path}:{number}: this is not {encoding.upper()} text; save the file as such"
+            ) from error
+        if line:
+            yield number, line
+
+
+def read_rows(path: Path, columns: int, layout: str = "") -> Iterator[tuple[int, list[str]]]:
+    """Line numbers and blank-separated fields of a label file.
+
+    Parameters
+    ----------
+    columns : int
+        Fields that each line must have.
+    layout : str
+        The line as it should look (``"NAME FLAG"``), for the error.
+
+    Raises
+    ------
+    BenchError
+        Naming file and line, where the number of fields differs.
+    """
+    for number, line in read_lines(path):
+        fields = line.split()
+        if len(fields) != columns:
+            shape = f" ({layout})" if layout else ""
+            raise BenchError(
+                f"{path}:{number}: {len(fields)} columns where {columns}{shape} are expected: "
+                f"{shortened(line)}"
+            )
+        yield number, fields
+
+
+def read_named(path: Path, columns: int, layout: str = "") -> Rows:
+    """Rows of a label file by their first field, in file order.
+
+    Raises
+    ------
+    BenchError
+        Where a name stands twice, a column count differs, or the file has no rows.
+    """
+    rows: Rows = {}
+    for number, (name, *fields) in read_rows(path, columns, layout):
+        if name in rows:
+            raise BenchError(
+                f"{path}:{number}: {shortened(name)} stands in line {rows[name][0]} already; "
+                "delete one of the two"
+            )
+        rows[name] = (number, fields)
+    if not rows:
+        raise BenchError(f"{path} has no lines: copy or unpack it again")
+    return rows
+
+
+def same_names(files: Mapping[Path, Rows]) -> None:
+    """Check that files read by `read_named` list the same names, in whatever order.
+
+    Raises
+    ------
+    BenchError
+        Naming the file and line of a name that another file lacks.
+    """
+    for (path, rows), (other, others) in permutations(files.items(), 2):
+        for name, (line, _) in rows.items():
+            if name not in others:
+                raise BenchError(
+                    f"{path}:{line}: {shortened(name)} has no line in {other.name}; "
+                    "both files must list the same images"
+                )
+
+
+def numbers(
+    fields: Iterable[str],
+    path: Path,
+    line: int,
+    low: float = -math.inf,
+    high: float = math.inf,
+) -> list[float]:
+    """The fields as finite numbers within [low, high]; `BenchError` naming file and line."""
+    values = []
+    for field in fields:
+        try:
+            value = float(field)
+        except ValueError:
+            value = math.nan
+        # float() also takes "1_000" and digits of other scripts, which no label file means.
+        if not math.isfinite(value) or "_" in field or not field.isascii():
+            raise BenchError(f"{path}:{line}: {shortened(field)} is not a number; correct the line")
+        if not low <= value <= high:
+            raise BenchError(
+                f"{path}:{line}: {shortened(field)} is outside {low:g} to {high:g}; "
+                "correct the line"
+            )
+        values.append(value)
+    return values
+
+
+def flags(fields: Iterable[str], path: Path, line: int) -> list[bool]:
+    """The fields as booleans; each must be 0 or 1."""
+    values = []
+    for field in fields:
+        (value,) = numbers([field], path, line)
+        if value not in (0.0, 1.0):
+            raise BenchError(
+                f"{path}:{line}: {shortened(field)} is neither 0 nor 1; correct the line"
+            )
+        values.append(value == 1.0)
+    return values
+
+
+def shortened(text: str, length: int = 60) -> str:
+    """``text`` in quotes, safe on a terminal, cut where it is long."""
+    return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def differences(counts: Mapping[str, tuple[Sequence[int], Sequence[int]]]) -> list[str]:
+    """One sentence for each (found, published) pair of counts that differ; for `Dataset.check`."""
+    return [
+        f"{what}: {' '.join(map(str, found))}, published {' '.join(map(str, published))}"
+        for what, (found, published) in counts.items()
+        if list(found) != list(published)
+    ]
+
+
+def find_root(root: Path | None, name: str, entries: Sequence[str]) -> Path:
+    """The dataset's folder, which holds ``entries``; `BenchError` saying which folder to pass.
+
+    Parameters
+    ----------
+    root : Path or None
+        As the user gave it.
+    name : str
+        The dataset's name.
+    entries : sequence of str
+        Files or folders that the right folder holds; ``*`` stands for any text.
+    """
+    if root is None:
+        raise BenchError(f"{name} needs --root DIR, the folder that holds {' and '.join(entries)}")
+    if not root.exists():
+        raise BenchError(f"--root {root} does not exist; pass the folder that {name} lies in")
+    if not root.is_dir():
+        raise BenchError(f"--root {root} is a file; pass the unpacked folder of {name}")
+
+    def holds(folder: Path) -> bool:
+        return all(any(folder.glob(entry)) for entry in entries)
+
+    if holds(root):
+        return root
+    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    nearby = [folder for folder in root.absolute().parents[:4] if holds(folder)]
+    nearby += [path for path in inside if path.is_dir() and holds(path)]
+    if nearby:
+        raise BenchError(f"--root {root} is not the folder of {name}: pass --root {nearby[0]}")
+    missing = " and ".join(entry for entry in entries if not any(root.glob(entry)))
+    found = ", ".join(path.name for path in inside[:6]) + (", …" if len(inside) > 6 else "")
+    raise BenchError(
+        f"--root {root} is not the folder of {name}: it lacks {missing} (it holds "
+        f"{found or 'nothing'}); pass the folder that holds {' and '.join(entries)}"
+    )

@@ -1,0 +1,145 @@
+"""JAFFE: 213 posed photographs of ten women, each rated on six emotions by 60 viewers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import BenchError, Dataset, param
+from bench.data import marker
+from bench.data.faces import FaceSet
+from bench.data.images import read_images
+from bench.data.text import differences, find_root, numbers, read_lines, shortened
+
+# RAF-ML's order, and the rating table's name of each.
+EMOTIONS = {
+    "surprise": "SUR",
+    "fear": "FEA",
+    "disgust": "DIS",
+    "happiness": "HAP",
+    "sadness": "SAD",
+    "anger": "ANG",
+}
+_READMES = ("README_FIRST.txt", "A_README_FIRST.txt")
+
+
+class Jaffe(Dataset):
+    """M. Lyons, M. Kamachi and J. Gyoba (1998), labels by Li and Deng, IJCV 127 (2019) 884–906.
+
+    Reads ``SUBJECT.POSE.INDEX.tiff`` (256×256, whole photographs, not aligned) and the first rating
+    table of the readme, joined by INDEX, since names disagree in places. An emotion is present
+    where its mean rating (1 to 5) exceeds ``threshold``, strictly; images with none are left out,
+    which leaves 188. The distribution is the ratings over their sum. There is no official split.
+    """
+
+    name = "jaffe"
+    protocols = ()
+    obtain = (
+        "Request it from Zenodo (record 3451524; research only), unpack jaffe.zip, put "
+        "README_FIRST.txt beside the images, and pass that folder as --root."
+    )
+    threshold: float = param(3.0, ge=1, lt=5, help="an emotion is present above this mean rating")
+
+    def load(self, root: Path | None, protocol: str = "") -> FaceSet:
+        root = find_root(root, self.name, ("*README_FIRST.txt",))
+        table = next(root / name for name in _READMES if (root / name).is_file())
+        ratings = _read_ratings(table)
+        files = _image_files(root)
+        for index, path in files.items():
+            if index not in ratings:
+                raise BenchError(
+                    f"{path} has no row {index} in {table}; remove the image or unpack again"
+                )
+        rated = np.array([ratings[index] for index in files])
+        present = rated > self.threshold
+        kept = np.flatnonzero(present.any(axis=1))
+        paths = [path for row, path in enumerate(files.values()) if present[row].any()]
+        if not paths:
+            raise BenchError(f"jaffe[threshold={self.threshold:g}] keeps no image; lower it")
+        images, rendered = read_images(paths, colour="grey")
+        return FaceSet(
+            name=self.name,
+            kind=self.kind,
+            label_names=tuple(EMOTIONS),
+            ids=np.array([path.name for path in paths]),
+            labels=present[kept],
+            images=images,
+            distribution=rated[kept] / rated[kept].sum(axis=1, keepdims=True),
+            subject=np.array([path.name.split(".")[0] for path in paths]),
+            synthetic=marker.is_synthetic(root) or rendered,
+            notes=(
+                f"{len(kept)} of {len(files)} images have a rating above {self.threshold:g}, "
+                f"{len(files) - len(kept)} are left out; {len(ratings) - len(files)} rated "
+                "stimuli have no image",
+            ),
+        )
+
+    def check(self, faces: FaceSet) -> list[str]:
+        """Counts of the RAF-ML paper's rule (ratings above 3)."""
+        if self.threshold != 3.0:
+            return []
+        assert faces.subject is not None
+        return differences(
+            {
+                "images": ([len(faces)], [188]),
+                "labels": (faces.labels.sum(axis=0).tolist(), [58, 44, 96, 40, 65, 55]),
+                "images with 1 to 6 labels": (
+                    np.bincount(faces.labels.sum(axis=1), minlength=7)[1:].tolist(),
+                    [84, 56, 32, 14, 2, 0],
+                ),
+                "subjects": ([len(np.unique(faces.subject))], [10]),
+            }
+        )
+
+
+def _image_files(root: Path) -> dict[int, Path]:
+    """Images by INDEX, the third part of ``SUBJECT.POSE.INDEX.tiff``, in its order.
+
+    They lie in ``root``, or in ``root/jaffe`` or ``root/jaffedbase``, as the archives unpack.
+    """
+    found: list[Path] = []
+    for folder in (root, root / "jaffe", root / "jaffedbase"):
+        if folder.is_dir() and not found:
+            tiffs = [path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff")]
+            found = sorted(path for path in tiffs if not path.name.startswith("."))
+    if not found:
+        raise BenchError(f"{root} holds no .tiff images, nor does {root / 'jaffe'}: unpack them")
+    files: dict[int, Path] = {}
+    for path in found:
+        match = re.fullmatch(r"[A-Z]{2}\.[A-Z]{2}\d\.(\d{1,3})", path.stem)
+        if not match:
+            raise BenchError(f"{path} is not named SUBJECT.POSE.INDEX.tiff, as KA.AN1.39.tiff is")
+        index = int(match[1])
+        if index in files:
+            raise BenchError(f"{path} and {files[index].name} have one index; remove one of them")
+        files[index] = path
+    return dict(sorted(files.items()))
+
+
+def _read_ratings(path: Path) -> dict[int, list[float]]:
+    """Mean ratings in the order of `EMOTIONS` by INDEX, from the readme's first table."""
+    columns: list[str] = []
+    ratings: dict[int, list[float]] = {}
+    # Latin-1 takes any byte: the table is ASCII, and the prose around it does not matter.
+    for number, line in read_lines(path, encoding="latin-1"):
+        fields = line.lstrip("# ").split()
+        if not columns and len(fields) == 7 and set(EMOTIONS.values()) < set(fields):
+            columns = ["#", *fields]
+        elif columns and "fear excluded" in line.lower():
+            break
+        elif columns and fields and fields[0].isdecimal():
+            if len(fields) != len(columns):
+                raise BenchError(
+                    f"{path}:{number}: {len(fields)} columns where {len(columns)} "
+                    f"({' '.join(columns)}) are expected: {shortened(line)}"
+                )
+            index = int(fields[0])
+            if index in ratings:
+                raise BenchError(f"{path}:{number}: index {index} stands twice; delete one row")
+            wanted = [fields[columns.index(short)] for short in EMOTIONS.values()]
+            ratings[index] = numbers(wanted, path, number, low=1, high=5)
+    if not ratings:
+        raise BenchError(f"{path} holds no rating table (# HAP SAD SUR ANG DIS FEA PIC)")
+    return ratings
