@@ -74,6 +74,9 @@ def run(options: argparse.Namespace) -> int:
     found = registry(options)
     for entry in found.broken:
         say(f"left out, broken: {entry.reason}")
+    for entry in found:
+        if entry.state != "ready":
+            say(f"left out: {entry.name} {entry.state}: {entry.reason}")
     store = Store(results_folder(wanted["results"]))
     if not options.dry_run:
         store.open()

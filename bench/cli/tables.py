@@ -6,9 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from bench.api import BenchError, near
-
-FORMATS = ("csv", "latex", "markdown")
+from bench.api import BenchError
+from bench.cli.terminal import say
 
 
 def add(commands: Any) -> None:
@@ -16,7 +15,9 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("tables", help="write CSV, LaTeX and Markdown tables")
     parser.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
     parser.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables]")
-    parser.add_argument("--format", metavar="LIST", default=",".join(FORMATS), help="[%(default)s]")
+    parser.add_argument(
+        "--format", metavar="LIST", default="csv,latex,markdown", help="[%(default)s]"
+    )
     parser.add_argument("--convention", metavar="C", default="sklearn", help="[%(default)s]")
     parser.add_argument("--ties", action="store_true", help="show the share of tied samples")
     parser.set_defaults(function=run)
@@ -25,28 +26,29 @@ def add(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the tables and print their paths."""
     from bench.publish import tables
+    from bench.publish.rows import newest, outdated
     from bench.run.runner import results_folder
     from bench.run.store import Store
-    from bench.score.criteria import CONVENTIONS
 
-    formats = tuple(name.strip() for name in options.format.split(","))
-    for name in formats:
-        if name not in FORMATS:
-            raise BenchError(f"--format {name!r}: {near(name, FORMATS)}")
-    if options.convention not in CONVENTIONS:
-        raise BenchError(f"--convention {options.convention!r}: one of {', '.join(CONVENTIONS)}")
     store = Store(results_folder(options.results))
     store.check()
     records = store.records()
     if not records:
         raise BenchError(f"{store.root} holds no records: bench run makes them")
-    for path in tables.write(
-        records,
+    chosen = newest(records)
+    if chosen.left_out:
+        say(f"{len(chosen.left_out)} older records of the same cells are left out")
+    old = sum(outdated(record) and store.scores(record) is None for record in chosen.kept)
+    if old:
+        say(f"{old} records hold criteria of an earlier version, and no scores to recompute them")
+    written = tables.write(
+        chosen.kept,
         options.out or store.tables,
-        formats=formats,
+        formats=[name.strip() for name in options.format.split(",")],
         convention=options.convention,
         scores_of=store.scores,
         ties=options.ties,
-    ):
+    )
+    for path in written:
         print(path)
     return 0

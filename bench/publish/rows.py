@@ -15,7 +15,7 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.run.record import Cell, Record
-from bench.run.scoring import scored
+from bench.run.scoring import criteria_code, scored
 from bench.score import bootstrap
 
 # Truth, scores and labels of a record's test part; None where they are not stored.
@@ -94,15 +94,20 @@ def _finished(record: Record) -> tuple[str, str]:
 
 
 def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
-    """The record with criteria and replicates of ``convention``.
+    """The record with criteria and replicates of ``convention``, by today's code where it can be.
+
+    A record of older criteria code whose scores are not stored is taken as it is (`outdated`).
 
     Raises
     ------
     BenchError
         The stored scores are needed and are not there.
     """
-    if record.status != "ok" or record.convention == convention:
+    if record.status != "ok":
         return record
+    if record.convention == convention:
+        stored = scores_of(record) if scores_of and outdated(record) else None
+        return record if stored is None else scored(record, *stored, convention)
     if record.cell.kind == "single":  # these criteria are the same under every convention
         return dataclasses.replace(record, convention=convention)
     stored = scores_of(record) if scores_of else None
@@ -112,6 +117,11 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
             f"not there: run that cell again, or ask for --convention {record.convention}"
         )
     return scored(record, *stored, convention)
+
+
+def outdated(record: Record) -> bool:
+    """Whether the criteria were computed by other code than today's."""
+    return record.status == "ok" and record.criteria_code not in ("", criteria_code())
 
 
 @dataclass(frozen=True)

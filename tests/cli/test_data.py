@@ -1,0 +1,49 @@
+"""``bench data make``: a RAF-ML-shaped folder that the loader reads, and that says what it is."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+
+def test_the_synthetic_twin_of_raf_ml_runs_and_every_row_says_synthetic(
+    bench, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
+    made = bench("data", "make", "synthetic", "--layout", "raf-ml", "--images", 60, "--out", "twin")
+    assert made.returncode == 0, made.stderr
+    twin = tmp_path / "here/twin"
+    assert json.loads((twin / "SYNTHETIC.json").read_text())
+    done = bench(
+        "run", "--dataset", "raf-ml", "--root", "twin", "--methods", "hog+mlknn[k=5],prior"
+    )
+    assert done.returncode == 0, done.stderr
+    tables = tmp_path / "here/bench-results/tables/raf-ml"
+    with (tables / "cells.csv").open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["synthetic"] for row in rows] == ["true", "true"]
+    for name in ("table.md", "table.tex", "summary.csv"):
+        assert "synthetic" in (tables / name).read_text().lower()
+    (twin / "SYNTHETIC.json").unlink()  # the images themselves still say so
+    again = bench("run", "--dataset", "raf-ml", "--root", "twin", "--methods", "prior")
+    assert again.returncode == 0, again.stderr
+    with (tables / "cells.csv").open(newline="", encoding="utf-8") as file:
+        assert {row["synthetic"] for row in csv.DictReader(file)} == {"true"}
+
+
+def test_what_cannot_be_made_is_one_sentence(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here/full").mkdir()
+    (tmp_path / "here/full/file").write_text("mine")
+    for words, said in (
+        (("raf-ml", "--out", "x"), "not made by bench"),
+        (("synthetic", "--layout", "raf", "--out", "x"), "raf-ml"),
+        (("synthetic", "--images", "0", "--out", "x"), "images"),
+        (("synthetic", "--images", "20", "--out", "full"), "full"),
+        (("synthetik", "--out", "x"), "did you mean synthetic"),
+    ):
+        done = bench("data", "make", *words)
+        assert done.returncode == 2, done.stderr
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    assert (tmp_path / "here/full/file").read_text() == "mine"

@@ -1,0 +1,60 @@
+"""``bench list`` and ``bench info``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.plugins import Registry
+from bench.score.criteria import CRITERIA
+
+
+@pytest.mark.parametrize("name", ["mlknn", "lbp", "raf-ml", "mulan:yeast", "mulan:", "coverage"])
+def test_info_tells_reference_and_parameters(bench, name: str) -> None:  # type: ignore[no-untyped-def]
+    done = bench("info", name)
+    assert done.returncode == 0, done.stderr
+    if name == "mlknn":
+        assert "Pattern Recognition 40 (2007)" in done.stdout
+        assert "k" in done.stdout.split("parameters")[1]
+    if name == "raf-ml":
+        assert "obtain:" in done.stdout
+    if name == "coverage":
+        assert "matlab: the later column ranks first" in done.stdout
+
+
+def test_info_on_an_unknown_name_lists_near_ones(bench) -> None:  # type: ignore[no-untyped-def]
+    done = bench("info", "mlkn")
+    assert done.returncode == 2
+    assert "did you mean mlknn" in done.stderr
+
+
+def test_list_shows_states(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "needy.py").write_text(
+        "import surely_not_installed\nfrom bench.api import Features\n\n\n"
+        "class Needy(Features):\n    name = 'needy'\n"
+    )
+    (tmp_path / "odd.py").write_text("def (:\n")
+    done = bench("list", "--plugins", tmp_path / "needy.py", "--plugins", tmp_path / "odd.py")
+    assert done.returncode == 0, done.stderr
+    assert "needs: pip install surely_not_installed" in done.stdout
+    assert "odd.py:1" in done.stdout
+    for name in (*Registry().methods, *Registry().datasets, *(one.name for one in CRITERIA)):
+        assert name in done.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    import subprocess
+    import sys
+
+    done = subprocess.run(
+        f"{sys.executable} -m bench list | true; exit ${{PIPESTATUS[0]}}",
+        shell=True,
+        executable="/bin/bash",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
