@@ -20,7 +20,6 @@ class Identity(Features):
     name = "identity"
     by_name_only = True  # on images it has nothing to hand on
     stateless = True
-    by_name_only = True
 
     def transform(self, faces: FaceSet) -> np.ndarray:
         """The dataset's own features, float64 (n, d); `BenchError` where it has images instead."""
