@@ -1,0 +1,1 @@
+"""The nine criteria and their statistics; no torch."""

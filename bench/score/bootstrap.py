@@ -1,0 +1,114 @@
+"""Percentile bootstrap over test images.
+
+Images are drawn with replacement; the draws depend on the seed and the number of images alone, so
+two methods on one test part see the same resamples and the difference of their replicates is the
+replicate of their difference (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993,
+Ch. 13).
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from bench.api import BenchError
+from bench.score.criteria import measures
+from bench.score.outcome import Outcome
+
+# Numbers per array while replicates are computed: 8 MB each, whatever the size of the test part.
+CHUNK = 2**20
+
+
+def resamples(n: int, seed: int, count: int, chunk: int) -> Iterator[np.ndarray]:
+    """How often each of n rows is drawn: float (n, up to ``chunk``), ``count`` columns in all.
+
+    The draws do not depend on ``chunk``, and a larger ``count`` only adds to them.
+    """
+    rng = np.random.default_rng(seed)
+    for start in range(0, count, chunk):
+        columns = min(chunk, count - start)
+        drawn = rng.integers(n, size=(columns, n)) + n * np.arange(columns)[:, None]
+        times = np.bincount(drawn.ravel(), minlength=columns * n).reshape(columns, n)
+        yield np.ascontiguousarray(times.T, dtype=float)
+
+
+def replicates(
+    truth: np.ndarray,
+    scores: np.ndarray | None,
+    labels: np.ndarray | None,
+    convention: str,
+    kind: str,
+    seed: int,
+    count: int = 1000,
+) -> dict[str, np.ndarray]:
+    """Every criterion on ``count`` resamples of the test images.
+
+    Parameters
+    ----------
+    truth, scores, labels, convention, kind
+        As for `bench.score.criteria.evaluate`.
+    seed : int
+        Not negative; one per test part, so that methods can be compared in pairs.
+    count : int
+
+    Returns
+    -------
+    dict of str to float32 (count,)
+        By criterion, those without their input left out; NaN where a resample leaves a criterion
+        undefined.
+
+    Raises
+    ------
+    BenchError
+        See `bench.score.outcome.Outcome`.
+    """
+    outcome = Outcome(truth, scores, labels, convention, kind)
+    ready = {name: measure for name, measure in measures(outcome).items() if measure is not None}
+    chunk = max(1, CHUNK // truth.size)
+    values = {name: np.empty(count, dtype=np.float32) for name in ready}
+    done = 0
+    for weights in resamples(len(truth), seed, count, chunk):
+        columns = slice(done, done + weights.shape[1])
+        for name, measure in ready.items():
+            values[name][columns] = measure(weights)
+        done = columns.stop
+    return values
+
+
+def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of replicates (count,), NaN left out; NaN twice if nothing is left.
+
+    Differences of two methods' replicates give the interval of their paired difference.
+    """
+    defined = np.asarray(values, dtype=float)
+    defined = defined[~np.isnan(defined)]
+    if len(defined) == 0:
+        return float("nan"), float("nan")
+    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def pack(values: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Replicates as text for a record: little-endian float32, compressed, base64."""
+    return {
+        name: base64.b64encode(zlib.compress(np.asarray(array, dtype="<f4").tobytes(), 9)).decode()
+        for name, array in values.items()
+    }
+
+
+def unpack(packed: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """The float32 arrays that `pack` was given; raises `BenchError` for damaged text."""
+    values = {}
+    for name, text in packed.items():
+        try:
+            raw = zlib.decompress(base64.b64decode(text, validate=True))
+            values[name] = np.frombuffer(raw, dtype="<f4").astype(np.float32)
+        except (ValueError, zlib.error) as error:
+            raise BenchError(
+                f"the bootstrap replicates of {name} in a record cannot be read ({error}); delete "
+                "the record and run the cell again"
+            ) from error
+    return values
