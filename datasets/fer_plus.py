@@ -1,0 +1,94 @@
+"""FER+: FER2013's faces with ten annotators' votes each, one class per image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import Dataset, param
+from bench.data.duplicates import without_copies
+from bench.data.faces import TRAIN, FaceSet
+from bench.data.ferplus import CLASSES, OBTAIN, processed, read_votes
+
+# images in train / valid / test after processing label.csv, and fer2013new.csv
+_PUBLISHED = {
+    "majority": ((25045, 3191, 3137), (25060, 3199, 3153)),
+    "probability": ((27947, 3191, 3137), (27956, 3199, 3153)),
+    "cross-entropy": ((27947, 3191, 3137), (27956, 3199, 3153)),
+    "multi-target": ((27667, 3191, 3137), (27671, 3199, 3153)),
+}
+
+
+class FERPlus(Dataset):
+    """E. Barsoum, C. Zhang, C. Canton Ferrer and Z. Zhang, "Training deep networks for facial
+    expression recognition with crowd-sourced label distribution", ICMI 2016, 279–283.
+
+    Grey images of 48×48 pixels; eight classes; the authors' processing of the votes
+    (`bench.data.ferplus.processed`). As in the authors' code, the choice of ``labels`` is about
+    train: valid and test are always ``majority``. The class of an image is the largest share of
+    its processed distribution, the first in class order where shares tie.
+
+    Protocols: ``official``; ``no-duplicates``, in which train and valid lose every image that
+    correlates above 0.9, straight or mirrored, with an image of a later part (FER2013 holds many
+    stock photographs more than once).
+    """
+
+    name = "fer-plus"
+    kind = "single"
+    protocols = ("official", "no-duplicates")
+    obtain = OBTAIN
+    labels: str = param(
+        "majority",
+        choices=tuple(_PUBLISHED),
+        help="which votes of a training image count; valid and test are always majority",
+    )
+
+    def load(self, root: Path | None, protocol: str = "") -> FaceSet:
+        """Read the images whose votes the processing keeps.
+
+        Raises
+        ------
+        BenchError
+            Naming file and line.
+        """
+        votes = read_votes(root)
+        distribution, keep = processed(votes.votes, "majority")
+        train = votes.split == TRAIN
+        distribution[train], keep[train] = processed(votes.votes[train], self.labels)
+        rows = np.flatnonzero(keep)
+        images, synthetic = votes.images(rows)
+        distribution = distribution[rows]
+        labels = np.zeros(distribution.shape, dtype=bool)
+        labels[np.arange(len(rows)), distribution.argmax(axis=1)] = True
+        return FaceSet(
+            name=self.name,
+            kind=self.kind,
+            label_names=CLASSES,
+            ids=votes.ids[rows],
+            labels=labels,
+            images=images,
+            distribution=distribution,
+            votes=votes.votes[rows],
+            split=votes.split[rows],
+            synthetic=synthetic,
+            notes=(*votes.notes, f"{len(rows)} of {len(votes.ids)} images kept ({self.labels})"),
+        )
+
+    def split(self, faces: FaceSet, protocol: str) -> np.ndarray:
+        """Part of each image; ``no-duplicates`` leaves out the copies of later images."""
+        split = super().split(faces, protocol)
+        if protocol == "no-duplicates":
+            return without_copies(faces, split)
+        return split
+
+    def check(self, faces: FaceSet) -> list[str]:
+        """The counts, where they are those of neither vote file."""
+        found = tuple(np.bincount(self.split(faces, "official"), minlength=3).tolist())
+        if found in _PUBLISHED[self.labels]:
+            return []
+        expected = " or ".join("/".join(map(str, counts)) for counts in _PUBLISHED[self.labels])
+        return [
+            f"{'/'.join(map(str, found))} images in train/valid/test with labels={self.labels}; "
+            f"FER+'s own files give {expected}"
+        ]

@@ -1,0 +1,82 @@
+"""FER+ multi-label: blended expressions chosen from FER+ by RAF-ML's rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import Dataset
+from bench.data.duplicates import without_copies
+from bench.data.faces import FaceSet
+from bench.data.ferplus import EMOTIONS, OBTAIN, read_votes, six_emotions
+
+# train / valid / test and images per label, from label.csv and from fer2013new.csv
+_COUNTS = (
+    ((4772, 586, 607), (3513, 2289, 764, 1682, 1904, 2489)),
+    ((4767, 582, 605), (3518, 2269, 765, 1681, 1889, 2475)),
+)
+
+
+class FERPlusML(Dataset):
+    """An open multi-label benchmark that anyone can rebuild from FER+ votes.
+
+    Votes: E. Barsoum et al., ICMI 2016. Selection rule: S. Li and W. Deng, IJCV 127 (2019)
+    884–906, with two additions (`bench.data.ferplus.six_emotions`): FER+'s outlier step, and that
+    at least two emotions remain. Grey images of 48×48 pixels; RAF-ML's six labels in its order;
+    the distribution is the votes' shares among the six.
+
+    Protocols: ``official`` is free of duplicates: train and valid lose every image that correlates
+    above 0.9, straight or mirrored, with an image of a later part, since FER2013 holds many stock
+    photographs more than once. ``with-duplicates`` keeps all. Fit on train, select on valid,
+    report on test.
+    """
+
+    name = "fer-plus-ml"
+    kind = "multi"
+    protocols = ("official", "with-duplicates")
+    obtain = OBTAIN
+
+    def load(self, root: Path | None, protocol: str = "") -> FaceSet:
+        """Read the images that the rule selects, copies included.
+
+        Raises
+        ------
+        BenchError
+            Naming file and line.
+        """
+        votes = read_votes(root)
+        distribution, labels, keep = six_emotions(votes.votes)
+        rows = np.flatnonzero(keep)
+        images, synthetic = votes.images(rows)
+        return FaceSet(
+            name=self.name,
+            kind=self.kind,
+            label_names=EMOTIONS,
+            ids=votes.ids[rows],
+            labels=labels[rows],
+            images=images,
+            distribution=distribution[rows],
+            votes=votes.votes[rows],
+            split=votes.split[rows],
+            synthetic=synthetic,
+            notes=(*votes.notes, f"{len(rows)} of {len(votes.ids)} images selected"),
+        )
+
+    def split(self, faces: FaceSet, protocol: str) -> np.ndarray:
+        """Part of each image; ``official`` leaves out the copies of later images."""
+        split = super().split(faces, protocol)
+        if protocol == "official":
+            return without_copies(faces, split)
+        return split
+
+    def check(self, faces: FaceSet) -> list[str]:
+        """The counts, where they are those of neither vote file."""
+        parts = tuple(np.bincount(self.split(faces, "with-duplicates"), minlength=3).tolist())
+        labels = tuple(np.count_nonzero(faces.labels, axis=0).tolist())
+        if (parts, labels) in _COUNTS:
+            return []
+        return [
+            f"{parts} images in train, valid, test and {labels} per label; FER+'s label.csv gives "
+            f"{_COUNTS[0]}, its fer2013new.csv {_COUNTS[1]}"
+        ]
