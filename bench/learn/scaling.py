@@ -1,0 +1,50 @@
+"""Feature scaling, fitted on the training part."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """``(X - offset) / divisor``, column by column; None for both leaves X as it is.
+
+    Attributes
+    ----------
+    offset, divisor : float (d,), or None
+        Minimum and range, or mean and standard deviation, of the training part. The divisor of a
+        column that is constant there is infinite, so that the column becomes 0 everywhere.
+    """
+
+    offset: np.ndarray | None = None
+    divisor: np.ndarray | None = None
+
+    def apply(self, X: np.ndarray) -> np.ndarray:
+        """Scaled copy of ``X`` float (n, d) in its own precision; without scaling, ``X`` itself.
+
+        Values beyond the training range are not clipped.
+        """
+        if self.offset is None or self.divisor is None:
+            return X
+        scaled = X - self.offset.astype(X.dtype)
+        scaled /= self.divisor.astype(X.dtype)
+        return scaled
+
+
+def fit_scaling(X: np.ndarray, scale: str) -> Scaling:
+    """Learn the scaling named ``scale`` from ``X`` float (n, d), n >= 1.
+
+    ``none`` changes nothing, ``minmax`` maps each column of the training part to [0, 1],
+    ``zscore`` to mean 0 and standard deviation 1 (dividing by n).
+    """
+    if scale == "none":
+        return Scaling()
+    low, high = X.min(axis=0), X.max(axis=0)
+    if scale == "minmax":
+        offset, divisor = low, high - low
+    else:
+        offset, divisor = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    # Constant columns by their extremes: rounding can leave a tiny standard deviation.
+    return Scaling(offset, np.where(high > low, divisor, np.inf))

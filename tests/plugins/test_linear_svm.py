@@ -1,0 +1,130 @@
+"""`linear-svm` against scikit-learn's machines and a cross-validation written out."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from bench.api import BenchError
+from bench.plugins import Registry
+
+LinearSVM: Any = Registry().find("method", "linear-svm")[0].load()
+COSTS = sys.modules[LinearSVM.__module__].COSTS
+
+
+def problem(n: int = 90, d: int = 8, shift: float = 5.0) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy half-spaces off the origin; the last label is rare."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d)) * rng.uniform(1, 4, size=d)
+    margin = X @ rng.normal(size=(d, 3)) + rng.normal(size=(n, 3)) * 6
+    return (X + shift).astype(np.float32), margin > np.array([0, 3, 14])
+
+
+def objective(w: np.ndarray, b: float, X: np.ndarray, y: np.ndarray, C: float) -> float:
+    """Primal of the linear SVM: ½||w||² + C Σ hinge."""
+    sign = np.where(y, 1, -1)
+    return float(0.5 * w @ w + C * np.maximum(0, 1 - sign * (X @ w + b)).sum())
+
+
+@pytest.mark.parametrize(("n", "d"), [(90, 8), (40, 120)])
+def test_equals_scikit_learn_with_the_chosen_cost(n: int, d: int) -> None:
+    X, Y = problem(n, d)
+    method = LinearSVM().fit(X, Y)
+    scores = method.scores(X)
+    for label, y in enumerate(Y.T):
+        C = method.C_[label]
+        plain = SVC(C=C, kernel="linear").fit(X.astype(float), y)
+        np.testing.assert_allclose(scores[:, label], plain.decision_function(X), atol=0.02)
+        ours = objective(method.coef_[label], method.intercept_[label], X, y, C)
+        # The other library of the same authors; its penalty on the intercept made negligible.
+        other = LinearSVC(C=C, loss="hinge", intercept_scaling=100, max_iter=1_000_000).fit(X, y)
+        theirs = objective(other.coef_[0], other.intercept_[0], X, y, C)
+        assert ours <= theirs * 1.002
+    np.testing.assert_array_equal(method.labels(X), scores > 0)
+    np.testing.assert_array_equal(method.decision_function(X), scores)
+
+
+def test_cost_has_the_fewest_errors_in_cross_validation() -> None:
+    X, Y = problem()
+    method = LinearSVM().fit(X, Y)
+    unit = ((X - X.mean(axis=0)) ** 2).sum(axis=1).mean()
+    fold = np.random.default_rng(0).permutation(len(X)) % 5
+    for label, y in enumerate(Y.T):
+        errors = []
+        for cost in COSTS:
+            wrong = 0
+            for part in range(5):
+                train = fold != part
+                plain = SVC(C=cost / unit, kernel="linear").fit(X[train].astype(float), y[train])
+                wrong += int((plain.predict(X[~train]) != y[~train]).sum())
+            errors.append(wrong)
+        assert method.C_[label] == pytest.approx(COSTS[int(np.argmin(errors))] / unit, rel=1e-5)
+    # The test needs labels that differ in their answer.
+    assert len(set(method.C_)) > 1
+
+
+def test_cost_is_relative_to_the_features_size() -> None:
+    X, Y = problem()
+    small, large = LinearSVM().fit(X / 1024, Y), LinearSVM().fit(X * 1024, Y)
+    np.testing.assert_allclose(small.C_ / large.C_, 2.0**40)
+    np.testing.assert_allclose(small.scores(X / 1024), large.scores(X * 1024), atol=1e-6)
+    fixed = LinearSVM(C=2.0).fit(X, Y)
+    unit = ((X - X.mean(axis=0)) ** 2).sum(axis=1).mean()
+    np.testing.assert_allclose(fixed.C_, [2 / unit] * 3, rtol=1e-5)
+
+
+def test_constant_labels_and_folds_of_one_class() -> None:
+    X, _ = problem(30)
+    Y = np.zeros((30, 3), dtype=bool)
+    Y[:, 0] = True
+    Y[4, 2] = True  # four of the five folds train with it, one without
+    method = LinearSVM().fit(X, Y)
+    scores = method.scores(X)
+    assert (scores[:, 0] == 1).all()
+    assert (scores[:, 1] == -1).all()
+    assert np.ptp(scores[:, 2]) > 0
+    np.testing.assert_array_equal(method.labels(X)[:, :2], Y[:, :2])
+
+
+def test_constant_features() -> None:
+    _, Y = problem(30)
+    scores = LinearSVM().fit(np.full((30, 4), 3.0), Y).scores(np.full((2, 4), 3.0))
+    assert np.isfinite(scores).all()
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_single_label_data_take_the_highest_score() -> None:
+    rng = np.random.default_rng(3)
+    centres = rng.normal(size=(3, 5)) * 4
+    of = rng.integers(0, 3, size=60)
+    X, Y = centres[of] + rng.normal(size=(60, 5)), np.eye(3, dtype=bool)[of]
+    assert "single" in LinearSVM.kinds
+    assert (LinearSVM().fit(X, Y).scores(X).argmax(axis=1) == of).mean() > 0.9
+
+
+def test_is_a_scikit_learn_estimator_and_repeats() -> None:
+    X, Y = problem()
+    X.flags.writeable = False
+    method = clone(LinearSVM(C=1.0))
+    assert method.get_params() == {"C": 1.0, "folds": 5}
+    assert make_pipeline(StandardScaler(), method).fit(X, Y).predict(X).shape == Y.shape
+    np.testing.assert_array_equal(LinearSVM().fit(X, Y).scores(X), LinearSVM().fit(X, Y).scores(X))
+
+
+def test_bad_input_is_one_sentence() -> None:
+    X, Y = problem()
+    with pytest.raises(BenchError, match="needs at least 5 training rows and got 3"):
+        LinearSVM().fit(X[:3], Y[:3])
+    with pytest.raises(BenchError, match="not finite"):
+        LinearSVM().fit(np.full_like(X, np.nan), Y)
+    with pytest.raises(BenchError, match="only after fit"):
+        LinearSVM().scores(X)
+    with pytest.raises(BenchError, match="fitted with 8 features and now got 2"):
+        LinearSVM().fit(X, Y).scores(X[:, :2])

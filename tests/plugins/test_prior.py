@@ -1,0 +1,38 @@
+"""`prior`: frequencies by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+
+from bench.api import BenchError
+from bench.plugins import Registry
+
+Prior: Any = Registry().find("method", "prior")[0].load()
+
+
+def test_frequencies_of_the_training_part() -> None:
+    Y = np.array([[1, 0, 1, 0], [1, 0, 1, 0], [1, 0, 0, 0], [1, 0, 0, 1]])
+    method = clone(Prior()).fit(np.empty((4, 0)), Y)
+    scores, labels = method.scores_and_labels(np.empty((3, 0)))
+    assert scores.tolist() == [[1.0, 0.0, 0.5, 0.25]] * 3
+    assert labels.tolist() == [[True, False, True, False]] * 3
+    np.testing.assert_array_equal(method.predict(np.empty((1, 7))), [[1, 0, 1, 0]])
+
+
+def test_needs_no_features() -> None:
+    assert Prior.needs_features is False
+    assert set(Prior.kinds) == {"multi", "single"}
+    Y = np.array([[True, False], [False, True]])
+    unusable = np.full((2, 3), np.nan)
+    assert Prior().fit(unusable, Y).scores(unusable).tolist() == [[0.5, 0.5]] * 2
+
+
+def test_bad_input_is_one_sentence() -> None:
+    with pytest.raises(BenchError, match="3 rows of features but 2 rows of labels"):
+        Prior().fit(np.empty((3, 0)), np.ones((2, 2)))
+    with pytest.raises(BenchError, match="prior predicts only after fit"):
+        Prior().labels(np.empty((3, 0)))
