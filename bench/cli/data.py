@@ -38,6 +38,6 @@ def run(options: argparse.Namespace) -> int:
     dataset: Dataset = found[0].make()
     if len(found) > 1 or not dataset.embedded:
         raise BenchError(f"{options.dataset} is not made by bench: name synthetic, say")
-    LAYOUTS[options.layout](dataset.load(None), options.out)
+    LAYOUTS[options.layout](dataset.load(None), options.out, dataset.get_params())
     print(options.out)
     return 0
