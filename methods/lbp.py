@@ -21,9 +21,8 @@ class LBP(Features):
     The codes are scikit-image's (``local_binary_pattern(image, 8, 2, method="nri_uniform")``) on
     every pixel: a neighbour beyond the image counts as 0.
 
-    Deviation: Eq. 2 counts pixels, and the 2019 paper names no normalisation. Here each count is
-    divided by the pixels of its cell (Ahonen's Eq. 3). All cells have equally many, so the order
-    of distances stays; the values in [0, 1] spare linear and kernel machines a bad scale.
+    Deviation: none. The values are counts, as in Ahonen's Eq. 2; the 2019 paper names no
+    normalisation. All cells have equally many pixels, so shares would only change the scale.
     """
 
     name = "lbp"
@@ -33,5 +32,5 @@ class LBP(Features):
     cell: int = param(10, choices=(5, 10, 20, 25, 50), help="side of a cell in pixels")
 
     def transform(self, faces: FaceSet) -> np.ndarray:
-        """Shares of each pattern in each cell, float32 (n, (100 / cell)² · 59), cells by row."""
+        """How often each pattern occurs in each cell, float32 (n, (100 / cell)² · 59), cells by row."""
         return lbp_histograms(grey_images(faces, 100), self.cell)

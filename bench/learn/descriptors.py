@@ -148,7 +148,7 @@ def _lbp_histograms(
     down: np.ndarray,
     across: np.ndarray,
     uniform: np.ndarray,
-    shares: np.ndarray,  # float32 (n, H / cell, W / cell, 59), zero; result
+    counts: np.ndarray,  # float32 (n, H / cell, W / cell, 59), zero; result
 ) -> None:
     n, height, width = images.shape
     padded = np.zeros((height + 4, width + 4))
@@ -159,12 +159,10 @@ def _lbp_histograms(
         _codes(images[i], down, across, uniform, padded, west, east, codes)
         for row in range(height // cell):
             for column in range(width // cell):
-                histogram = shares[i, row, column]
+                histogram = counts[i, row, column]
                 for r in range(row * cell, (row + 1) * cell):
                     for c in range(column * cell, (column + 1) * cell):
                         histogram[codes[r, c]] += 1
-                for b in range(LBP_BINS):
-                    histogram[b] /= np.float32(cell * cell)
 
 
 def lbp_codes(image: np.ndarray) -> np.ndarray:
@@ -211,13 +209,13 @@ def lbp_histograms(images: np.ndarray, cell: int) -> np.ndarray:
     Returns
     -------
     float32 (n, H / cell · W / cell · 59)
-        Shares of a cell's pixels, in [0, 1]; cells row by row.
+        Pixels of each code in each cell, whole numbers up to cell²; cells row by row.
     """
     n, height, width = images.shape
-    shares = np.zeros((n, height // cell, width // cell, LBP_BINS), dtype=np.float32)
+    counts = np.zeros((n, height // cell, width // cell, LBP_BINS), dtype=np.float32)
     fractions = _fractions(height), _fractions(width)
-    _lbp_histograms(_kernel_input(images), cell, *fractions, _UNIFORM, shares)
-    return shares.reshape(n, math.prod(shares.shape[1:]))  # -1 fails where n is 0
+    _lbp_histograms(_kernel_input(images), cell, *fractions, _UNIFORM, counts)
+    return counts.reshape(n, math.prod(counts.shape[1:]))  # -1 fails where n is 0
 
 
 # ------------------------------------------------------- histograms of oriented gradients
