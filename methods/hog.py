@@ -28,6 +28,7 @@ class HOG(Features):
     name = "hog"
     input = FaceInput(size=100, colour="grey")
     stateless = True
+    seconds_per_1000 = 0.2
 
     orientations: int = param(10, ge=1, le=180, help="bins over 180 degrees")
     cell: int = param(5, choices=(5, 10, 25, 50), help="side of a cell in pixels")

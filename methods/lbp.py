@@ -28,6 +28,7 @@ class LBP(Features):
     name = "lbp"
     input = FaceInput(size=100, colour="grey")
     stateless = True
+    seconds_per_1000 = 0.2
 
     cell: int = param(10, choices=(5, 10, 20, 25, 50), help="side of a cell in pixels")
 

@@ -34,6 +34,7 @@ class LinearSVM(Classifier):
     """
 
     name = "linear-svm"
+    seconds_per_1000 = 15.0
     kinds = ("multi", "single")
     C: float | None = param(
         None, gt=0, help="cost in units of 1 / mean ||x - mean||²; None: by cross-validation"
@@ -56,6 +57,8 @@ class LinearSVM(Classifier):
             )
         # The intercept takes up any shift; without the common part the Gram matrix loses no digits.
         mean = X.mean(axis=0, dtype=np.float64)
+        constant = X.max(axis=0) == X.min(axis=0)
+        mean[constant] = X[0, constant]  # to the last digit, so that no rounding is learned from
         centred = X - mean
         gram = centred @ centred.T
         unit = gram.trace() / len(X) or 1.0
@@ -67,6 +70,10 @@ class LinearSVM(Classifier):
         self.coef_ = np.stack([dual for dual, _ in solved]) @ centred / unit
         self.intercept_ = np.array([intercept for _, intercept in solved]) - self.coef_ @ mean
         return self
+
+    def remarks(self) -> tuple[str, ...]:
+        """The costs that cross-validation chose."""
+        return (f"linear-svm: C by label {', '.join(f'{cost:.3g}' for cost in self.C_)}",)
 
     def _choose(self, gram: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The cost of each label with the fewest errors in cross-validation, (L,)."""

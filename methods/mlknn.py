@@ -27,6 +27,7 @@ class MLkNN(Classifier):
     """
 
     name = "mlknn"
+    seconds_per_1000 = 1.0
     k: int = param(100, ge=1, help="neighbours; 10 in the original paper, 100 in Li and Deng 2019")
     s: float = param(1.0, ge=0, help="smoothing; 1 is Laplace's")
     scale: str = param(

@@ -19,6 +19,7 @@ class Prior(Classifier):
     """
 
     name = "prior"
+    seconds_per_1000 = 0.0
     kinds = ("multi", "single")
     needs_features = False
 

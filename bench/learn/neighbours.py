@@ -2,9 +2,11 @@
 
 With ||a − b||² = ||a||² + ||b||² − 2 a·b one matrix product gives all distances of a block, fast
 but rounded. A bound on that rounding sorts the rows of the block into certain neighbours, certain
-others and a few undecided ones, and only the undecided ones are computed again, in float64. The
-bound (N. Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., Eq. 3.5): a dot product of
-length d errs by at most γ |a|·|b|, γ = d u / (1 − d u), whatever the order of summation.
+others and a few undecided ones, and only the undecided ones are computed again, in float64.
+
+The bound is N. J. Higham's (Accuracy and Stability of Numerical Algorithms, 2nd ed., Eq. 3.5): a
+dot product of length d errs by at most γ |a|·|b| with γ = d u / (1 − d u), whatever the order of
+summation.
 """
 
 from __future__ import annotations

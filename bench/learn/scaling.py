@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.api import BenchError
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -37,14 +39,17 @@ def fit_scaling(X: np.ndarray, scale: str) -> Scaling:
     """Learn the scaling named ``scale`` from ``X`` float (n, d), n >= 1.
 
     ``none`` changes nothing, ``minmax`` maps each column of the training part to [0, 1],
-    ``zscore`` to mean 0 and standard deviation 1 (dividing by n).
+    ``zscore`` to mean 0 and standard deviation 1 (dividing by n). Another
+    name raises `BenchError`.
     """
     if scale == "none":
         return Scaling()
     low, high = X.min(axis=0), X.max(axis=0)
     if scale == "minmax":
         offset, divisor = low, high - low
-    else:
+    elif scale == "zscore":
         offset, divisor = X.mean(axis=0, dtype=np.float64), X.std(axis=0, dtype=np.float64)
+    else:
+        raise BenchError(f"unknown scaling {scale!r}: known: minmax, none, zscore")
     # Constant columns by their extremes: rounding can leave a tiny standard deviation.
     return Scaling(offset, np.where(high > low, divisor, np.inf))

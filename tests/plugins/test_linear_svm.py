@@ -93,11 +93,13 @@ def test_constant_labels_and_folds_of_one_class() -> None:
     np.testing.assert_array_equal(method.labels(X)[:, :2], Y[:, :2])
 
 
-def test_constant_features() -> None:
-    _, Y = problem(30)
-    scores = LinearSVM().fit(np.full((30, 4), 3.0), Y).scores(np.full((2, 4), 3.0))
-    assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(scores[0], scores[1])
+def test_constant_features_have_no_weight() -> None:
+    X, Y = problem(30)
+    method = LinearSVM().fit(np.full((30, 4), 0.1), Y)
+    assert (method.coef_ == 0).all()
+    X = X.astype(float)
+    X[:, 2] = 0.1
+    assert (LinearSVM().fit(X, Y).coef_[:, 2] == 0).all()
 
 
 def test_single_label_data_take_the_highest_score() -> None:

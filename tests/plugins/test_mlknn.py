@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
 from bench.data.faces import TEST, TRAIN
+from bench.learn.scaling import fit_scaling
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
@@ -150,6 +151,10 @@ def test_scaling_is_fitted_on_the_training_part() -> None:
     deviation = np.array([*X[:, :2].std(axis=0), np.inf])
     zscore = MLkNN(k=3, scale="zscore").fit(X, Y)
     np.testing.assert_allclose(zscore.X_, (X - X.mean(axis=0)) / deviation, atol=1e-12)
+    with pytest.raises(BenchError, match=r"scale takes none \| minmax \| zscore"):
+        MLkNN(scale="robust")
+    with pytest.raises(BenchError, match="unknown scaling 'robust'"):
+        fit_scaling(X, "robust")
 
 
 def test_is_a_scikit_learn_estimator() -> None:

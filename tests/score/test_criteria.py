@@ -432,7 +432,7 @@ def test_float_types_are_compared_as_they_are():
 
 SCORES = np.zeros((2, 3))
 ONE_THEN_TWO = np.array([[True, False, False], [True, True, False]])
-NOT_FINITE = np.array([[0.0, 0.0, 0.0], [0.0, np.inf, 0.0]])
+NOT_FINITE = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, np.inf]])
 
 
 @pytest.mark.parametrize(
