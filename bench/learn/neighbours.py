@@ -12,15 +12,17 @@ summation.
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.api import BenchError
 
 _UNIT32 = 2.0**-24
 _UNIT64 = 2.0**-53
-_BLOCK_ELEMENTS = 1 << 22  # distances held at a time: 16 MiB in float32
+_BLOCK_ELEMENTS = 1 << 21  # distances held at a time: 8 MiB in float32
 _CENTRE_ROWS = 256
 _PAIR_ELEMENTS = 1 << 17  # features of undecided pairs held at a time: 1 MiB in float64, cached
 
@@ -44,7 +46,8 @@ def nearest(
         By default the rows themselves, each excluded by its number from its own neighbours, so
         that an exact duplicate of a row is one of them.
     block_elements : int
-        Distances held at a time; memory is this, never n × m, beside a float32 copy of ``rows``.
+        Distances that each thread holds at a time; memory is this, never n × m, beside a float32
+        copy of ``rows``. There are as many threads as BLAS may use.
         The result does not depend on it.
 
     Returns
@@ -68,8 +71,14 @@ def nearest(
         )
     search = _Search(rows, points, k, exclude_self)
     step = max(1, block_elements // n)
-    found = [search.block(slice(start, start + step)) for start in range(0, len(points), step)]
-    return np.concatenate(found) if found else np.empty((0, k), dtype=np.int64)
+    blocks = [slice(start, start + step) for start in range(0, len(points), step)]
+    if not blocks:
+        return np.empty((0, k), dtype=np.int64)
+    threads = min(_blas_threads(), len(blocks))
+    # Whole blocks side by side rather than products on all cores: the selection after each product
+    # would run on one.
+    with threadpool_limits(1 if threads > 1 else None, "blas"), ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(search.block, blocks)))
 
 
 class _Search:
@@ -170,6 +179,12 @@ class _Search:
             difference *= self.scale
             exact[pair] = np.square(difference, out=difference).sum(axis=1)
         return exact
+
+
+def _blas_threads() -> int:
+    return max(
+        (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1
+    )
 
 
 def _step(matrix: np.ndarray) -> int:

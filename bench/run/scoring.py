@@ -20,7 +20,7 @@ REPLICATES = 1000
 def criteria_code() -> str:
     """Hash of the code that computes criteria and intervals."""
     folder = Path(bootstrap.__file__).parent
-    return code_hash([folder / "criteria.py", folder / "bootstrap.py", Path(__file__)])
+    return code_hash([*sorted(folder.glob("*.py")), Path(__file__)], follow=False)
 
 
 def scored(
