@@ -33,5 +33,5 @@ class LBP(Features):
     cell: int = param(10, choices=(5, 10, 20, 25, 50), help="side of a cell in pixels")
 
     def transform(self, faces: FaceSet) -> np.ndarray:
-        """How often each pattern occurs in each cell, float32 (n, (100 / cell)² · 59), cells by row."""
+        """How often each pattern occurs in each cell: float32 (n, (100 / cell)² · 59)."""
         return lbp_histograms(grey_images(faces, 100), self.cell)

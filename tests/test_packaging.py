@@ -43,11 +43,10 @@ def source_files(root: Path) -> set[str]:
 
 
 def test_packages_name_every_folder() -> None:
-    folders = {path.parent for path in (ROOT / "bench").rglob("*.py")}
-    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
-    listed = SETUPTOOLS["packages"]
-    assert sorted(listed) == sorted({*packages, "bench.methods", "bench.datasets"})
-    assert all((folder / "__init__.py").is_file() for folder in folders)
+    folders = {place.rpartition("/")[0].replace("/", ".") for place in source_files(ROOT)}
+    assert sorted(SETUPTOOLS["packages"]) == sorted(folders)
+    code = {path.parent for path in (ROOT / "bench").rglob("*.py")}
+    assert all((folder / "__init__.py").is_file() for folder in code)
 
 
 @pytest.mark.parametrize("folder", ["methods", "datasets"])
@@ -100,9 +99,9 @@ class Environment:
         return next((self.folder / "lib").glob("python*/site-packages"))
 
     def pip(self, *arguments: str) -> None:
-        """Install there without network, whatever the libraries beside this environment hold."""
+        """Install there, without network."""
         command = [sys.executable, "-m", "pip", "--python", str(self.python), "install", "-q"]
-        options = ["--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed"]
+        options = ["--no-index", "--no-deps", "--no-build-isolation"]
         run(*command, *options, *arguments, cwd=self.folder)
 
     def python_says(self, *arguments: str, cwd: Path) -> str:
@@ -122,9 +121,13 @@ def make_environment(folder: Path) -> Environment:
     """A fresh environment that holds another package named ``datasets``."""
     venv.create(folder, symlinks=True)
     environment = Environment(folder)
-    libraries = {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}
-    # Lines of a .pth file extend the path; .pth files in there (an editable bench) are not read.
-    (environment.site / "libraries.pth").write_text("\n".join(sorted(libraries)) + "\n")
+    libraries = folder / "libraries"
+    libraries.mkdir()
+    for place in {sysconfig.get_path("purelib"), sysconfig.get_path("platlib")}:
+        for entry in Path(place).iterdir():
+            if not entry.name.startswith(("bench", "fer_bench", "__editable__")):
+                (libraries / entry.name).symlink_to(entry)
+    (environment.site / "libraries.pth").write_text(f"{libraries}\n")
     (environment.site / "datasets").mkdir()
     (environment.site / "datasets" / "__init__.py").write_text(OTHER)
     return environment

@@ -43,9 +43,8 @@ class Plain:
     def planned(self, plan: Plan, finished: int) -> None:
         """Say how much there is to do."""
         self.cells, self.done = len(plan.jobs), finished
-        self.said(
-            f"{plan.faces.name}, {plan.protocol}: {self.cells} cells, {finished} finished already"
-        )
+        cells = f"{self.cells} cell{'s' if self.cells > 1 else ''}"
+        self.said(f"{plan.faces.name}, {plan.protocol}: {cells}, {finished} finished already")
 
     def started(self, label: str) -> None:
         """Nothing: queued work would only fill the log."""
