@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -65,7 +66,8 @@ def interrupt(tiny: Path, results: Path, how: str, after: float) -> None:
         running.kill()
     else:
         for worker in children(running.pid):
-            os.kill(worker, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may have ended by itself
+                os.kill(worker, signal.SIGKILL)
     running.communicate(timeout=120)
     if how == "ctrl-c":
         assert running.returncode in (0, 130, -signal.SIGINT, 1), running.returncode

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,31 +13,8 @@ import pytest
 
 from bench.run.pool import Outcome, Pool, Task
 
-
-def add(a: int, b: int) -> int:
-    return a + b
-
-
-def fail() -> None:
-    raise ValueError("as asked")
-
-
-def hang(stubborn: bool) -> None:
-    if stubborn:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    time.sleep(600)
-
-
-def die(code: int) -> None:
-    os._exit(code)
-
-
-def threads() -> str:
-    return os.environ["OMP_NUM_THREADS"]
-
-
-def whoami() -> int:
-    return os.getpid()
+sys.path.append(str(Path(__file__).parent))  # handed on to spawned processes
+from tasks import add, die, fail, hang, threads, whoami
 
 
 def collect(pool: Pool, tasks: list[Task]) -> dict[str, Outcome]:
@@ -92,6 +71,7 @@ def test_tasks_may_be_submitted_while_others_run(tmp_path: Path) -> None:
     pool.submit(Task(0, add, (0, 1)))
     seen = []
     for outcome in pool.outcomes():
+        assert outcome.status == "done"
         seen.append(outcome.value)
         if outcome.value < 3:
             pool.submit(Task(outcome.value, add, (outcome.value, 1)))
@@ -100,9 +80,6 @@ def test_tasks_may_be_submitted_while_others_run(tmp_path: Path) -> None:
 
 
 def test_workers_end_with_their_coordinator(tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     script = tmp_path / "coordinator.py"
     script.write_text(
         "import time, sys\nfrom pathlib import Path\nfrom bench.run.pool import Pool, Task\n"

@@ -6,6 +6,7 @@ import json
 import multiprocessing
 import os
 import sqlite3
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -18,6 +19,9 @@ from bench.api import BenchError
 from bench.run.files import build_folder, whole, write_text
 from bench.run.record import Cell, Record
 from bench.run.store import Store
+
+sys.path.append(str(Path(__file__).parent))  # handed on to spawned processes
+from tasks import hold
 
 CELL = Cell(
     dataset="tiny", kind="multi", fingerprint="f" * 64, synthetic=True, label_names=("a", "b"),
@@ -151,16 +155,10 @@ def test_sweep_removes_what_a_killed_process_left(store: Store) -> None:
     assert store.read("k1") == RECORD
 
 
-def _hold(root: Path, holding: object, release: object) -> None:
-    with Store(root).locked(lambda who: None):
-        holding.set()  # type: ignore[attr-defined]
-        release.wait(30)  # type: ignore[attr-defined]
-
-
 def test_a_second_run_waits_for_the_first_and_says_for_whom(store: Store) -> None:
     context = multiprocessing.get_context("spawn")
     holding, release = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(store.root, holding, release))
+    other = context.Process(target=hold, args=(store.root, holding, release))
     other.start()
     assert holding.wait(30)
     said: list[str] = []
