@@ -79,7 +79,7 @@ class Live(Plain):
 
     def said(self, message: str) -> None:
         """Print above the bar."""
-        self.progress.console.print(escape(clean(message)), highlight=False)
+        self.progress.console.print(escape(clean(message)), highlight=False, soft_wrap=True)
 
 
 def summary(label: str, record: Record | None) -> str:

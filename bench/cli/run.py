@@ -89,8 +89,10 @@ def run(options: argparse.Namespace) -> int:
         wanted["budget"],
     )
     plan = make_plan(found, request)
-    for note in plan.faces.notes:
+    for note in plan.faces.notes + plan.findings:
         say(note)
+    if plan.faces.synthetic:
+        say("SYNTHETIC: bench made this data; numbers on it say nothing about real faces")
     if options.dry_run:
         print(_described(plan, store, workers))
         return 0

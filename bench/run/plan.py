@@ -37,11 +37,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Plan:
-    """The cells of a run, in order, and the data they are about."""
+    """The cells of a run, in order, and the data they are about.
+
+    ``findings`` says where the data differ from the published counts.
+    """
 
     faces: FaceSet
     protocol: str
     jobs: tuple[Job, ...]
+    findings: tuple[str, ...] = ()
 
     def feature_jobs(self, jobs: Iterable[Job]) -> dict[str, FeatureJob]:
         """The features that these cells need, each once."""
@@ -104,14 +108,15 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     methods = resolve(registry, terms, faces.kind, faces.images is not None)
     if not methods:
         raise BenchError(f"{request.methods}: no ready method fits {request.dataset}")
+    findings = tuple(dataset.check(faces))
     jobs: list[Job] = []
     for fold in folds(dataset, faces, protocol):
-        shared = _Shared(request, spec, faces, protocol, fold, twins(faces, fold))
+        shared = _Shared(request, spec, faces, protocol, fold, twins(faces, fold), findings)
         for method in methods:
             stochastic = _stochastic(method)
             for seed in range(request.seeds if stochastic else 1):
                 jobs.append(_job(shared, method, stochastic, seed))
-    return Plan(faces, protocol, tuple(jobs))
+    return Plan(faces, protocol, tuple(jobs), findings)
 
 
 def _check_names(faces: FaceSet) -> None:
@@ -131,6 +136,7 @@ class _Shared:
     protocol: str
     fold: Fold
     twins: int | None
+    findings: tuple[str, ...]
 
 
 def _stochastic(method: Method) -> bool:
@@ -176,7 +182,7 @@ def _job(shared: _Shared, method: Method, stochastic: bool, seed: int) -> Job:
         seed=seed if stochastic else None,
         code=engine_code(),
     )
-    notes = faces.notes + ((fold.note,) if fold.note else ())
+    notes = faces.notes + shared.findings + ((fold.note,) if fold.note else ())
     return Job(key, cell, fold, features, classifier, notes)
 
 
