@@ -24,6 +24,7 @@ __all__ = [
     "Dataset",
     "FaceInput",
     "Features",
+    "InputError",
     "Network",
     "Param",
     "Plugin",
@@ -35,6 +36,10 @@ __all__ = [
 
 class BenchError(Exception):
     """What went wrong, where, and what to do, in one sentence; shown without a traceback."""
+
+
+class InputError(BenchError, ValueError):
+    """Parameters, features or labels that are not taken; the `ValueError` scikit-learn expects."""
 
 
 class UnavailableError(BenchError):
@@ -154,12 +159,19 @@ class Plugin:
     seconds_per_1000 : float or None
         Rough cost on one core per 1,000 images (a classifier: training rows), for ``--dry-run``
         before anything was measured.
+    small : dict
+        Parameters under which it works on 40 rows of 12 features with 4 labels, on 12 faces, or
+        (a dataset) makes few of them; the test kit uses them.
+    members : tuple of str
+        Names of a family that the test kit takes, each of them.
     """
 
     name: ClassVar[str] = ""
     extra: ClassVar[str | None] = None
     by_name_only: ClassVar[bool] = False
     seconds_per_1000: ClassVar[float | None] = None
+    small: ClassVar[Mapping[str, Any]] = {}
+    members: ClassVar[tuple[str, ...]] = ()
     params: ClassVar[dict[str, Param]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -186,15 +198,17 @@ class Plugin:
         self.set_params(**params)
 
     def set_params(self, **params: Any) -> Self:
-        """Set hyper-parameters; an unknown one or a value out of range raises `BenchError`."""
+        """Set hyper-parameters; an unknown one or a value out of range raises `InputError`."""
         for field, value in params.items():
+            if field == "member" and value == self.member:
+                continue  # what get_params says may be set again
             declared = self.params.get(field)
             if declared is None:
-                raise BenchError(
+                raise InputError(
                     f"{self.name} has no parameter {field!r}: {near(field, self.params)}"
                 )
             if not declared.accepts(value):
-                raise BenchError(
+                raise InputError(
                     f"{self.name}[{field}={value}] is not allowed: {field} takes "
                     f"{declared.allowed()}"
                 )
@@ -211,6 +225,10 @@ class Plugin:
     def remarks(self) -> tuple[str, ...]:
         """What the record should say after `fit` (a threshold chosen, which path ran)."""
         return ()
+
+    def exempt(self) -> Mapping[str, str]:
+        """Checks of the test kit that cannot hold for the method, by name, each with the reason."""
+        return {}
 
     def __repr__(self) -> str:
         changed = [
@@ -305,6 +323,8 @@ class Features(Plugin):
         True where `fit` follows a training schedule, so that ``--budget`` changes the result.
     kinds : tuple of str
         Kinds of dataset it is meant for.
+    needs_images : bool
+        False where it takes a dataset's precomputed features instead.
 
     Attributes
     ----------
@@ -316,6 +336,7 @@ class Features(Plugin):
     kinds: ClassVar[tuple[str, ...]] = ("multi", "single")
 
     input: ClassVar[FaceInput] = FaceInput()
+    needs_images: ClassVar[bool] = True
     stateless: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     trains: ClassVar[bool] = False
@@ -337,8 +358,12 @@ class Features(Plugin):
 
 
 class Network(Features):
-    """An end-to-end method: features that also score and decide labels themselves."""
+    """An end-to-end method: features that also score and decide labels themselves.
 
+    ``threshold`` as in `Classifier`.
+    """
+
+    threshold: ClassVar[str] = "label"
     trains: ClassVar[bool] = True
     stochastic: ClassVar[bool] = True
 
@@ -366,16 +391,28 @@ class Classifier(Plugin):
         False where only the labels matter (`prior`); such a method runs alone, without ``+``.
     kinds : tuple of str
         Kinds of dataset it is meant for. On ``single`` the class is the highest score.
+    threshold : {"label", "row"}
+        What a label's score is compared with: one value for all rows, which may differ from label
+        to label, or one for all labels of a row.
     """
 
     stochastic: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("multi",)
     needs_features: ClassVar[bool] = True
+    threshold: ClassVar[str] = "label"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if cls.stochastic and "random_state" not in cls.params:
             cls.params["random_state"] = Param(0, "set from --seeds", ge=0, type="int")
+
+    def memory_needed(self, n: int, d: int, labels: int, itemsize: int = 4) -> int:
+        """Bytes that `fit` allocates for ``X`` (n, d) of ``itemsize`` bytes each; 0: few.
+
+        Overridden where they grow faster than the data. The engine asks before `fit` and goes no
+        further where ``--max-memory`` allows less.
+        """
+        return 0
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> Self:
         """Learn from ``X`` float (n, d) and ``Y`` bool (n, L); returns self."""

@@ -27,7 +27,8 @@ class Synthetic(Dataset):
     action-unit prototypes, blends mix them with continuous weights. 315 simulated annotators, 30
     of them spammers whose votes are left out, vote on every candidate; RAF-ML's rule selects the
     images and their labels (`bench.data.annotators.select`). Classes, cardinalities, label counts
-    and the shares of train and test are close to RAF-ML's. Everyone is seen once.
+    and the shares of train and test are close to RAF-ML's (S. Li and W. Deng, IJCV 127 (2019)
+    884–906). Everyone is seen once.
 
     Image i depends on the seed and on i alone: ``synthetic[images=1200]`` begins
     ``synthetic[images=4908]``. Every fifth image is a test image, which gives round(0.8 n) training
@@ -35,6 +36,7 @@ class Synthetic(Dataset):
     """
 
     name = "synthetic"
+    small = {"images": 20}
     kind = "multi"
     embedded = True
     protocols = ("official",)

@@ -25,6 +25,7 @@ class SyntheticSingle(Dataset):
     """
 
     name = "synthetic-single"
+    small = {"images": 20}
     kind = "single"
     embedded = True
     protocols = ("official",)

@@ -20,6 +20,7 @@ class Identity(Features):
     name = "identity"
     by_name_only = True  # on images it has nothing to hand on
     stateless = True
+    needs_images = False
 
     def transform(self, faces: FaceSet) -> np.ndarray:
         """The dataset's own features, float64 (n, d); `BenchError` where it has images instead."""

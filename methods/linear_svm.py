@@ -13,6 +13,7 @@ from bench.learn.checks import checked_features, checked_labels, require_fitted
 # In units of 1 / mean ||x − mean||², so that the same costs suit counts and unit vectors. Below
 # them every point is a support vector and nothing changes; above them more cost fits noise.
 COSTS = 2.0 ** np.arange(-3, 5)
+_CACHE = 200_000_000  # bytes that scikit-learn lets LIBSVM keep
 _ROWS = 1024  # rows scored at a time, converted to float64
 
 
@@ -40,6 +41,11 @@ class LinearSVM(Classifier):
         None, gt=0, help="cost in units of 1 / mean ||x - mean||²; None: by cross-validation"
     )
     folds: int = param(5, ge=2, help="of the cross-validation")
+
+    def memory_needed(self, n: int, d: int, labels: int, itemsize: int = 4) -> int:
+        """Bytes: the features and their Gram matrix, its parts of one fold, LIBSVM's cache."""
+        parts = 0 if self.C is not None else 8 * n * n * (self.folds - 1) // self.folds
+        return 8 * n * (n + d) + parts + min(4 * n * n, _CACHE)
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> Self:
         """Choose C and solve; ``X`` float (n, d), ``Y`` bool (n, L).
@@ -87,6 +93,7 @@ class LinearSVM(Classifier):
                     dual, intercept = _solve(inside, y[train], cost)
                     present = across @ dual + intercept > 0
                     errors[row, label] += np.count_nonzero(present != y[~train])
+            del inside, across  # or they stay while the next ones are made
         return COSTS[errors.argmin(axis=0)]
 
     def scores(self, X: np.ndarray) -> np.ndarray:

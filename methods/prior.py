@@ -16,6 +16,8 @@ class Prior(Classifier):
     The scores of every row are the frequencies (labels that are equally frequent tie); a label is
     present in all rows if it is in at least half of the training rows, which is the constant answer
     with the lowest Hamming loss there.
+
+    Reference: none.
     """
 
     name = "prior"

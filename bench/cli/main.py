@@ -1,6 +1,6 @@
 """The ``bench`` command: finds the sub-command, turns errors into one sentence and an exit code.
 
-Exit codes: 0 all cells ok, 1 some cells failed, 2 the command or its data were wrong,
+Exit codes: 0 all cells (or checks) ok, 1 some failed, 2 the command or its data were wrong,
 130 interrupted.
 """
 
@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from bench import __version__
 from bench.api import BenchError
-from bench.cli import data, info, new, run, tables
+from bench.cli import check, data, info, new, run, tables
 from bench.cli import list as list_command
 from bench.cli.terminal import clean
 
-COMMANDS = (run, tables, list_command, info, data, new)
+COMMANDS = (run, tables, list_command, info, data, new, check)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -22,10 +22,13 @@ _DEFAULTS: dict[str, Any] = {
     "budget": "paper",
     "workers": None,
     "timeout": None,
+    "max_memory": None,
     "results": None,
     "plugins": None,
 }
 _SUFFIXES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
+_SHARE = 0.8  # of the machine's memory, for all workers together
 
 
 def add(commands: Any) -> None:
@@ -44,6 +47,12 @@ def add(commands: Any) -> None:
     parser.add_argument("--budget", choices=("smoke", "quick", "paper"), help="training [paper]")
     parser.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
     parser.add_argument("--timeout", metavar="T", help="for one cell: 90s, 30m, 2h")
+    parser.add_argument(
+        "--max-memory",
+        metavar="M",
+        help="for one classifier that says what it needs: 500MB, 8GB [80 %% of the machine's, "
+        "shared among the workers]",
+    )
     parser.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
     parser.add_argument("--config", metavar="FILE", type=Path, help="TOML file with these options")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost only")
@@ -61,10 +70,12 @@ def run(options: argparse.Namespace) -> int:
     if not isinstance(workers, int) or workers < 1:
         raise BenchError(f"--workers {workers}: at least 1")
     seconds = _duration(wanted["timeout"])
+    allowed = _memory(wanted["max_memory"])
 
     # Imported here: `bench --help` and a wrong option should not wait for NumPy.
     from bench.cli.progress import display
     from bench.publish import tables
+    from bench.run.memory import machine_memory
     from bench.run.plan import Request, make_plan
     from bench.run.runner import default_timeout, results_folder
     from bench.run.runner import run as run_plan
@@ -97,9 +108,12 @@ def run(options: argparse.Namespace) -> int:
         print(_described(plan, store, workers))
         return 0
     timeout = default_timeout(request.budget) if seconds is None else seconds
+    max_memory = _SHARE * machine_memory() / workers if allowed is None else allowed
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
         with display() as listener:
-            outcomes = run_plan(plan, store, listener, workers=workers, timeout=timeout)
+            outcomes = run_plan(
+                plan, store, listener, workers=workers, timeout=timeout, max_memory=max_memory
+            )
         dataset = plan.jobs[0].cell.dataset
         records = [record for record in store.records() if record.cell.dataset == dataset]
         written = tables.write(records, store.tables, scores_of=store.scores)
@@ -151,6 +165,16 @@ def _duration(text: str | None) -> float | None:
     if seconds <= 0:
         raise BenchError(f"--timeout {text}: write 90s, 30m or 2h")
     return seconds
+
+
+def _memory(text: str | None) -> float | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT]B)", text.strip().upper())
+    size = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if size <= 0:
+        raise BenchError(f"--max-memory {text}: write 500MB or 8GB")
+    return size
 
 
 def _described(plan: Any, store: Any, workers: int) -> str:

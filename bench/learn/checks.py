@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike
+from sklearn.exceptions import NotFittedError
 
-from bench.api import BenchError, Classifier
+from bench.api import BenchError, Classifier, InputError
 
 _BLOCK_ELEMENTS = 1 << 22
 
 
+class UnfittedError(BenchError, NotFittedError):
+    """A prediction was asked for before `fit`; scikit-learn's own error as well."""
+
+
 def checked_features(X: ArrayLike, method: str, columns: int | None = None) -> np.ndarray:
-    """``X`` as float (n, d), without a copy where it is float32 or float64 already.
+    """``X`` as float32 or float64 (n, d), C-contiguous; no copy where it is that already.
 
     Parameters
     ----------
@@ -23,31 +28,35 @@ def checked_features(X: ArrayLike, method: str, columns: int | None = None) -> n
 
     Raises
     ------
-    BenchError
+    InputError
         If ``X`` is not a finite numeric matrix with at least one column, or not of ``columns``.
     """
+    if hasattr(X, "toarray"):
+        raise InputError(f"{method} takes no sparse features; hand over X.toarray()")
     array = np.asarray(X)
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiub":
-        raise BenchError(
+        raise InputError(
             f"{method} takes features as a numeric matrix (n, d) with d >= 1, not {array.dtype} "
             f"{array.shape}"
         )
     if columns is not None and array.shape[1] != columns:
-        raise BenchError(
+        raise InputError(
             f"{method} was fitted with {columns} features and now got {array.shape[1]}; take the "
             "same features for both"
         )
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
+    # Sums over other memory layouts round differently.
+    array = np.ascontiguousarray(array)
     # In blocks: the features may be a memory map larger than memory.
     step = max(1, _BLOCK_ELEMENTS // array.shape[1])
     for start in range(0, len(array), step):
         bad = ~np.isfinite(array[start : start + step])
         if bad.any():
             row, column = np.argwhere(bad)[0]
-            raise BenchError(
+            raise InputError(
                 f"{method} got features with a value that is not finite (row {start + row}, column "
-                f"{column}, counted from 0); repair the features"
+                f"{column}, counted from 0); repair the NaN or inf"
             )
     return array
 
@@ -57,26 +66,26 @@ def checked_labels(Y: ArrayLike, rows: int, method: str) -> np.ndarray:
 
     Raises
     ------
-    BenchError
+    InputError
         If ``Y`` is not a matrix of bool or 0/1 with at least one column, if it has not ``rows``
         rows, or if there is none.
     """
     array = np.asarray(Y)
     if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiub":
-        raise BenchError(
+        raise InputError(
             f"{method} takes labels as a matrix (n, L) of 0 and 1 with L >= 1, not {array.dtype} "
             f"{array.shape}"
         )
     if len(array) != rows:
-        raise BenchError(f"{method} got {rows} rows of features but {len(array)} rows of labels")
+        raise InputError(f"{method} got {rows} rows of features but {len(array)} rows of labels")
     if rows == 0:
-        raise BenchError(f"{method} got no training rows; the training part must not be empty")
+        raise InputError(f"{method} got no training rows; the training part must not be empty")
     if not ((array == 0) | (array == 1)).all():
-        raise BenchError(f"{method} takes labels of 0 and 1 (or False and True), and found others")
-    return array.astype(bool)
+        raise InputError(f"{method} takes labels of 0 and 1 (or False and True), and found others")
+    return array.astype(bool, order="C")
 
 
 def require_fitted(classifier: Classifier) -> None:
-    """Raise `BenchError` where ``fit`` was not called yet."""
+    """Raise `UnfittedError` where ``fit`` was not called yet."""
     if not classifier.__sklearn_is_fitted__():
-        raise BenchError(f"{classifier.name} predicts only after fit")
+        raise UnfittedError(f"{classifier.name} predicts only after fit")

@@ -12,13 +12,12 @@ summation.
 from __future__ import annotations
 
 import hashlib
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 
 import numpy as np
-from threadpoolctl import threadpool_info, threadpool_limits
 
 from bench.api import BenchError
+from bench.learn.parallel import in_threads
 
 _UNIT32 = 2.0**-24
 _UNIT64 = 2.0**-53
@@ -74,11 +73,9 @@ def nearest(
     blocks = [slice(start, start + step) for start in range(0, len(points), step)]
     if not blocks:
         return np.empty((0, k), dtype=np.int64)
-    threads = min(_blas_threads(), len(blocks))
     # Whole blocks side by side rather than products on all cores: the selection after each product
     # would run on one.
-    with threadpool_limits(1 if threads > 1 else None, "blas"), ThreadPoolExecutor(threads) as pool:
-        return np.concatenate(list(pool.map(search.block, blocks)))
+    return np.concatenate(in_threads(search.block, blocks))
 
 
 class _Search:
@@ -179,12 +176,6 @@ class _Search:
             difference *= self.scale
             exact[pair] = np.square(difference, out=difference).sum(axis=1)
         return exact
-
-
-def _blas_threads() -> int:
-    return max(
-        (pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"), default=1
-    )
 
 
 def _step(matrix: np.ndarray) -> int:

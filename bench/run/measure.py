@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -171,16 +172,17 @@ def checked(
     return scores, labels
 
 
-def measure(job: Job, store: Store) -> Record:
+def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
     """Measure a cell, store its scores and record, return the record.
 
-    A method that fails gives a record that says so; only a full disk (`DiskFullError`) and
+    A classifier that says it needs more than ``max_memory`` bytes is not started. A method that
+    fails gives a record that says so; only a full disk (`DiskFullError`) and
     interrupts come through.
     """
     started = datetime.now(UTC)
     reset_peak_memory()
     try:
-        record = _measured(job, store)
+        record = _measured(job, store, max_memory)
     except DiskFullError:
         raise
     except UnavailableError as error:
@@ -206,7 +208,7 @@ def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
     return Record(job.key, job.cell, status, reason=reason, traceback=trace, notes=job.notes)
 
 
-def _measured(job: Job, store: Store) -> Record:
+def _measured(job: Job, store: Store, max_memory: float) -> Record:
     fold, notes, seconds = job.fold, list(job.notes), {}
     faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
     truth = np.array(faces.labels[fold.test])
@@ -233,6 +235,14 @@ def _measured(job: Job, store: Store) -> Record:
             classifier = job.classifier.make()
             if classifier.stochastic:
                 classifier.set_params(random_state=job.cell.seed)
+        with blame(name, "memory_needed"):
+            needed = classifier.memory_needed(*train.shape, targets.shape[1], train.itemsize)
+        if needed > max_memory:
+            raise MethodError(
+                f"{name} needs {needed / 1e9:.3g} GB for {len(train)} training rows and may take "
+                f"{max_memory / 1e9:.3g} GB: raise --max-memory (with fewer --workers where memory "
+                "is short), or take fewer rows or another method"
+            )
         with blame(name, "fit"):
             classifier.fit(train, targets)
         fitted = time.perf_counter()

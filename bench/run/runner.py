@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -93,6 +94,7 @@ def run(
     workers: int,
     timeout: float,
     threads: int = 1,
+    max_memory: float = inf,
 ) -> Outcomes:
     """Measure every cell of the plan that has no result yet.
 
@@ -104,6 +106,8 @@ def run(
         Processes; 0 measures in this one (no time limit).
     timeout : float
         Seconds for one piece of work (features, or one cell).
+    max_memory : float
+        Bytes that a classifier may say it needs (`bench.api.Classifier.memory_needed`).
 
     Raises
     ------
@@ -117,7 +121,7 @@ def run(
         save_faces(store.cache / "faces" / plan.faces.fingerprint, plan.faces)
     pool = Pool(workers, store.root / "worker.log", timeout, threads)
     try:
-        _Run(plan, store, listener, pool).all(todo, records)
+        _Run(plan, store, listener, pool, max_memory).all(todo, records)
     finally:
         pool.close()
     store.rebuild()
@@ -125,8 +129,11 @@ def run(
 
 
 class _Run:
-    def __init__(self, plan: Plan, store: Store, listener: Listener, pool: Pool) -> None:
+    def __init__(
+        self, plan: Plan, store: Store, listener: Listener, pool: Pool, max_memory: float
+    ) -> None:
         self.plan, self.store, self.listener, self.pool = plan, store, listener, pool
+        self.max_memory = max_memory
         self.cells: dict[str, Job] = {}
         self.features: dict[str, FeatureJob] = {}
         self.waiting: defaultdict[str, list[Job]] = defaultdict(list)
@@ -149,8 +156,10 @@ class _Run:
                 records[record.key] = record
 
     def _submit(self, job: Job | FeatureJob) -> None:
-        function = ensure_features if isinstance(job, FeatureJob) else measure
-        self.pool.submit(Task(job.key, function, (job, self.store)))
+        if isinstance(job, FeatureJob):
+            self.pool.submit(Task(job.key, ensure_features, (job, self.store)))
+        else:
+            self.pool.submit(Task(job.key, measure, (job, self.store, self.max_memory)))
         self.listener.started(label(job))
 
     def _answer(self, outcome: Outcome) -> list[Record]:

@@ -161,7 +161,8 @@ def test_is_a_scikit_learn_estimator() -> None:
     rng = np.random.default_rng(1)
     X, Y = rng.normal(size=(40, 4)), rng.integers(0, 2, size=(40, 3))
     method = clone(MLkNN(k=5, s=0.5))
-    assert method.get_params() == {"k": 5, "s": 0.5, "scale": "none"}
+    own = {"k": 5, "s": 0.5, "scale": "none", "ignore_first_neighbours": None}
+    assert method.get_params() == own
     pipeline = make_pipeline(StandardScaler(), method).fit(X, Y)
     assert pipeline.predict(X).shape == (40, 3)
     np.testing.assert_array_equal(pipeline.predict(X), pipeline.decision_function(X) >= 0.5)

@@ -1,0 +1,154 @@
+"""ML²'s two manifolds: the local structure of the features, and labels made numerical on it.
+
+P. Hou, X. Geng and M.-L. Zhang, Multi-label manifold learning, AAAI 2016. Each training row is
+written as a weighted sum of its neighbours (as in locally linear embedding); the labels then become
+real numbers that obey the same sums as well as their signs allow.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import cho_factor, cho_solve
+
+from bench.api import BenchError
+from bench.learn.neighbours import nearest
+
+_RIDGE = 1e-3  # of the trace; the authors' value
+_BLOCK_ELEMENTS = 1 << 22  # differences to neighbours held at a time: 32 MiB in float64
+_TOLERANCE = 1e-12  # of the gradient, in units of the terms that it is summed from
+_SUFFICIENT = 1e-4
+_STEPS = 500
+
+
+def reconstruction_weights(X: np.ndarray, k: int) -> sparse.csr_array:
+    """Weights that best reconstruct each row from its k nearest others.
+
+    Row i minimises ||x_i − Σ_j w_ij x_j||² with Σ_j w_ij = 1: with the differences Z = x_j − x_i it
+    solves Z Zᵀ w = 1 and divides by the sum. Where k > d, and where neighbours repeat or span the
+    row exactly, Z Zᵀ is singular; then 1e-3 times its trace is added to the diagonal (the authors
+    do so for k > d only, and leave the other case to Matlab).
+
+    Parameters
+    ----------
+    X : float (n, d)
+        Finite values.
+    k : int
+        Neighbours, 1 to n − 1, each row's own number excluded.
+
+    Returns
+    -------
+    sparse float64 (n, n)
+        k entries in each row, of sum 1; they may be negative.
+    """
+    n, d = X.shape
+    neighbours = nearest(X, k)
+    weights = np.empty((n, k))
+    step = max(1, _BLOCK_ELEMENTS // (k * d))
+    for start in range(0, n, step):
+        part = slice(start, start + step)
+        differences = X[neighbours[part]].astype(np.float64)
+        differences -= X[part, None]
+        gram = differences @ differences.transpose(0, 2, 1)
+        trace = np.trace(gram, axis1=1, axis2=2)
+        eigenvalues = np.linalg.eigvalsh(gram)
+        rounding = 10 * k * np.finfo(np.float64).eps
+        singular = eigenvalues[:, 0] <= rounding * eigenvalues[:, -1]
+        ridge = np.where(singular | (k > d), _RIDGE * trace, 0.0)
+        # Trace 0: all neighbours are duplicates of the row, and any weights will do.
+        ridge[trace == 0] = 1.0
+        gram += ridge[:, None, None] * np.eye(k)
+        weights[part] = np.linalg.solve(gram, np.ones((len(gram), k, 1)))[..., 0]
+    weights /= weights.sum(axis=1, keepdims=True)
+    entries = (weights.ravel(), neighbours.ravel(), np.arange(0, n * k + 1, k))
+    return sparse.csr_array(entries, shape=(n, n))
+
+
+def label_manifold(weights: sparse.csr_array, Y: np.ndarray, lam: float = 1.0) -> np.ndarray:
+    """Numerical labels μ: for each label min μᵀ M μ subject to y_i μ_i >= λ, M = (I−W)ᵀ(I−W).
+
+    Solved to rounding by projected Newton steps (D. Bertsekas, SIAM J. Control Optim. 20 (1982)
+    221–246) from μ = λ y. M is singular: where the minimum is attained at more than one point (a
+    label that all rows have, say), this is the one reached from there.
+
+    Parameters
+    ----------
+    weights : sparse float (n, n)
+        Of `reconstruction_weights`.
+    Y : bool (n, L)
+        False stands for y = −1.
+    lam : float
+        λ > 0.
+
+    Returns
+    -------
+    float64 (n, L)
+
+    Memory: 8 f² bytes, f the number of rows whose μ is not at its bound, at most n.
+    """
+    residual = sparse.csr_array(sparse.eye_array(len(Y)) - weights)
+    curvature = sparse.csr_array(residual.T @ residual)
+    signs = np.where(Y, 1.0, -1.0)
+    # The minimum is proportional to λ.
+    return lam * np.stack([_minimum(residual, curvature, y) for y in signs.T], axis=1)
+
+
+def _minimum(residual: sparse.csr_array, curvature: sparse.csr_array, y: np.ndarray) -> np.ndarray:
+    """min ½ vᵀ D M D v over v >= 1, D = diag(y); returns μ = y v."""
+    transposed = sparse.csr_array(residual.T)
+    size, size_transposed = abs(residual), abs(transposed)
+
+    def gradient(v: np.ndarray) -> np.ndarray:
+        # From the residuals, not from M: the error is that of one factor, not of its square.
+        return y * (transposed @ (residual @ (y * v)))
+
+    v = np.ones(len(y))
+    g = gradient(v)
+    free = g < 0
+    for _ in range(_STEPS):
+        scale = (size_transposed @ (size @ v)).max()
+        if np.abs(v - np.maximum(v - g, 1)).max() <= _TOLERANCE * scale:
+            # M magnifies what is left of the gradient by its condition: one more step.
+            return y * np.maximum(v + _newton(curvature, y, g, v > 1), 1)
+        step = _newton(curvature, y, g, free)
+        reach = np.full(len(y), np.inf)  # of the step, before the bound
+        reach[step < 0] = (1 - v[step < 0]) / step[step < 0]
+        nearest_bound = min(reach.min(), 1.0)
+        # Along the bounds: the first length of 1, ½, ¼ … that decreases the objective enough; at
+        # the latest where the first bound is met, as it decreases all the way there.
+        length = 1.0
+        while True:
+            moved = np.where(reach > length, v + length * step, 1)
+            g_moved = gradient(moved)
+            # Of a quadratic this is the exact difference, without the rounding of its values.
+            gain = (v - moved) @ (g + g_moved) / 2
+            if length <= nearest_bound or gain >= -_SUFFICIENT * length * (g @ step):
+                break
+            length = max(length / 2, nearest_bound)
+        v, g = moved, g_moved
+        # Bounds met in a short step hold until the rest has come to its minimum, lest the next step
+        # runs into them again.
+        free = v > 1
+        if length == 1 or not free.any():
+            free |= g < 0
+    raise BenchError(
+        f"the numerical labels did not converge in {_STEPS} steps: the neighbours' differences are "
+        "too ill-conditioned; scale the features or take a smaller k"
+    )
+
+
+def _newton(
+    curvature: sparse.csr_array, y: np.ndarray, g: np.ndarray, free: np.ndarray
+) -> np.ndarray:
+    """The step (n,) to the minimum over the ``free`` values, the others held."""
+    step = np.zeros(len(y))
+    if free.any():
+        part = curvature[free][:, free]
+        # Rows without a neighbour outside `free` leave M singular. The gradient has no part there,
+        # and what the ridge changes elsewhere the next step repairs.
+        ridge = len(g) * np.finfo(np.float64).eps * abs(part).sum(axis=0).max()
+        matrix = part.toarray(order="F")
+        matrix[np.diag_indices(len(matrix))] += ridge
+        factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        step[free] = -y[free] * cho_solve(factor, y[free] * g[free], check_finite=False)
+    return step
