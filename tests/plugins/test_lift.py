@@ -156,7 +156,7 @@ def test_says_what_memory_it_needs() -> None:
     assert 4 * 4000 * (2 * 4000 + 2 * 500) < needed < 1.5e9
 
 
-@pytest.mark.parametrize("name", ["emotions", "yeast"])
+@pytest.mark.parametrize("name", ["emotions", pytest.param("yeast", marks=pytest.mark.slow)])
 def test_holds_the_statistical_bars(name: str) -> None:
     """Means of five seeds: single runs of scikit-learn's parts, too, miss a bar now and then."""
     root = SHARED / "data" / "mulan"

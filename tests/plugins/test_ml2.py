@@ -31,8 +31,10 @@ def bars() -> list[dict[str, Any]]:
     return [bar for bar in json.loads(path.read_text())["bars"] if bar["algorithm"] == "ML2"]
 
 
-def runs() -> list[tuple[str, str]]:
-    return sorted({(bar["dataset"], bar["params"]["features"]) for bar in bars()})
+def runs() -> list[Any]:
+    found = sorted({(bar["dataset"], bar["params"]["features"]) for bar in bars()})
+    slow = [pytest.mark.slow]
+    return [pytest.param(*run, marks=slow if run[0] == "yeast" else []) for run in found]
 
 
 @cache
