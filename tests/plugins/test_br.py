@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -19,15 +19,12 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.plugins import Registry
 from bench.run.grammar import parse_part
 from bench.run.methods import specs
 from bench.score.criteria import evaluate
 
 BR: Any = Registry().find("method", "br")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def noise(rows: int = 60, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -92,17 +89,6 @@ def test_named_bases_say_present_from_one_half(base: str) -> None:
     np.testing.assert_array_equal(labels, scores >= 0.5)
     assert np.isfinite(scores).all()
     assert ((scores >= 0) & (scores <= 1)).all()
-
-
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 @pytest.mark.parametrize(("base", "run"), [("nn", "1nn"), ("5nn", "5nn"), ("c45", "j48")])

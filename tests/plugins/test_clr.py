@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
@@ -11,19 +10,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
 CLR: Any = Registry().find("method", "clr")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def says_first(X: np.ndarray, y: list[bool], x: np.ndarray, k: int) -> bool:
@@ -134,17 +131,6 @@ def test_permuted_labels_permute_the_answer() -> None:
     other = CLR(base="5nn").fit(X, Y[:, order]).scores_and_labels(X + 0.3)
     np.testing.assert_array_equal(one[0][:, order], other[0])
     np.testing.assert_array_equal(one[1][:, order], other[1])
-
-
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 def criteria(truth: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:

@@ -4,24 +4,21 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from references import REFERENCE, mulan
 from scipy.optimize import lsq_linear
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
 ML2: Any = Registry().find("method", "ml2")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def bars() -> list[dict[str, Any]]:
@@ -35,18 +32,6 @@ def runs() -> list[Any]:
     found = sorted({(bar["dataset"], bar["params"]["features"]) for bar in bars()})
     slow = [pytest.mark.slow]
     return [pytest.param(*run, marks=slow if run[0] == "yeast" else []) for run in found]
-
-
-@cache
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 @cache

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import copy
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from references import REFERENCE, mulan
 from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -16,14 +16,11 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.learn.codes import best_codes
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
 MLLOC: Any = Registry().find("method", "ml-loc")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def problem(n: int = 90, d: int = 5, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -193,17 +190,6 @@ def test_one_code_is_one_machine_per_label(lam1: float) -> None:
         expected = machine.decision_function(scaled)
         np.testing.assert_allclose(scores[:, label], expected, atol=2e-4)
         np.testing.assert_array_equal(labels[:, label], machine.predict(scaled))
-
-
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 @pytest.mark.parametrize("name", ["emotions", "yeast"])

@@ -11,19 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.learn.scaling import fit_scaling
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
 MLkNN: Any = Registry().find("method", "mlknn")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def slow_neighbours(rows: np.ndarray, x: np.ndarray, k: int, leave_out: int = -1) -> list[int]:
@@ -99,17 +97,6 @@ def test_without_smoothing_an_unseen_count_gives_the_prior() -> None:
     scores, labels = method.scores_and_labels(np.array([[9.0]]))
     assert scores.tolist() == [[0.75]]
     assert labels.tolist() == [[True]]
-
-
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 @pytest.mark.parametrize("name", ["emotions", "yeast"])

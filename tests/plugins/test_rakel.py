@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
@@ -12,19 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
 from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
 RAkEL: Any = Registry().find("method", "rakel")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 Sets = tuple[tuple[int, ...], ...]
 
 
@@ -148,17 +145,6 @@ def test_constant_labels_and_few_rows(base: Any) -> None:
     one = RAkEL(base=base, k=2, models=6).fit(X[:1], Y[:1])
     np.testing.assert_array_equal(one.labels(X), np.repeat(Y[:1], len(X), axis=0))
     assert labels.shape == Y.shape
-
-
-def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
 
 
 def bars(name: str, kind: str) -> list[dict[str, Any]]:

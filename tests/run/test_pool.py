@@ -10,11 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from tasks import add, die, fail, hang, threads, whoami
 
 from bench.run.pool import Outcome, Pool, Task
-
-sys.path.append(str(Path(__file__).parent))  # handed on to spawned processes
-from tasks import add, die, fail, hang, threads, whoami
 
 
 def collect(pool: Pool, tasks: list[Task]) -> dict[str, Outcome]:

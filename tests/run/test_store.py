@@ -6,7 +6,6 @@ import json
 import multiprocessing
 import os
 import sqlite3
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -14,14 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tasks import hold
 
 from bench.api import BenchError
 from bench.run.files import build_folder, whole, write_text
 from bench.run.record import Cell, Record
 from bench.run.store import Store
-
-sys.path.append(str(Path(__file__).parent))  # handed on to spawned processes
-from tasks import hold
 
 CELL = Cell(
     dataset="tiny", kind="multi", fingerprint="f" * 64, synthetic=True, label_names=("a", "b"),
