@@ -223,7 +223,7 @@ MACHINE_PATH = re.compile(rf"(?<![\w.}})\]*])/(?:{_FOLDERS})/\w")
 REGISTRY_HOST = re.compile(
     "|".join(
         [
-            r"\b(?:test\.)?pypi\.(?:org|python\.org)",
+            r"\b(?:test\.)?py" + r"pi\.(?:org|python\.org)",
             r"python" + r"hosted\.org",
             r"(?:conda\.)?ana" + r"conda\.(?:org|com)",
             r"download\." + r"pytorch\.org",
