@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -28,6 +28,7 @@ __all__ = [
     "Network",
     "Param",
     "Plugin",
+    "Setting",
     "UnavailableError",
     "near",
     "param",
@@ -308,6 +309,39 @@ class FaceInput:
     crop_from: int | None = None
 
 
+@dataclass(frozen=True)
+class Setting:
+    """What the engine tells features and networks before `fit`; the defaults serve outside it.
+
+    Attributes
+    ----------
+    budget : {"smoke", "quick", "paper"}
+        Which schedule a training follows.
+    selection : {"valid", "last", "test"}
+        How a training chooses its epoch. ``test``: what `fit` gets as its validation part is the
+        test part, so epochs may be chosen on it and thresholds may not.
+    device : str
+        Where tensors go, as torch names it: ``cpu``, ``cuda``, ``cuda:1``.
+    folder : Path or None
+        Where a training keeps its checkpoints, to resume from them; None keeps none.
+    root : Path or None
+        The dataset's folder, for methods that read more of it than its images.
+    judge : callable or None
+        How good scores float (n, L) are for truth bool (n, L), higher is better; None: by the
+        validation loss.
+    report : callable or None
+        Hears of progress: steps done, steps in all, a few words.
+    """
+
+    budget: str = "paper"
+    selection: str = "valid"
+    device: str = "cpu"
+    folder: Path | None = None
+    root: Path | None = None
+    judge: Callable[[np.ndarray, np.ndarray], float] | None = None
+    report: Callable[[int, int, str], None] | None = None
+
+
 class Features(Plugin):
     """Turns faces into vectors.
 
@@ -325,21 +359,46 @@ class Features(Plugin):
         Kinds of dataset it is meant for.
     needs_images : bool
         False where it takes a dataset's precomputed features instead.
+    needs_landmarks : bool
+        True where faces must carry landmarks; the engine looks for them where a dataset has none.
+    accelerated : bool
+        True where it computes on ``setting.device``; other methods ignore ``--device``.
 
     Attributes
     ----------
-    budget : {"smoke", "quick", "paper"}
-        Set by the engine before `fit`; matters only where ``trains``.
+    setting : Setting
+        Given by the engine before `fit`.
     """
 
-    budget: str = "paper"
+    setting: Setting = Setting()
     kinds: ClassVar[tuple[str, ...]] = ("multi", "single")
 
     input: ClassVar[FaceInput] = FaceInput()
     needs_images: ClassVar[bool] = True
+    needs_landmarks: ClassVar[bool] = False
+    accelerated: ClassVar[bool] = False
     stateless: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+
+    def weights_used(self) -> str | None:
+        """SHA-256 of the file that `fit` reads weights or vectors from, 64 hexadecimal digits.
+
+        Asked before anything runs, with ``setting`` in place; it is part of what a result hangs on.
+        ``"random"`` where untrained weights were asked for by name, None where nothing is read.
+
+        Raises
+        ------
+        UnavailableError
+            The file is not there; says how to get it.
+        BenchError
+            The file is there and is no such thing.
+        """
+        return None
+
+    def footnotes(self) -> tuple[str, ...]:
+        """What a table must say beside the row, after `fit`: few words, few of them."""
+        return ()
 
     def fit(self, faces: FaceSet, rng: np.random.Generator) -> Self:
         """Learn from the training part; returns self."""
@@ -378,6 +437,10 @@ class Network(Features):
     def labels(self, faces: FaceSet) -> np.ndarray:
         """Bool (n, L), by the rule that the docstring names."""
         raise NotImplementedError
+
+    def outputs(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`transform`, `scores` and `labels`; overridden where one pass gives all."""
+        return self.transform(faces), self.scores(faces), self.labels(faces)
 
 
 class Classifier(Plugin):

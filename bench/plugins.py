@@ -23,6 +23,9 @@ from bench.api import KINDS, BenchError, Plugin, near
 
 PACKAGE = "fer-bench"
 
+# Classes of bench.nn that plug-ins derive from, and the kind that these make them.
+BASES = {**{name: name for name in KINDS}, "TrainedNetwork": "Network", "Backbone": "Features"}
+
 
 @dataclass(frozen=True)
 class Field:
@@ -130,8 +133,8 @@ def _literal(node: ast.expr | None) -> Any:
 def _kind_of(node: ast.ClassDef, classes: dict[str, ast.ClassDef], seen: frozenset[str]) -> str:
     for base in node.bases:
         name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-        if name in KINDS:
-            return name
+        if name in BASES:
+            return BASES[name]
         if name in classes and name not in seen:
             kind = _kind_of(classes[name], classes, seen | {name})
             if kind:

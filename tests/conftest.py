@@ -125,7 +125,7 @@ class Net(Network):
 
     def fit(self, faces, rng, valid=None):
         self.p_ = faces.labels.mean(0) + rng.normal(size=3) / 100
-        self.seen_ = (len(faces), 0 if valid is None else len(valid), self.budget)
+        self.seen_ = (len(faces), 0 if valid is None else len(valid), self.setting.budget)
         return self
 
     def remarks(self):

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from bench.cli.terminal import clean
 from bench.run.plan import Plan
 from bench.run.record import Record
 from bench.run.runner import Listener
+
+PATIENCE = 30.0  # seconds between two lines on the progress of one piece of work
 
 
 @contextmanager
@@ -39,6 +49,7 @@ class Plain:
     def __init__(self) -> None:
         self.cells = 0
         self.done = 0
+        self.last: dict[str, float] = {}  # when progress of a piece of work was last told
 
     def planned(self, plan: Plan, finished: int) -> None:
         """Say how much there is to do."""
@@ -54,6 +65,12 @@ class Plain:
         self.done += record is not None
         self.said(f"[{self.done}/{self.cells}] {summary(label, record)}")
 
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
+        """Say it once in a while."""
+        if time.monotonic() - self.last.get(label, -PATIENCE) >= PATIENCE:
+            self.last[label] = time.monotonic()
+            self.said(f"{label}: {done} of {steps} {words}")
+
     def said(self, message: str) -> None:
         """Print a line."""
         print(clean(message), file=sys.stderr, flush=True)
@@ -65,6 +82,7 @@ class Live(Plain):
     def __init__(self, progress: Progress) -> None:
         super().__init__()
         self.progress = progress
+        self.bars: dict[str, TaskID] = {}
 
     def planned(self, plan: Plan, finished: int) -> None:
         """Start the bar."""
@@ -72,10 +90,19 @@ class Live(Plain):
         self.bar = self.progress.add_task("cells", total=len(plan.jobs), completed=finished)
 
     def ended(self, label: str, record: Record | None) -> None:
-        """Move the bar."""
+        """Move the bar; the work's own one goes."""
         super().ended(label, record)
+        if label in self.bars:
+            self.progress.remove_task(self.bars.pop(label))
         if record is not None:
             self.progress.advance(self.bar)
+
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
+        """A bar of its own."""
+        if label not in self.bars:
+            self.bars[label] = self.progress.add_task("")
+        text = escape(clean(f"{label}: {words}"))
+        self.progress.update(self.bars[label], completed=done, total=steps, description=text)
 
     def said(self, message: str) -> None:
         """Print above the bar."""

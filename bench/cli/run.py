@@ -20,7 +20,10 @@ _DEFAULTS: dict[str, Any] = {
     "protocol": None,
     "seeds": 1,
     "budget": "paper",
+    "selection": "valid",
+    "device": "auto",
     "workers": None,
+    "threads": 1,
     "timeout": None,
     "max_memory": None,
     "results": None,
@@ -45,7 +48,18 @@ def add(commands: Any) -> None:
     parser.add_argument("--protocol", metavar="P", help="official, cv10, holdout-60-20-20, …")
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds of stochastic methods [1]")
     parser.add_argument("--budget", choices=("smoke", "quick", "paper"), help="training [paper]")
+    parser.add_argument(
+        "--selection",
+        choices=("valid", "last", "test"),
+        help="how a network's epoch is chosen; test only to match a paper that did so [valid]",
+    )
+    parser.add_argument(
+        "--device", metavar="D", help="of networks: cpu, cuda, cuda:1 [a GPU where there is one]"
+    )
     parser.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
+    parser.add_argument(
+        "--threads", metavar="N", type=int, help="of each process; rounding follows them [1]"
+    )
     parser.add_argument("--timeout", metavar="T", help="for one cell: 90s, 30m, 2h")
     parser.add_argument(
         "--max-memory",
@@ -69,6 +83,9 @@ def run(options: argparse.Namespace) -> int:
     workers = len(os.sched_getaffinity(0)) if wanted["workers"] is None else wanted["workers"]
     if not isinstance(workers, int) or workers < 1:
         raise BenchError(f"--workers {workers}: at least 1")
+    threads = wanted["threads"]
+    if threads < 1:
+        raise BenchError(f"--threads {threads}: at least 1")
     seconds = _duration(wanted["timeout"])
     allowed = _memory(wanted["max_memory"])
 
@@ -98,6 +115,8 @@ def run(options: argparse.Namespace) -> int:
         wanted["protocol"],
         wanted["seeds"],
         wanted["budget"],
+        wanted["selection"],
+        wanted["device"],
     )
     plan = make_plan(found, request)
     for note in plan.faces.notes + plan.findings:
@@ -112,7 +131,13 @@ def run(options: argparse.Namespace) -> int:
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
         with display() as listener:
             outcomes = run_plan(
-                plan, store, listener, workers=workers, timeout=timeout, max_memory=max_memory
+                plan,
+                store,
+                listener,
+                workers=workers,
+                timeout=timeout,
+                threads=threads,
+                max_memory=max_memory,
             )
         dataset = plan.jobs[0].cell.dataset
         records = [record for record in store.records() if record.cell.dataset == dataset]
@@ -141,7 +166,7 @@ def _config(path: Path) -> dict[str, Any]:
         found = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise BenchError(f"--config {path}: {error}") from error
-    kinds = {"seeds": int, "workers": int, "plugins": list}
+    kinds = {"seeds": int, "workers": int, "threads": int, "plugins": list}
     for name, value in found.items():
         if name not in _DEFAULTS:
             raise BenchError(f"--config {path}: unknown key {name!r}: {near(name, _DEFAULTS)}")

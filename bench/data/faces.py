@@ -50,6 +50,9 @@ class FaceSet:
         left as seen in the image.
     subject : str (n,), or None
     votes : int (n, V), or None
+    landmarks_found : bool (n,), or None
+        False where ``landmarks`` are template positions, because no face was found; no part of the
+        fingerprint.
     split : int8 (n,), or None
         The official part of each row: TRAIN, VALID, TEST or LEFT_OUT.
     synthetic : bool
@@ -67,6 +70,7 @@ class FaceSet:
     features: np.ndarray | None = None
     distribution: np.ndarray | None = None
     landmarks: np.ndarray | None = None
+    landmarks_found: np.ndarray | None = None
     subject: np.ndarray | None = None
     votes: np.ndarray | None = None
     split: np.ndarray | None = None
@@ -77,7 +81,7 @@ class FaceSet:
         n = len(self.ids)
         if (self.images is None) == (self.features is None):
             raise BenchError(f"{self.name}: a FaceSet holds either images or features")
-        for part in _PER_ROW:
+        for part in (*_PER_ROW, "landmarks_found"):
             array = getattr(self, part)
             if array is not None and len(array) != n:
                 raise BenchError(f"{self.name}: {len(array)} rows of {part} for {n} ids")
@@ -103,9 +107,8 @@ class FaceSet:
 
     def take(self, rows: np.ndarray | slice) -> FaceSet:
         """The rows asked for, in that order (a slice of a memory map stays one)."""
-        cut = {
-            part: getattr(self, part)[rows] for part in _PER_ROW if getattr(self, part) is not None
-        }
+        parts = (*_PER_ROW, "landmarks_found")
+        cut = {part: getattr(self, part)[rows] for part in parts if getattr(self, part) is not None}
         return replace(self, **cut)
 
     @cached_property

@@ -137,6 +137,7 @@ def _table(rows: Sequence[Row], name: str, ties: bool) -> Table:
     notes = _Notes()
     row_notes = [_row_notes(row, len(splits), notes) for row in rows]
     complete = [not found for found in row_notes]
+    told = [_told(row, notes) for row in rows]
     columns = [_column(rows, criterion, complete, len(splits) > 1, notes) for criterion in criteria]
     titles = [(criterion.title, criterion.direction) for criterion in criteria]
     if ties:
@@ -144,7 +145,9 @@ def _table(rows: Sequence[Row], name: str, ties: bool) -> Table:
         titles.append(("Tied rows", ""))
     blocks: dict[str, list[Line]] = defaultdict(list)
     for i, row in enumerate(rows):
-        line = Line(labels.line(row), row_notes[i], tuple(column[i] for column in columns))
+        line = Line(
+            labels.line(row), row_notes[i] + told[i], tuple(column[i] for column in columns)
+        )
         blocks[labels.block(row)].append(line)
     remarks = []
     if sum(complete) > 1:
@@ -188,6 +191,12 @@ def _row_notes(row: Row, splits: int, notes: _Notes) -> tuple[int, ...]:
     if run < splits:
         found.append(notes.add(f"run on {run} of {splits} splits"))
     return tuple(found)
+
+
+def _told(row: Row, notes: _Notes) -> tuple[int, ...]:
+    """Footnotes of what the methods of a complete row have to say."""
+    said = dict.fromkeys(text for record in row.ok for text in record.footnotes)
+    return tuple(notes.add(text) for text in said)
 
 
 def _shortened(reason: str) -> str:

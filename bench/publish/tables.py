@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError, near
+from bench.data.files import write_text
 from bench.publish import latex, markdown
 from bench.publish.escape import csv_cell, folder
 from bench.publish.layout import tables_of
 from bench.publish.rows import Row, ScoresOf, canonical, in_convention, newest, ordered, rows_of
-from bench.run.files import write_text
 from bench.run.record import Record
 from bench.score.criteria import CONVENTIONS, COVERAGE_ONE_BASED, CRITERIA, SINGLE_CRITERIA
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.data.faces import FaceSet
-from bench.run.files import build_folder
+from bench.data.files import build_folder, whole
 
 CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset
 
@@ -47,6 +47,21 @@ def open_faces(folder: Path) -> FaceSet:
     return FaceSet(**{**plain, **arrays})
 
 
+def with_landmarks(folder: Path, faces: FaceSet, device: str) -> FaceSet:
+    """The faces with landmarks found in their images; searched once, kept in ``folder``."""
+    # Imported here: the detector brings torch.
+    from bench.data.landmarks import detector_code, find_landmarks
+
+    path = folder / f"{faces.fingerprint[:32]}-{detector_code()}.npz"
+    if not path.is_file():
+        assert faces.images is not None
+        landmarks, found = find_landmarks(faces.images, device)
+        with whole(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, allow_pickle=False, landmarks=landmarks, found=found)
+    with np.load(path, allow_pickle=False) as kept:
+        return replace(faces, landmarks=kept["landmarks"], landmarks_found=kept["found"])
+
+
 @dataclass(frozen=True)
 class Kept:
     """Features on disk, rows in the dataset's order.
@@ -62,7 +77,9 @@ class Kept:
     scores: np.ndarray | None
     labels: np.ndarray | None
     seconds: float
+    device: str
     notes: tuple[str, ...]
+    footnotes: tuple[str, ...]
 
 
 def save_features(
@@ -122,5 +139,7 @@ def open_features(folder: Path) -> Kept:
         optional("scores.npy"),
         optional("labels.npy"),
         about["seconds"],
+        about["device"],
         tuple(about["notes"]),
+        tuple(about["footnotes"]),
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError
+from bench.api import BenchError, Setting
 from bench.data.faces import TRAIN, FaceSet
 from bench.run.kit_classifier import follow_threshold
 from bench.run.kit_general import Check, InapplicableError, Subject, refused, require, same
@@ -56,7 +56,7 @@ def faces_for(subject: Subject, side: int | None = None) -> FaceSet:
 def fitted(subject: Subject, faces: FaceSet) -> Any:
     """A fresh object after ``fit`` with the shortest budget."""
     made = subject.make()
-    made.budget = "smoke"
+    made.setting = Setting(budget="smoke")
     require(made.fit(faces, np.random.default_rng(0)) is made, "fit does not return the object")
     return made
 
@@ -199,7 +199,7 @@ def a_validation_part_is_taken(subject: Subject) -> None:
     """`fit` with faces to choose epochs and thresholds on."""
     faces = faces_for(subject)
     made = subject.make()
-    made.budget = "smoke"
+    made.setting = Setting(budget="smoke")
     rows = [faces.take(slice(0, 8)), faces.take(slice(8, 12))]
     made.fit(rows[0], np.random.default_rng(0), rows[1])
     checked(subject.name, made.scores(faces), made.labels(faces), (len(faces), LABELS))

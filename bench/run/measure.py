@@ -9,27 +9,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError, Features, Network, UnavailableError
+from bench.api import BenchError, Features, Network, Setting, UnavailableError
 from bench.data import prepare as prepare_module
 from bench.data.faces import FaceSet
+from bench.data.files import DiskFullError
 from bench.data.prepare import prepare
 from bench.data.protocols import Fold
-from bench.run.cache import CHUNK, open_faces, open_features, save_features
+from bench.run import worker
+from bench.run.cache import CHUNK, open_faces, open_features, save_features, with_landmarks
 from bench.run.code import code_hash
-from bench.run.files import DiskFullError
 from bench.run.memory import peak_memory_mb, reset_peak_memory
 from bench.run.methods import Spec
 from bench.run.provenance import provenance
 from bench.run.record import Cell, Record
 from bench.run.scoring import criteria_code, scored
 from bench.run.store import Store
+from bench.score.criteria import evaluate
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,10 @@ class FeatureJob:
     spec: Spec
     fingerprint: str
     fold: Fold
+    stochastic: bool
     seed: int
-    budget: str
+    setting: Setting
+    exclusive: bool = False  # uses the device named in ``setting``
 
 
 @dataclass(frozen=True)
@@ -93,21 +97,32 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
     started = time.perf_counter()
     with blame(name, "construction"):
         plugin: Features = job.spec.make()
-        plugin.budget = job.budget
+        plugin.setting = replace(
+            job.setting,
+            folder=store.training / job.key if plugin.trains else None,
+            judge=partial(judged, faces.kind),
+            report=worker.report,
+        )
+    if plugin.needs_landmarks and faces.landmarks is None:
+        faces = with_landmarks(store.cache / "landmarks", faces, job.setting.device)
     if not plugin.stateless:
         rng = np.random.default_rng(job.seed)
         train = prepare(faces.take(job.fold.train), plugin.input)
         with blame(name, "fit"):
             if isinstance(plugin, Network):
-                valid = None
-                if len(job.fold.valid):
-                    valid = prepare(faces.take(job.fold.valid), plugin.input)
+                chosen_on = job.fold.test if job.setting.selection == "test" else job.fold.valid
+                valid = prepare(faces.take(chosen_on), plugin.input) if len(chosen_on) else None
                 plugin.fit(train, rng, valid)
             else:
                 plugin.fit(train, rng)
 
     def about() -> dict[str, Any]:
-        return {"seconds": time.perf_counter() - started, "notes": list(plugin.remarks())}
+        return {
+            "seconds": time.perf_counter() - started,
+            "device": plugin.setting.device,
+            "notes": list(plugin.remarks()),
+            "footnotes": list(plugin.footnotes()),
+        }
 
     save_features(folder, len(faces), _transformed(plugin, name, faces), about)
 
@@ -124,8 +139,12 @@ def _transformed(
         if plugin.input.size is not None or part.images is not None:
             part = prepare(part, plugin.input)
         part = replace(part, labels=hidden, distribution=None, votes=None)
+        scores = labels = None
         with blame(name, "transform"):
-            matrix = plugin.transform(part)
+            if isinstance(plugin, Network):
+                matrix, scores, labels = plugin.outputs(part)
+            else:
+                matrix = plugin.transform(part)
         if (
             not isinstance(matrix, np.ndarray)
             or matrix.ndim != 2
@@ -141,12 +160,16 @@ def _transformed(
             raise MethodError(
                 f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
             )
-        if isinstance(plugin, Network):
-            with blame(name, "scores"):
-                scores, labels = plugin.scores(part), plugin.labels(part)
-            yield matrix, *checked(name, scores, labels, part.labels.shape)
-        else:
-            yield matrix, None, None
+        yield matrix, *checked(name, scores, labels, part.labels.shape)
+
+
+def judged(kind: str, truth: np.ndarray, scores: np.ndarray) -> float:
+    """What epochs are compared by: average precision, accuracy where rows have one class."""
+    labels = np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
+    found = evaluate(truth, scores, labels, "sklearn", kind)
+    value = found.values["average_precision" if kind == "multi" else "accuracy"]
+    assert value is not None
+    return value
 
 
 def _shape(array: Any) -> str:
@@ -197,7 +220,7 @@ def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
     record = replace(
         record,
         peak_memory_mb=peak_memory_mb(),
-        provenance={**provenance(), **finished},
+        provenance={**provenance(), **record.provenance, **finished},
     )
     store.write(record)
     return record
@@ -210,6 +233,8 @@ def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
 
 def _measured(job: Job, store: Store, max_memory: float) -> Record:
     fold, notes, seconds = job.fold, list(job.notes), {}
+    footnotes: tuple[str, ...] = ()
+    device = "cpu"
     faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
     truth = np.array(faces.labels[fold.test])
     scores: np.ndarray | None
@@ -220,6 +245,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         kept = open_features(store.cache / "features" / job.features.key)
         seconds["features"] = kept.seconds
         notes.extend(kept.notes)
+        footnotes, device = kept.footnotes, kept.device
     if job.classifier is None:
         assert kept is not None
         assert kept.scores is not None
@@ -260,6 +286,8 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         seconds=seconds,
         scores_sha256=digest,
         notes=tuple(notes),
+        footnotes=footnotes,
+        provenance={"device": device},
         criteria_code=criteria_code(),
     )
     return scored(record, truth, scores, labels)

@@ -24,6 +24,15 @@ class Spec:
         """As written on the command line, without parameters."""
         return self.entry.name + (self.member or "")
 
+    @property
+    def written(self) -> str:
+        """As written on the command line, with the parameters that are not the default."""
+        declared = self.entry.load().params
+        changed = [
+            f"{key}={value}" for key, value in self.params.items() if value != declared[key].default
+        ]
+        return f"{self.name}[{','.join(changed)}]" if changed else self.name
+
     def make(self) -> Any:
         """A fresh object of the plug-in's class."""
         extra = {} if self.member is None else {"member": self.member}

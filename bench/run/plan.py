@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.api import BenchError, Classifier, Dataset, Features
+from bench.api import BenchError, Classifier, Dataset, Features, Setting, UnavailableError
 from bench.data.faces import FaceSet
 from bench.data.protocols import Fold, default_protocol, folds, twins
 from bench.plugins import Registry
@@ -21,6 +21,7 @@ from bench.run.methods import Method, Spec, dataset_spec, resolve
 from bench.run.record import SCHEMA, Cell, Record
 
 BUDGETS = ("smoke", "quick", "paper")
+SELECTIONS = ("valid", "last", "test")
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,8 @@ class Request:
     protocol: str | None = None
     seeds: int = 1
     budget: str = "paper"
+    selection: str = "valid"
+    device: str = "auto"
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     """
     if request.budget not in BUDGETS:
         raise BenchError(f"--budget {request.budget}: one of {', '.join(BUDGETS)}")
+    if request.selection not in SELECTIONS:
+        raise BenchError(f"--selection {request.selection}: one of {', '.join(SELECTIONS)}")
     if request.seeds < 1:
         raise BenchError(f"--seeds {request.seeds}: at least 1")
     spec = dataset_spec(registry, request.dataset)
@@ -103,20 +108,41 @@ def make_plan(registry: Registry, request: Request) -> Plan:
                 registry.find("method", part.name)
     dataset: Dataset = spec.make()
     protocol = request.protocol or default_protocol(dataset)
-    faces = dataset.load(find_root(spec, request.root), protocol)
+    root = find_root(spec, request.root)
+    faces = dataset.load(root, protocol)
     _check_names(faces)
     methods = resolve(registry, terms, faces.kind, faces.images is not None)
     if not methods:
         raise BenchError(f"{request.methods}: no ready method fits {request.dataset}")
+    setting = Setting(
+        request.budget, request.selection, _device(request.device, methods), None, root
+    )
     findings = tuple(dataset.check(faces))
     jobs: list[Job] = []
     for fold in folds(dataset, faces, protocol):
-        shared = _Shared(request, spec, faces, protocol, fold, twins(faces, fold), findings)
+        shared = _Shared(setting, spec, faces, protocol, fold, twins(faces, fold), findings)
         for method in methods:
             stochastic = _stochastic(method)
             for seed in range(request.seeds if stochastic else 1):
                 jobs.append(_job(shared, method, stochastic, seed))
     return Plan(faces, protocol, tuple(jobs), findings)
+
+
+def _device(asked: str, methods: Iterable[Method]) -> str:
+    """The device of the methods that can choose; ``cpu``, and torch not imported, without any."""
+    if asked == "cpu" or not any(
+        method.features is not None and _class(method.features).accelerated for method in methods
+    ):
+        return "cpu"
+    from bench.nn.device import find_device
+
+    return find_device(asked)
+
+
+def _class(spec: Spec) -> type[Features]:
+    plugin = spec.entry.load()
+    assert issubclass(plugin, Features)
+    return plugin
 
 
 def _check_names(faces: FaceSet) -> None:
@@ -130,7 +156,7 @@ def _check_names(faces: FaceSet) -> None:
 class _Shared:
     """What the cells of one fold have in common."""
 
-    request: Request
+    setting: Setting
     dataset: Spec
     faces: FaceSet
     protocol: str
@@ -148,11 +174,13 @@ def _stochastic(method: Method) -> bool:
 
 
 def _job(shared: _Shared, method: Method, stochastic: bool, seed: int) -> Job:
-    faces, fold, request = shared.faces, shared.fold, shared.request
-    features = None if method.features is None else _feature_job(shared, method.features, seed)
-    trains = features is not None and features.budget != "any"
+    faces, fold = shared.faces, shared.fold
+    features, weights = None, None
+    if method.features is not None:
+        features, weights = _feature_job(shared, method.features, seed)
+    trains = method.features is not None and _class(method.features).trains
     cell = Cell(
-        dataset=dataset_name(shared.dataset),
+        dataset=shared.dataset.written,
         kind=faces.kind,
         fingerprint=faces.fingerprint,
         synthetic=faces.synthetic,
@@ -165,13 +193,14 @@ def _job(shared: _Shared, method: Method, stochastic: bool, seed: int) -> Job:
         n_test=len(fold.test),
         twins=shared.twins,
         features=None if method.features is None else method.features.name,
-        features_params={} if method.features is None else method.features.params,
+        features_params={} if method.features is None else _told(method.features),
         classifier=None if method.classifier is None else method.classifier.name,
         classifier_params={} if method.classifier is None else method.classifier.params,
         stochastic=stochastic,
         seed=seed,
-        budget=request.budget if trains else "any",
-        selection="valid" if trains else "none",
+        budget=shared.setting.budget if trains else "any",
+        selection=shared.setting.selection if trains else "none",
+        weights=weights,
     )
     classifier = method.classifier
     key = _key(
@@ -186,41 +215,55 @@ def _job(shared: _Shared, method: Method, stochastic: bool, seed: int) -> Job:
     return Job(key, cell, fold, features, classifier, notes)
 
 
-def _feature_job(shared: _Shared, spec: Spec, seed: int) -> FeatureJob:
-    plugin = spec.entry.load()
-    assert issubclass(plugin, Features)
-    budget = shared.request.budget if plugin.trains else "any"
+def _feature_job(shared: _Shared, spec: Spec, seed: int) -> tuple[FeatureJob, str | None]:
+    """The job, and the hash of the weights that it loads."""
+    plugin, setting = _class(spec), shared.setting
+    made: Features = spec.make()
+    made.setting = setting
+    try:
+        weights = made.weights_used()
+    except UnavailableError:
+        weights = None  # the job will say so, and its cells are skipped
     key = _key(
         fingerprint=shared.faces.fingerprint,
         features=_identity(spec, Features),
         split=None if plugin.stateless else shared.fold.hash,
         seed=seed if plugin.stochastic else None,
-        budget=budget,
+        budget=setting.budget if plugin.trains else "any",
+        selection=setting.selection if plugin.trains else "none",
+        weights=weights,
         code=engine_code(),
     )
-    return FeatureJob(key, spec, shared.faces.fingerprint, shared.fold, seed, budget)
+    job = FeatureJob(
+        key,
+        spec,
+        shared.faces.fingerprint,
+        shared.fold,
+        plugin.stochastic,
+        seed,
+        setting,
+        exclusive=plugin.accelerated and setting.device != "cpu",
+    )
+    return job, weights
 
 
 def _identity(spec: Spec, kind: type) -> list[Any]:
     """Everything about a method that can change its result."""
     assert issubclass(spec.entry.load(), kind)
-    return [spec.name, spec.params, code_hash([spec.entry.file])]
+    return [spec.name, _told(spec), code_hash([spec.entry.file])]
+
+
+def _told(spec: Spec) -> dict[str, Any]:
+    """The parameters without the folders of files: their hash counts, and a record is published."""
+    told = dict(spec.params)
+    if isinstance(weights := told.get("weights"), str) and os.sep in weights:
+        told["weights"] = Path(weights).name
+    return told
 
 
 def _key(**parts: Any) -> str:
     text = json.dumps({"schema": SCHEMA, **parts}, sort_keys=True, default=repr)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def dataset_name(spec: Spec) -> str:
-    """The dataset as records and tables call it: with the parameters that are not the default."""
-    plugin = spec.entry.load()
-    changed = [
-        f"{key}={value}"
-        for key, value in spec.params.items()
-        if value != plugin.params[key].default
-    ]
-    return f"{spec.name}[{','.join(changed)}]" if changed else spec.name
 
 
 def estimate(job: Job | FeatureJob, rows: int, records: Iterable[Record]) -> tuple[float, str]:

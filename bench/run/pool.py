@@ -27,6 +27,7 @@ class Task:
     name: Hashable
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
+    resource: str | None = None  # of tasks with one resource, one runs at a time
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,9 @@ class Outcome:
 
     Attributes
     ----------
-    status : {"done", "failed", "timeout", "died"}
-        ``value`` is the result, the exception, the limit in seconds, or the exit code.
+    status : {"done", "failed", "timeout", "died", "progress"}
+        ``value`` is the result, the exception, the limit in seconds, the exit code, or how far a
+        task is that goes on: steps done, steps in all, a few words.
     """
 
     task: Task
@@ -122,14 +124,14 @@ class Pool:
         self._workers.clear()
 
     def _feed(self) -> None:
-        while self._waiting:
+        while (task := self._next()) is not None:
             free = next((one for one in self._workers if one.task is None), None)
             if free is None:
                 if len(self._workers) >= self.size:
                     return
                 free = _Worker(self.log, self.threads)
                 self._workers.append(free)
-            task = self._waiting.popleft()
+            self._waiting.remove(task)
             try:
                 free.start(task, self.timeout)
             except (BrokenPipeError, ConnectionResetError):
@@ -137,6 +139,11 @@ class Pool:
                 free.task = None
                 self._drop(free)
                 self._waiting.appendleft(task)
+
+    def _next(self) -> Task | None:
+        """The first waiting task whose resource is free."""
+        taken = {task.resource for task in self.running()} - {None}
+        return next((task for task in self._waiting if task.resource not in taken), None)
 
     def _gather(self) -> Iterator[Outcome]:
         busy = {one.pipe: one for one in self._workers if one.task is not None}
@@ -164,7 +171,8 @@ class Pool:
             code = one.process.exitcode
             self._drop(one)
             return Outcome(task, "died", code)
-        one.task = None
+        if kind != "progress":
+            one.task = None
         return Outcome(task, kind, value, *rest)
 
     def _drop(self, one: _Worker) -> None:

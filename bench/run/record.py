@@ -78,6 +78,8 @@ class Record:
         ``features``, ``fit``, ``predict``.
     notes : tuple of str
         What a reader has to know: findings of the loader, thresholds, which path ran.
+    footnotes : tuple of str
+        What a table must say beside the row.
     provenance : dict
         Versions, commit, dirty flag, device, processor, time: never part of the key.
     """
@@ -97,6 +99,7 @@ class Record:
     peak_memory_mb: float | None = None
     scores_sha256: str = ""
     notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
@@ -115,7 +118,8 @@ class Record:
                     f"this one reads {SCHEMA}); use that version or another --results folder"
                 )
             data["cell"]["label_names"] = tuple(data["cell"]["label_names"])
-            data["notes"] = tuple(data["notes"])
+            for name in ("notes", "footnotes"):
+                data[name] = tuple(data.get(name, ()))
             data["cell"] = Cell(**data["cell"])
             return cls(**data)
         except (ValueError, TypeError, KeyError, AttributeError) as error:

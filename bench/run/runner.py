@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.api import BenchError, UnavailableError
+from bench.data.files import DiskFullError
 from bench.run.cache import save_faces
-from bench.run.files import DiskFullError
 from bench.run.measure import FeatureJob, Job, ensure_features, failed, measure
 from bench.run.plan import Plan
 from bench.run.pool import Outcome, Pool, Task
@@ -37,6 +37,9 @@ class Listener(Protocol):
     def ended(self, label: str, record: Record | None) -> None:
         """Features are there (None), or a cell has its record."""
 
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
+        """How far a piece of work is."""
+
     def said(self, message: str) -> None:
         """Something the user should read."""
 
@@ -56,9 +59,11 @@ class Outcomes:
 def label(job: Job | FeatureJob) -> str:
     """A piece of work in a few words, for people."""
     if isinstance(job, FeatureJob):
-        return f"{job.spec.name} features, {job.fold.name}"
+        seed = f", seed {job.seed}" if job.stochastic else ""
+        return f"{job.spec.written} features, {job.fold.name}{seed}"
     cell = job.cell
-    name = "+".join(part for part in (cell.features, cell.classifier) if part)
+    specs = (None if job.features is None else job.features.spec, job.classifier)
+    name = "+".join(spec.written for spec in specs if spec is not None)
     seed = f", seed {cell.seed}" if cell.stochastic else ""
     return f"{name}, {cell.split}{seed}"
 
@@ -157,7 +162,8 @@ class _Run:
 
     def _submit(self, job: Job | FeatureJob) -> None:
         if isinstance(job, FeatureJob):
-            self.pool.submit(Task(job.key, ensure_features, (job, self.store)))
+            resource = job.setting.device if job.exclusive else None
+            self.pool.submit(Task(job.key, ensure_features, (job, self.store), resource))
         else:
             self.pool.submit(Task(job.key, measure, (job, self.store, self.max_memory)))
         self.listener.started(label(job))
@@ -166,6 +172,9 @@ class _Run:
         """What an outcome means; the records that it settles."""
         key = str(outcome.task.name)
         job: Job | FeatureJob = self.cells.get(key) or self.features[key]
+        if outcome.status == "progress":
+            self.listener.progressed(label(job), *outcome.value)
+            return []
         if isinstance(outcome.value, DiskFullError):
             raise outcome.value
         if outcome.status == "died":

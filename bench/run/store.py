@@ -19,7 +19,7 @@ import numpy as np
 
 from bench import __version__
 from bench.api import BenchError
-from bench.run.files import explained, sha256, whole, write_text
+from bench.data.files import explained, sha256, whole, write_text
 from bench.run.record import SCHEMA, Record
 
 
@@ -27,7 +27,8 @@ class Store:
     """One results folder.
 
     ``runs/<key>/record.json`` is the truth, one per cell, beside ``scores.npz``; ``cache/`` and
-    ``index.sqlite`` can be deleted at any time.
+    ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints while they
+    train, weights and learning curves afterwards.
 
     Parameters
     ----------
@@ -39,6 +40,7 @@ class Store:
         self.root = Path(root)
         self.runs = self.root / "runs"
         self.cache = self.root / "cache"
+        self.training = self.root / "training"
         self.tables = self.root / "tables"
         self._index = self.root / "index.sqlite"
 

@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+_pipe: Connection | None = None  # to the coordinator, in a worker
+
 THREAD_LIMITS = (
     "OMP_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
@@ -24,8 +26,11 @@ THREAD_LIMITS = (
 def main(pipe: Connection, log: Path) -> None:
     """Serve tasks (a function and its arguments) until the pipe closes.
 
-    Answers are ``("done", result)`` or ``("failed", exception, traceback)``.
+    Answers are ``("done", result)`` or ``("failed", exception, traceback)``; before them, any
+    number of ``("progress", (steps done, steps in all, words))``.
     """
+    global _pipe
+    _pipe = pipe
     # Ctrl-C reaches the whole process group; what becomes of a worker is the coordinator's affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -41,6 +46,12 @@ def main(pipe: Connection, log: Path) -> None:
         except Exception as error:
             answer = ("failed", error, traceback.format_exc())
         pipe.send(answer)
+
+
+def report(done: int, steps: int, words: str) -> None:
+    """Tell the coordinator how far the task is; nothing where there is none."""
+    if _pipe is not None:
+        _pipe.send(("progress", (done, steps, words)))
 
 
 def _follow_parent() -> None:

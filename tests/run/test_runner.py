@@ -34,6 +34,9 @@ class Heard:
     def ended(self, label: str, record: Record | None) -> None:
         self.done.append(label)
 
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
+        self.words.append(f"{label}: {done} of {steps} {words}")
+
     def said(self, message: str) -> None:
         self.words.append(message)
 
@@ -87,8 +90,8 @@ def test_what_is_finished_is_not_run_again(tiny: Path, store: Store) -> None:
 def test_features_are_computed_once_for_all_classifiers(tiny: Path, store: Store) -> None:
     _, heard = run_here(plan_of([tiny], "centred+nearest,centred+dice", seeds=2), store)
     assert sorted(label for label in heard.begun if "features" in label) == [
-        "centred features, official",
-        "centred features, official",
+        "centred features, official, seed 0",
+        "centred features, official, seed 1",
     ]  # one for each seed, for two classifiers
 
 
@@ -121,7 +124,7 @@ def test_a_network_gives_its_own_scores_and_features_and_knows_its_budget(
     assert own.status == paired.status == "ok"
     assert own.cell.budget == "smoke"
     assert "saw (36, 12, 'smoke')" in own.notes
-    assert heard.begun[0] == "net features, official"
+    assert heard.begun[0] == "net features, official, seed 0"
     other = plan_of([tiny], "net", budget="paper")
     assert other.jobs[0].key != own.key
 

@@ -16,7 +16,7 @@ import pytest
 from tasks import hold
 
 from bench.api import BenchError
-from bench.run.files import build_folder, whole, write_text
+from bench.data.files import build_folder, whole, write_text
 from bench.run.record import Cell, Record
 from bench.run.store import Store
 

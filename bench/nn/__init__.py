@@ -1,0 +1,1 @@
+"""Shared parts of networks: blocks, losses, the training loop, augmentation, weights."""
