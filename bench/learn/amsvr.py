@@ -10,7 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
+
+from bench.learn.cholesky import factor_in_place
 
 _SHORTEST = 1e-16
 # A factor serves while its system and the current one differ by less than this; ten steps of
@@ -167,7 +169,7 @@ class _Solver:
         chosen = self.kernel if rows.all() else self.kernel[np.ix_(rows, rows)]
         matrix = np.multiply(chosen, self.C1, order="F")
         matrix[np.diag_indices(len(matrix))] += shift
-        self.factor, _ = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
+        self.factor = factor_in_place(matrix)
         self.rows, self.shift = rows, shift
 
     def _back(self, right: np.ndarray) -> np.ndarray:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_solve
 
 from bench.api import BenchError
+from bench.learn.cholesky import factor_in_place
 from bench.learn.neighbours import nearest
 
 _RIDGE = 1e-3  # of the trace; the authors' value
@@ -149,6 +150,7 @@ def _newton(
         ridge = len(g) * np.finfo(np.float64).eps * abs(part).sum(axis=0).max()
         matrix = part.toarray(order="F")
         matrix[np.diag_indices(len(matrix))] += ridge
-        factor = cho_factor(matrix, lower=True, overwrite_a=True, check_finite=False)
-        step[free] = -y[free] * cho_solve(factor, y[free] * g[free], check_finite=False)
+        factor = factor_in_place(matrix)
+        solved = cho_solve((factor, True), y[free] * g[free], check_finite=False)
+        step[free] = -y[free] * solved
     return step
