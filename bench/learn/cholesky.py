@@ -14,7 +14,7 @@ _SAFE_ROWS = 10_000
 
 
 def factor_in_place(matrix: np.ndarray) -> np.ndarray:
-    """The lower factor of a positive definite matrix, float64 (n, n) in Fortran order, in its place.
+    """The lower factor of a positive definite float64 (n, n) in Fortran order, in its place.
 
     For `scipy.linalg.cho_solve` with ``lower=True``; what stands above the diagonal is no part of
     it.

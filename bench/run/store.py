@@ -27,8 +27,8 @@ class Store:
     """One results folder.
 
     ``runs/<key>/record.json`` is the truth, one per cell, beside ``scores.npz``; ``cache/`` and
-    ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints while they
-    train, weights and learning curves afterwards.
+    ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints
+    while they train, weights and learning curves afterwards.
 
     Parameters
     ----------
