@@ -1,0 +1,151 @@
+"""Checkpoints of a training: whole or not there, verified by hash, two generations deep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from bench.api import BenchError
+from bench.data.files import sha256, whole, write_text
+
+Tensors = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state after an epoch.
+
+    Attributes
+    ----------
+    epoch : int
+        Epochs done.
+    state : dict of str to Tensor
+        Weights and the optimiser's state; empty once training is over.
+    best : dict of str to Tensor
+        The weights to use: those of the best epoch so far.
+    about : dict
+        What JSON can hold: the history, the best epoch.
+    """
+
+    epoch: int
+    state: Tensors
+    best: Tensors
+    about: dict[str, Any]
+
+
+class Checkpoints:
+    """The folder of one training.
+
+    ``epoch-0007.json`` names two files of tensors and their hashes; it is written last, so that
+    what it names is whole. The newest two are kept.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it is not there.
+    identity : mapping
+        What the training is: a folder of another one is refused.
+    say : callable
+        Hears of damaged checkpoints.
+    """
+
+    def __init__(
+        self, folder: Path, identity: Mapping[str, Any], say: Callable[[str], None]
+    ) -> None:
+        self.folder, self.say = folder, say
+        self.identity = json.loads(json.dumps(dict(identity)))
+        self._best: tuple[int, dict[str, str]] | None = None
+
+    def save(self, checkpoint: Checkpoint, best_epoch: int) -> None:
+        """Write a checkpoint, then remove those before the last.
+
+        Raises
+        ------
+        DiskFullError
+            What was there is still there.
+        """
+        name = f"epoch-{checkpoint.epoch:04d}"
+        files: dict[str, Any] = {}
+        if checkpoint.state:
+            files["state"] = self._write(f"{name}-state.safetensors", checkpoint.state)
+        if self._best is None or self._best[0] != best_epoch:
+            self._best = (
+                best_epoch,
+                self._write(f"best-{best_epoch:04d}.safetensors", checkpoint.best),
+            )
+        files["best"] = self._best[1]
+        entry = {
+            "epoch": checkpoint.epoch,
+            "identity": self.identity,
+            "files": files,
+            "about": checkpoint.about,
+        }
+        write_text(self.folder / f"{name}.json", json.dumps(entry, indent=1) + "\n")
+        self._prune(keep=2 if checkpoint.state else 1)
+
+    def latest(self) -> Checkpoint | None:
+        """The newest whole checkpoint; None where there is none.
+
+        Raises
+        ------
+        BenchError
+            The folder holds another training.
+        """
+        for path in sorted(self.folder.glob("epoch-*.json"), reverse=True):
+            try:
+                entry = json.loads(path.read_text(encoding="utf-8"))
+                identity, files = entry["identity"], entry["files"]
+                tensors = {what: self._read(file) for what, file in files.items()}
+                found = Checkpoint(
+                    entry["epoch"], tensors.get("state", {}), tensors["best"], entry["about"]
+                )
+            except (OSError, ValueError, KeyError, TypeError) as error:
+                self.say(
+                    f"checkpoint {path.name} is damaged ({error}): training goes on from the one "
+                    "before it, or starts anew where there is none"
+                )
+                continue
+            if identity != self.identity:
+                raise BenchError(
+                    f"{self.folder} holds the checkpoints of another training; name another folder "
+                    "or remove it"
+                )
+            self._best = int(Path(files["best"]["file"]).stem.split("-")[1]), files["best"]
+            return found
+        return None
+
+    def _write(self, name: str, tensors: Tensors) -> dict[str, str]:
+        path = self.folder / name
+        with whole(path) as temporary:
+            # Not save_file: what it raises on a full disk is no OSError.
+            plain = {key: tensor.contiguous().cpu() for key, tensor in tensors.items()}
+            temporary.write_bytes(save(plain))
+            digest = sha256(temporary)
+        return {"file": name, "sha256": digest}
+
+    def _read(self, file: dict[str, str]) -> Tensors:
+        path = self.folder / file["file"]
+        if sha256(path) != file["sha256"]:
+            raise ValueError(f"{path.name} has another hash")
+        return load_file(path)
+
+    def _prune(self, keep: int) -> None:
+        entries = sorted(self.folder.glob("epoch-*.json"))
+        for old in entries[:-keep]:
+            old.unlink()
+        used = set()
+        for entry in entries[-keep:]:
+            try:
+                files = json.loads(entry.read_text(encoding="utf-8"))["files"]
+                used |= {file["file"] for file in files.values()}
+            except (ValueError, KeyError, TypeError):
+                continue  # damaged: `latest` will say so, should it still be there
+        for path in self.folder.glob("*.safetensors"):
+            if path.name not in used:
+                path.unlink()

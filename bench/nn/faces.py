@@ -1,0 +1,138 @@
+"""Faces on the device: pixels as one uint8 tensor, crops cut in batches, targets as tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2.functional import resize
+
+from bench.api import BenchError
+from bench.data.faces import FaceSet
+
+_CHUNK = 512  # images resized at once
+_SHARE = 0.5  # of the free memory that the pixels may take
+
+
+class Pixels:
+    """The images of some faces, ready to be cut into batches.
+
+    Resized once and kept on the device as one tensor where that takes at most half of its free
+    memory; else each batch is read from the (memory-mapped) array and resized by itself, which
+    gives the same bytes.
+
+    Parameters
+    ----------
+    faces : FaceSet
+        Images uint8 (n, H, W) or (n, H, W, 3).
+    side : int or None
+        Side in pixels to resize to (bilinear, anti-aliased); None leaves them.
+    device : str
+    """
+
+    def __init__(self, faces: FaceSet, side: int | None, device: str) -> None:
+        if faces.images is None:
+            raise BenchError(f"{faces.name} holds precomputed features; a network needs images")
+        height, width = faces.images.shape[1:3]
+        if 0 in (height, width):
+            raise BenchError(f"{faces.name}: images of {width}×{height} pixels cannot be used")
+        self.images, self.device = faces.images, torch.device(device)
+        self.size = (height, width) if side is None else (side, side)
+        self.channels = faces.images.shape[3] if faces.images.ndim == 4 else 1
+        self.whole: Tensor | None = None
+        bytes_needed = len(faces) * self.size[0] * self.size[1] * self.channels
+        if bytes_needed <= _SHARE * _free_memory(self.device):
+            parts = [self._read(np.arange(len(faces))[part]) for part in _chunks(len(faces))]
+            shape = (0, *self.size, self.channels)
+            empty = torch.empty(shape, dtype=torch.uint8, device=self.device)
+            self.whole = torch.cat([empty, *parts])
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def take(self, rows: Tensor) -> Tensor:
+        """uint8 (b, H, W, C) of these rows, on the device."""
+        if self.whole is not None:
+            return self.whole[rows.to(self.device)]
+        return self._read(rows.cpu().numpy())
+
+    def _read(self, rows: np.ndarray) -> Tensor:
+        # A copy: a tensor over a read-only memory map could be written to.
+        images = torch.from_numpy(np.array(self.images[rows])).to(self.device)
+        images = images.reshape(len(images), *images.shape[1:3], self.channels)
+        if images.shape[1:3] == self.size:
+            return images
+        resized = resize(images.permute(0, 3, 1, 2), list(self.size), antialias=True)
+        return resized.permute(0, 2, 3, 1).contiguous()
+
+
+def _chunks(rows: int) -> Iterator[slice]:
+    for start in range(0, rows, _CHUNK):
+        yield slice(start, start + _CHUNK)
+
+
+def _free_memory(device: torch.device) -> int:
+    """Bytes."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def crops(
+    images: Tensor, size: int, generator: torch.Generator | None = None, flip: bool = False
+) -> Tensor:
+    """Cut a square from each image, another place for each.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W, C)
+    size : int
+        Side in pixels, at most H and W.
+    generator : torch.Generator or None
+        On the CPU. Draws the place, uniformly, and whether to mirror; None cuts the centre.
+    flip : bool
+        Mirror each image with probability ½ (only with a generator).
+
+    Returns
+    -------
+    uint8 (n, C, size, size)
+        Channels last in memory.
+    """
+    n, height, width, _ = images.shape
+    if size > min(height, width):
+        raise BenchError(f"a crop of {size} pixels cannot be cut from {width}×{height}")
+    if generator is None:
+        top, left = (height - size) // 2, (width - size) // 2
+        return images[:, top : top + size, left : left + size].permute(0, 3, 1, 2)
+    # torchvision's RandomCrop and RandomHorizontalFlip draw once for a whole batch.
+    top = torch.randint(height - size + 1, (n, 1), generator=generator)
+    left = torch.randint(width - size + 1, (n, 1), generator=generator)
+    rows, columns = top + torch.arange(size), left + torch.arange(size)
+    if flip:
+        mirrored = torch.rand(n, 1, generator=generator) < 0.5
+        columns = torch.where(mirrored, columns.flip(1), columns)
+    which = torch.arange(n).view(n, 1, 1)
+    where = (which, rows[:, :, None], columns[:, None, :])
+    cut: Tensor = images[tuple(index.to(images.device) for index in where)]
+    return cut.permute(0, 3, 1, 2)
+
+
+def targets(faces: FaceSet, device: str) -> tuple[Tensor, Tensor]:
+    """Labels as float 0 or 1, and label distributions: float32 (n, L) each, on the device.
+
+    Where the dataset has no distribution, that of a label set is equal shares of its labels, and
+    that of a face without labels is 0 everywhere. On single-label data it is the class alone: votes
+    behind it are another task.
+    """
+    labels = torch.from_numpy(faces.labels.astype(np.float32))
+    if faces.distribution is None or faces.kind == "single":
+        distribution = labels / labels.sum(dim=1, keepdim=True).clamp(min=1)
+    else:
+        distribution = torch.from_numpy(faces.distribution.astype(np.float32))
+    return labels.to(device), distribution.to(device)

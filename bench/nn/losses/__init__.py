@@ -1,0 +1,1 @@
+"""Losses of networks, one file each."""

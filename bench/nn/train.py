@@ -1,0 +1,372 @@
+"""The training loop: epochs, mixed precision, choice of the epoch, checkpoints, resumption."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from bench.api import BenchError, Setting
+from bench.nn.checkpoints import Checkpoint, Checkpoints
+from bench.nn.device import seeded, trains_in_bfloat16
+from bench.nn.logbook import Logbook, Row
+from bench.nn.output import Batch, Output, Terms
+from bench.nn.recipe import Recipe
+
+CHECKED_EVERY = 50  # iterations between looks at whether the loss is still a number
+SAVING_SHARE = 0.1  # of the time that checkpoints may take; the first and the last are always made
+_TELL_EVERY = 2.0  # seconds
+
+_Tensors = dict[str, Tensor]
+
+
+class Trainable(Protocol):
+    """What the loop asks of a network."""
+
+    @property
+    def name(self) -> str:
+        """For sentences."""
+
+    @property
+    def sums_over_samples(self) -> bool:
+        """Whether a batch may be computed in pieces."""
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Parameter groups for the optimiser."""
+
+    def loss(self, out: Output, batch: Batch) -> Terms:
+        """The loss of a batch."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """The training part, and how batches are cut from it.
+
+    Attributes
+    ----------
+    labels, distribution : float32 (n, L)
+        On the device.
+    inputs : callable
+        From rows int64 (b,) and a generator to the network's inputs, on the device.
+    """
+
+    labels: Tensor
+    distribution: Tensor
+    inputs: Callable[[Tensor, torch.Generator], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of a training.
+
+    Attributes
+    ----------
+    epoch : int
+        The one whose weights the model now holds, from 1.
+    history : list of Row
+    said : list of str
+        What the user should know: damaged checkpoints, batches computed in pieces.
+    precision : {"float32", "bfloat16"}
+    earlier_seconds : float
+        What sittings before this one took.
+    """
+
+    epoch: int
+    history: list[Row]
+    said: list[str]
+    precision: str
+    earlier_seconds: float
+
+
+class Training:
+    """Trains one model; the same seed on the same machine gives the same weights.
+
+    Every epoch draws from generators of its own, seeded by its number: a training that was killed
+    goes on at its last checkpoint as if nothing had been.
+
+    Parameters
+    ----------
+    network : Trainable
+    model : nn.Module
+        On the device; trained in place.
+    recipe : Recipe
+    data : Data
+    judge : callable or None
+        How good the model is after an epoch, higher is better; None keeps the last epoch.
+    setting : Setting
+        Device, folder for checkpoints, progress.
+    seed : int
+    compiled : bool
+        Whether `torch.compile` makes the steps.
+    """
+
+    def __init__(
+        self,
+        network: Trainable,
+        model: nn.Module,
+        recipe: Recipe,
+        data: Data,
+        judge: Callable[[nn.Module], float] | None,
+        setting: Setting,
+        seed: int,
+        compiled: bool = False,
+    ) -> None:
+        self.network, self.model, self.recipe, self.data = network, model, recipe, data
+        self.judge, self.setting, self.seed = judge, setting, seed
+        self.device = torch.device(setting.device)
+        self.step = torch.compile(model) if compiled else model
+        self.mixed = trains_in_bfloat16(setting.device)
+        self.optimizer = recipe.optimizer.make(network.groups(model))
+        self.base_rates = [group["lr"] for group in self.optimizer.param_groups]
+        self.batches = recipe.batches(len(data))
+        self.iterations = recipe.length(len(data))
+        self.epochs = -(-self.iterations // self.batches)
+        self.splits = 1
+        self.said: list[str] = []
+        self.best: _Tensors = {}
+        self.best_epoch, self.best_value = 0, -np.inf
+        self._told = 0.0
+
+    def run(self) -> Trained:
+        """Train to the end, and give the model the weights of the epoch chosen.
+
+        Raises
+        ------
+        BenchError
+            The loss is no number any more; memory does not suffice, and smaller pieces would make
+            another method.
+        DiskFullError
+            A checkpoint could not be written; the one before is kept.
+        """
+        store = None
+        if self.setting.folder is not None:
+            store = Checkpoints(self.setting.folder, self._identity(), self._say)
+        history = self._resume(store)
+        earlier = sum(row["seconds"] for row in history)
+        book = Logbook(self.setting.folder, history)
+        saving = Saving()
+        try:
+            with seeded(self.setting.device, self.seed):
+                for epoch in range(len(history), self.epochs):
+                    book.add(self._epoch(epoch, store))
+                    if store is not None and epoch + 1 < self.epochs and saving.due():
+                        with saving.timed():
+                            self._save(store, book.history, self._state())
+        finally:
+            book.close()
+        if store is not None and len(history) < self.epochs:
+            self._save(store, book.history, {})
+        self.model.load_state_dict(self.best)
+        precision = "bfloat16" if self.mixed else "float32"
+        return Trained(self.best_epoch, book.history, self.said, precision, earlier)
+
+    # -- one epoch --------------------------------------------------------------------------
+
+    def _epoch(self, epoch: int, store: Checkpoints | None) -> Row:
+        started = time.perf_counter()
+        generator = torch.Generator().manual_seed(_mixed(self.seed, epoch, 0))
+        torch.manual_seed(_mixed(self.seed, epoch, 1))  # dropout
+        order = torch.randperm(len(self.data), generator=generator)
+        sums: dict[str, Tensor] = defaultdict(lambda: torch.zeros((), device=self.device))
+        self.model.train()
+        first, images, rate = epoch * self.batches, 0, 0.0
+        done = min(self.batches, self.iterations - first)
+        for number in range(done):
+            rows = order[number * self.recipe.batch : (number + 1) * self.recipe.batch]
+            rate = self._set_rate(first + number, epoch)
+            for name, value in self._step(rows, generator).items():
+                sums[name] += value
+            images += len(rows)
+            last = number + 1 == done
+            if (last or (number + 1) % CHECKED_EVERY == 0) and not bool(sums["loss"].isfinite()):
+                raise BenchError(self._diverged(epoch, first + number, rate, store))
+            self._tell(first + number + 1, epoch)
+        row: Row = {"epoch": epoch + 1, "iterations": first + done, "learning_rate": rate}
+        row.update({name: float(value) / done for name, value in sums.items()})
+        training = time.perf_counter() - started
+        if self.judge is not None:
+            row["valid"] = self.judge(self.model)
+        self._choose(epoch + 1, row.get("valid"))
+        row["images_per_second"] = images / training
+        row["seconds"] = time.perf_counter() - started
+        return row
+
+    def _step(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        """One update; the loss and its parts."""
+        before = generator.get_state()
+        while True:
+            try:
+                return self._update(rows, generator)
+            except torch.OutOfMemoryError as error:
+                self._halve(len(rows), error)
+                generator.set_state(before)
+
+    def _update(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+        self.optimizer.zero_grad(set_to_none=True)
+        inputs = self.data.inputs(rows, generator)
+        here = rows.to(self.device)
+        found: dict[str, Tensor] = {}
+        for piece in torch.arange(len(rows)).chunk(self.splits):
+            part = slice(int(piece[0]), int(piece[-1]) + 1)
+            chosen = here[part]
+            batch = Batch(inputs[part], self.data.labels[chosen], self.data.distribution[chosen])
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
+                out = self.step(batch.inputs)
+            # Losses are computed in full precision: logarithms and distances need it.
+            terms = self.network.loss(Output(*(tensor.float() for tensor in out)), batch)
+            share = len(piece) / len(rows)
+            (terms.loss * share).backward()
+            for name, value in {"loss": terms.loss, **terms.parts}.items():
+                found[name] = found.get(name, 0) + value.detach() * share
+        self.optimizer.step()
+        return found
+
+    def _halve(self, rows: int, error: Exception) -> None:
+        normed = any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in self.model.modules())
+        if normed or not self.network.sums_over_samples:
+            why = "its batch normalisation" if normed else "its loss"
+            raise BenchError(
+                f"{self.network.name} ran out of memory with a batch of {rows}, and {why} looks at "
+                "the whole batch, so that smaller pieces would make another method: use a device "
+                "with more memory, or a smaller budget"
+            ) from error
+        if self.splits >= rows:
+            raise BenchError(
+                f"{self.network.name} ran out of memory with one image at a time: use a device "
+                "with more memory, or a smaller budget"
+            ) from error
+        self.splits *= 2
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._say(
+            f"{self.network.name}: out of memory; batches of {rows} are now computed in "
+            f"{self.splits} pieces whose gradients are added"
+        )
+
+    def _say(self, sentence: str) -> None:
+        self.said.append(sentence)
+        warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+
+    def _set_rate(self, iteration: int, epoch: int) -> float:
+        factor = self.recipe.schedule.factor(iteration, epoch, self.iterations)
+        for group, rate in zip(self.optimizer.param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        return self.base_rates[0] * factor
+
+    def _choose(self, epoch: int, value: float | None) -> None:
+        """Keep the weights where they are the best so far, or, without a judge, always."""
+        if value is not None and value <= self.best_value:
+            return
+        self.best_epoch = epoch
+        self.best_value = -np.inf if value is None else value
+        self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+
+    def _diverged(self, epoch: int, iteration: int, rate: float, store: Checkpoints | None) -> str:
+        said = (
+            f"{self.network.name}: the loss is no number any more in epoch {epoch + 1} (iteration "
+            f"{iteration + 1}, learning rate {rate:.3g}); lower the rate, or look for images or "
+            "targets that are wrong"
+        )
+        if store is not None and any(store.folder.glob("epoch-*.json")):
+            said += f"; the last good checkpoint is in {store.folder}"
+        return said
+
+    def _tell(self, iteration: int, epoch: int) -> None:
+        now = time.monotonic()
+        if self.setting.report is None or now - self._told < _TELL_EVERY:
+            return
+        self._told = now
+        words = f"iterations, epoch {epoch + 1} of {self.epochs}"
+        if np.isfinite(self.best_value):
+            words += f", best so far {self.best_value:.3f}"
+        self.setting.report(iteration, self.iterations, words)
+
+    # -- checkpoints ------------------------------------------------------------------------
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "network": self.network.name,
+            "recipe": repr(self.recipe),
+            "seed": self.seed,
+            "images": len(self.data),
+            "shapes": {name: list(t.shape) for name, t in self.model.state_dict().items()},
+        }
+
+    def _state(self) -> _Tensors:
+        state = {f"model.{name}": t for name, t in self.model.state_dict().items()}
+        for number, values in self.optimizer.state_dict()["state"].items():
+            for name, value in values.items():
+                if value is not None:
+                    state[f"optimizer.{number}.{name}"] = torch.as_tensor(value)
+        return state
+
+    def _save(self, store: Checkpoints, history: list[Row], state: _Tensors) -> None:
+        about = {
+            "history": history,
+            "best_epoch": self.best_epoch,
+            "best_value": self.best_value if np.isfinite(self.best_value) else None,
+            "splits": self.splits,
+        }
+        store.save(Checkpoint(len(history), state, self.best, about), self.best_epoch)
+
+    def _resume(self, store: Checkpoints | None) -> list[Row]:
+        """Take up the newest checkpoint; the epochs done so far."""
+        found = None if store is None else store.latest()
+        if found is None:
+            return []
+        about = found.about
+        self.best_epoch, self.splits = about["best_epoch"], about["splits"]
+        self.best_value = -np.inf if about["best_value"] is None else about["best_value"]
+        self.best = {name: tensor.to(self.device) for name, tensor in found.best.items()}
+        if found.state:
+            prefix = "model."
+            weights = {
+                k.removeprefix(prefix): v for k, v in found.state.items() if k.startswith(prefix)
+            }
+            self.model.load_state_dict(weights)
+            state: dict[int, dict[str, Tensor]] = defaultdict(dict)
+            for key, tensor in found.state.items():
+                if key.startswith("optimizer."):
+                    _, number, name = key.split(".", 2)
+                    state[int(number)][name] = tensor
+            whole = self.optimizer.state_dict()
+            self.optimizer.load_state_dict({**whole, "state": dict(state)})
+        return list(about["history"])
+
+
+class Saving:
+    """When the next checkpoint is due: so that they take at most `SAVING_SHARE` of the time."""
+
+    def __init__(self) -> None:
+        self.next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time."""
+        return time.monotonic() >= self.next
+
+    def timed(self) -> Any:
+        """A context manager around the writing of one."""
+        return self
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        ended = time.monotonic()
+        self.next = ended + (ended - self.started) / SAVING_SHARE
+
+
+def _mixed(*numbers: int) -> int:
+    """A seed that no other numbers give."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
