@@ -9,6 +9,7 @@ from sklearn.svm import SVC
 
 from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
+from bench.learn.openblas import gram
 
 # In units of 1 / mean ||x − mean||², so that the same costs suit counts and unit vectors. Below
 # them every point is a support vector and nothing changes; above them more cost fits noise.
@@ -66,11 +67,11 @@ class LinearSVM(Classifier):
         constant = X.max(axis=0) == X.min(axis=0)
         mean[constant] = X[0, constant]  # to the last digit, so that no rounding is learned from
         centred = X - mean
-        gram = centred @ centred.T
-        unit = gram.trace() / len(X) or 1.0
-        gram /= unit
-        costs = np.full(Y.shape[1], self.C) if self.C is not None else self._choose(gram, Y)
-        solved = [_solve(gram, y, cost) for y, cost in zip(Y.T, costs, strict=True)]
+        products = gram(centred)
+        unit = products.trace() / len(X) or 1.0
+        products /= unit
+        costs = np.full(Y.shape[1], self.C) if self.C is not None else self._choose(products, Y)
+        solved = [_solve(products, y, cost) for y, cost in zip(Y.T, costs, strict=True)]
         self.n_features_in_ = X.shape[1]
         self.C_ = costs / unit
         self.coef_ = np.stack([dual for dual, _ in solved]) @ centred / unit
@@ -81,13 +82,13 @@ class LinearSVM(Classifier):
         """The costs that cross-validation chose."""
         return (f"linear-svm: C by label {', '.join(f'{cost:.3g}' for cost in self.C_)}",)
 
-    def _choose(self, gram: np.ndarray, Y: np.ndarray) -> np.ndarray:
+    def _choose(self, products: np.ndarray, Y: np.ndarray) -> np.ndarray:
         """The cost of each label with the fewest errors in cross-validation, (L,)."""
         fold = np.random.default_rng(0).permutation(len(Y)) % self.folds
         errors = np.zeros((len(COSTS), Y.shape[1]), dtype=int)
         for part in range(self.folds):
             train = fold != part
-            inside, across = gram[np.ix_(train, train)], gram[np.ix_(~train, train)]
+            inside, across = products[np.ix_(train, train)], products[np.ix_(~train, train)]
             for label, y in enumerate(Y.T):
                 for row, cost in enumerate(COSTS):
                     dual, intercept = _solve(inside, y[train], cost)
@@ -111,11 +112,11 @@ class LinearSVM(Classifier):
         return self.scores(X) > 0
 
 
-def _solve(gram: np.ndarray, y: np.ndarray, cost: float) -> tuple[np.ndarray, float]:
+def _solve(products: np.ndarray, y: np.ndarray, cost: float) -> tuple[np.ndarray, float]:
     """Dual coefficients (n,), signed by class, and intercept of one machine."""
     dual = np.zeros(len(y))
     if y.all() or not y.any():
         return dual, 1.0 if y[0] else -1.0
-    machine = SVC(C=cost, kernel="precomputed").fit(gram, y)
+    machine = SVC(C=cost, kernel="precomputed").fit(products, y)
     dual[machine.support_] = machine.dual_coef_[0]
     return dual, float(machine.intercept_[0])

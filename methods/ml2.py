@@ -10,6 +10,7 @@ from bench.api import BenchError, Classifier, param
 from bench.learn.amsvr import fit_amsvr
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.manifold import label_manifold, reconstruction_weights
+from bench.learn.openblas import gram
 from bench.learn.scaling import fit_scaling
 
 _BLOCK_ELEMENTS = 1 << 20  # kernel values computed at a time: 8 MiB, cached
@@ -82,7 +83,7 @@ class ML2(Classifier):
     def _kernel(self) -> np.ndarray:
         """K of the training rows, float64 (n, n); sets ``sigma_``, their mean distance."""
         n = len(self.rows_)
-        kernel = self.rows_ @ self.rows_.T
+        kernel = gram(self.rows_)
         self.squares_ = kernel.diagonal().copy()
         total, step = 0.0, max(1, _BLOCK_ELEMENTS // n)
         blocks = [slice(start, start + step) for start in range(0, n, step)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.linalg import cho_solve
 
-from bench.learn.cholesky import factor_in_place
+from bench.learn.openblas import factor_in_place
 
 _SHORTEST = 1e-16
 # A factor serves while its system and the current one differ by less than this; ten steps of

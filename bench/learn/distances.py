@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.learn.openblas import gram
+
 _PAIR_ELEMENTS = 1 << 20
 
 
@@ -19,7 +21,7 @@ def squared_distances(points: np.ndarray, others: np.ndarray) -> np.ndarray:
     left = points - centre
     right = left if points is others else others - centre
     squares = np.einsum("ij,ij->i", left, left), np.einsum("ij,ij->i", right, right)
-    result = left @ right.T
+    result = gram(left) if right is left else left @ right.T
     result *= -2
     result += squares[0][:, None]
     result += squares[1]

@@ -10,13 +10,15 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import csr_array
 
+from bench.learn.openblas import gram
+
 _ROUNDS = 100  # as in Matlab's kmeans
 
 
 def gram_matrix(X: np.ndarray) -> np.ndarray:
     """Inner products (n, n) of the rows of ``X`` about their mean, in its own precision."""
     centred = X - X.mean(axis=0, dtype=np.float64).astype(X.dtype)
-    return centred @ centred.T
+    return gram(centred)
 
 
 def membership(cluster: np.ndarray, clusters: int, dtype: np.dtype) -> csr_array:

@@ -12,8 +12,8 @@ from scipy import sparse
 from scipy.linalg import cho_solve
 
 from bench.api import BenchError
-from bench.learn.cholesky import factor_in_place
 from bench.learn.neighbours import nearest
+from bench.learn.openblas import factor_in_place
 
 _RIDGE = 1e-3  # of the trace; the authors' value
 _BLOCK_ELEMENTS = 1 << 22  # differences to neighbours held at a time: 32 MiB in float64
