@@ -22,6 +22,9 @@ _DEFAULTS: dict[str, Any] = {
     "budget": "paper",
     "selection": "valid",
     "device": "auto",
+    "tune": None,
+    "inner": None,
+    "tune_by": None,
     "workers": None,
     "threads": 1,
     "timeout": None,
@@ -55,6 +58,17 @@ def add(commands: Any) -> None:
     )
     parser.add_argument(
         "--device", metavar="D", help="of networks: cpu, cuda, cuda:1 [a GPU where there is one]"
+    )
+    parser.add_argument(
+        "--tune",
+        metavar="NAMES",
+        help="choose these swept parameters on the training part, instead of a row for each value",
+    )
+    parser.add_argument("--inner", metavar="P", help="where: cvK, cvK-subject, holdout-A-B [cv5]")
+    parser.add_argument(
+        "--tune-by",
+        metavar="C",
+        help="by which criterion [average_precision; accuracy where rows have one class]",
     )
     parser.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
     parser.add_argument(
@@ -117,6 +131,9 @@ def run(options: argparse.Namespace) -> int:
         wanted["budget"],
         wanted["selection"],
         wanted["device"],
+        wanted["tune"],
+        wanted["inner"],
+        wanted["tune_by"],
     )
     plan = make_plan(found, request)
     for note in plan.faces.notes + plan.findings:
@@ -139,7 +156,7 @@ def run(options: argparse.Namespace) -> int:
                 threads=threads,
                 max_memory=max_memory,
             )
-        dataset = plan.jobs[0].cell.dataset
+        dataset = outcomes.records[0].cell.dataset
         records = [record for record in store.records() if record.cell.dataset == dataset]
         written = tables.write(records, store.tables, scores_of=store.scores)
     for path in written:
@@ -204,22 +221,30 @@ def _memory(text: str | None) -> float | None:
 
 def _described(plan: Any, store: Any, workers: int) -> str:
     from bench.run.plan import estimate
-    from bench.run.runner import label, pending
+    from bench.run.runner import foreseen, label, pending
 
+    inner, (inner_todo, inner_done) = plan.inner(), pending(plan.inner(), store.tuning)
+    plan, open_ = foreseen(plan, inner_done)
     todo, done = pending(plan, store)
-    records = store.records() if store.runs.is_dir() else []
-    work = [*plan.feature_jobs(todo).values(), *todo]
+    places = (store.tuning, store)
+    records = [record for one in places if one.runs.is_dir() for record in one.records()]
+    features = {**plan.feature_jobs(inner_todo), **plan.feature_jobs(todo)}
     rows, total, unknown = [["work", "estimated", "from"]], 0.0, 0
-    for job in work:
-        size = len(plan.faces) if job in plan.feature_jobs(todo).values() else job.cell.n_train
+    for job in (*features.values(), *inner_todo, *todo):
+        size = len(plan.faces) if job.key in features else job.cell.n_train
         seconds, source = estimate(job, size, records)
         known = seconds == seconds
         total += seconds if known else 0.0
         unknown += not known
-        rows.append([label(job), f"{seconds:.0f} s" if known else "?", source])
-    rows += [[f"{label(job)}", "0 s", "finished"] for job in plan.jobs if job.key in done]
-    end = f"{len(plan.jobs)} cells, {len(todo)} to measure, about {total / workers:.0f} s on "
-    end += f"{workers} worker{'s' if workers > 1 else ''}"
+        said = label(job) + (f" (or another of {open_[job.key]})" if job.key in open_ else "")
+        rows.append([said, f"{seconds:.0f} s" if known else "?", source])
+    ready = [job for job in inner.jobs if job.key in inner_done]
+    ready += [job for job in plan.jobs if job.key in done]
+    rows += [[label(job), "0 s", "finished"] for job in ready]
+    end = f"{len(plan.jobs)} cells, {len(todo)} to measure, "
+    if inner.jobs:
+        end += f"after {len(inner.jobs)} inner cells, {len(inner_todo)} to measure, "
+    end += f"about {total / workers:.0f} s on {workers} worker{'s' if workers > 1 else ''}"
     if unknown:
         end += f", {unknown} of unknown cost not counted"
     return f"{columns(rows)}\n\n{end}"

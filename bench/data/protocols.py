@@ -23,6 +23,8 @@ from bench.api import BenchError, Dataset, near
 from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
 
 GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "holdout-A-B-C")
+INNER_PROTOCOLS = ("cvK", "cvK-subject", "holdout-A-B")
+_CROSS = r"cv([1-9]\d{0,6})(-subject)?"
 _EXAMPLES = ("cv5", "cv10", "cv5-subject", "holdout-60-20-20")
 
 # Splits do not follow --seeds: a seed varies the method, never the rows it is tested on.
@@ -90,16 +92,69 @@ def folds(dataset: Dataset, faces: FaceSet, protocol: str) -> list[Fold]:
     return made
 
 
+def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
+    """The folds of ``protocol`` on the training part of ``outer`` alone, without validation parts.
+
+    For choosing parameters: no row of the outer validation and test parts is in any of them.
+
+    Parameters
+    ----------
+    protocol : str
+        As `check_inner` takes it: ``cvK``, ``cvK-subject`` or ``holdout-A-B``.
+
+    Raises
+    ------
+    BenchError
+        More folds than training rows or subjects, subjects that the dataset does not name, or an
+        empty part.
+    """
+    check_inner(protocol)
+    name = f"the training part of {faces.name}"
+    subject = None if faces.subject is None else faces.subject[outer.train]
+    if match := re.fullmatch(_CROSS, protocol):
+        parts = _cross(_Rows(name, len(outer.train), subject, "--inner"), *match.groups())
+    else:
+        shares = [int(share) for share in protocol.split("-")[1:]]
+        parts = [_holdout(len(outer.train), protocol, shares[0], 0, shares[1])]
+    nothing, made = np.empty(0, np.int64), []
+    for number, part in enumerate(parts, 1):
+        train, test = (outer.train[part == which] for which in (TRAIN, TEST))
+        if not len(train) or not len(test):
+            raise BenchError(
+                f"--inner {protocol} leaves {name} ({len(outer.train)} rows) with an empty part; "
+                "choose another one"
+            )
+        which = protocol if len(parts) == 1 else f"fold{number}"
+        note = _shared_subjects(faces, train, test)
+        made.append(Fold(f"{outer.name} inner {which}", train, nothing, test, note))
+    return made
+
+
+def check_inner(protocol: str) -> None:
+    """Raise `BenchError` unless `inner_folds` knows the protocol."""
+    if not re.fullmatch(rf"{_CROSS}|holdout-\d{{1,3}}-\d{{1,3}}", protocol):
+        raise BenchError(
+            f"--inner {protocol}: no such protocol (one of {', '.join(INNER_PROTOCOLS)}: "
+            "cv5, holdout-80-20)"
+        )
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows to be divided, and what a sentence about them calls them and their option."""
+
+    name: str
+    count: int
+    subject: np.ndarray | None
+    option: str = "--protocol"
+
+
 def _parts(dataset: Dataset, faces: FaceSet, protocol: str) -> list[np.ndarray]:
     """One int8 (n,) array of parts per fold."""
     if protocol in dataset.protocols:
         return [_own(dataset, faces, protocol)]
-    if match := re.fullmatch(r"cv([1-9]\d{0,6})(-subject)?", protocol):
-        count = int(match[1])
-        if count < 2:
-            raise BenchError(f"protocol {protocol}: cross-validation needs at least 2 folds")
-        tests = _by_subject(faces, count) if match[2] else _by_row(faces, count)
-        return [np.where(tests == fold, TEST, TRAIN).astype(np.int8) for fold in range(count)]
+    if match := re.fullmatch(_CROSS, protocol):
+        return _cross(_Rows(faces.name, len(faces), faces.subject), *match.groups())
     if match := re.fullmatch(r"holdout-(\d{1,3})-(\d{1,3})-(\d{1,3})", protocol):
         return [_holdout(len(faces), protocol, *map(int, match.groups()))]
     own = ", ".join(dataset.protocols)
@@ -129,27 +184,36 @@ def _permutation(n: int) -> np.ndarray:
     return np.argsort(np.random.PCG64(_SEED).random_raw(n), kind="stable")
 
 
-def _by_row(faces: FaceSet, count: int) -> np.ndarray:
+def _cross(rows: _Rows, written: str, by_subject: str | None) -> list[np.ndarray]:
+    """One int8 (n,) array of TRAIN and TEST per fold."""
+    count = int(written)
+    if count < 2:
+        raise BenchError(f"{rows.option} cv{count}: cross-validation needs at least 2 folds")
+    tests = _by_subject(rows, count) if by_subject else _by_row(rows, count)
+    return [np.where(tests == fold, TEST, TRAIN).astype(np.int8) for fold in range(count)]
+
+
+def _by_row(rows: _Rows, count: int) -> np.ndarray:
     """Fold (from 0) in which each row is tested; sizes differ by one at most."""
-    n = len(faces)
+    n = rows.count
     if count > n:
-        raise BenchError(f"cv{count} needs at least {count} rows, and {faces.name} has {n}")
+        raise BenchError(f"cv{count} needs at least {count} rows, and {rows.name} has {n}")
     tested = np.empty(n, np.int64)
     tested[_permutation(n)] = np.arange(n) * count // n
     return tested
 
 
-def _by_subject(faces: FaceSet, count: int) -> np.ndarray:
+def _by_subject(rows: _Rows, count: int) -> np.ndarray:
     """Fold of each row: subjects by falling size, each into the fold with the fewest rows."""
-    if faces.subject is None:
+    if rows.subject is None:
         raise BenchError(
-            f"{faces.name} does not say who is in its images, so cv{count}-subject is impossible; "
-            f"use --protocol cv{count}"
+            f"{rows.name} does not say who is in its images, so cv{count}-subject is impossible; "
+            f"use {rows.option} cv{count}"
         )
-    names, subject, sizes = np.unique(faces.subject, return_inverse=True, return_counts=True)
+    names, subject, sizes = np.unique(rows.subject, return_inverse=True, return_counts=True)
     if count > len(names):
         raise BenchError(
-            f"cv{count}-subject needs at least {count} subjects, and {faces.name} has {len(names)}"
+            f"cv{count}-subject needs at least {count} subjects, and {rows.name} has {len(names)}"
         )
     filled = np.zeros(count, np.int64)
     fold = np.empty(len(names), np.int64)
@@ -162,8 +226,8 @@ def _by_subject(faces: FaceSet, count: int) -> np.ndarray:
 def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.ndarray:
     if train + valid + test != 100 or not train or not test:
         raise BenchError(
-            f"protocol {protocol}: the three shares are percent of train, validation and test, "
-            "must sum to 100, and train and test must not be 0"
+            f"protocol {protocol}: the shares are percent of train, validation (where it has one) "
+            "and test, must sum to 100, and train and test must not be 0"
         )
     part = np.full(n, TEST, np.int8)
     order = _permutation(n)

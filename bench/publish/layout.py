@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bench.publish.rows import Estimate, Row, canonical, natural, rows_of
+from bench.publish.rows import TUNED, Estimate, Row, canonical, natural, rows_of, shown_params
 from bench.run.record import Cell, Record
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA, Criterion
 
@@ -257,14 +257,17 @@ def marks(estimates: dict[int, Estimate], direction: str) -> dict[int, str]:
 
 
 class _Labels:
-    """Names of methods as a reader of one table needs them: with the parameters that vary in it."""
+    """Names of methods as a reader of one table needs them: with the parameters that vary in it.
+
+    Tuned ones are always told.
+    """
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._seen: dict[str, dict[str, dict[str, Any]]] = {}
         for row in rows:
             cell = row.cell
-            self._see(cell.features, cell.features_params)
-            self._see(cell.classifier, cell.classifier_params)
+            self._see(cell.features, shown_params(cell, "features"))
+            self._see(cell.classifier, shown_params(cell, "classifier"))
         methods = Counter(self._method(row) for row in rows)
         self._twice = {method for method, count in methods.items() if count > 1}
 
@@ -278,14 +281,15 @@ class _Labels:
     def _method(self, row: Row) -> tuple[str, str]:
         cell = row.cell
         return (
-            self._label(cell.features, cell.features_params),
-            self._label(cell.classifier, cell.classifier_params),
+            self._label(cell.features, shown_params(cell, "features")),
+            self._label(cell.classifier, shown_params(cell, "classifier")),
         )
 
     def _label(self, name: str | None, params: dict[str, Any]) -> str:
         if name is None:
             return ""
-        varied = [key for key, values in self._seen[name].items() if len(values) > 1]
+        seen = self._seen[name]
+        varied = [key for key in seen if len(seen[key]) > 1 or params.get(key) == TUNED]
         shown = [f"{key}={written(params[key])}" for key in varied if key in params]
         return f"{name}[{','.join(shown)}]" if shown else name
 
@@ -306,7 +310,10 @@ class _Labels:
         features, classifier = self._method(row)
         label = features or classifier
         weights = row.cell.weights
-        if weights == "random" and "weights=random" not in label:
+        if (
+            any(record.cell.weights == "random" for record in row.records)
+            and "weights=random" not in label
+        ):
             return f"{label} (random weights)"
         if weights is not None and (features, classifier) in self._twice:
             return f"{label} (weights {weights[:8]})"

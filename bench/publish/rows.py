@@ -21,6 +21,9 @@ from bench.score import bootstrap
 # Truth, scores and labels of a record's test part; None where they are not stored.
 ScoresOf = Callable[[Record], tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None]
 
+TUNED = "tuned"
+"""Stands for the value of a parameter that was chosen on each split's training part."""
+
 
 def canonical(value: Any) -> str:
     """Parameters (or anything JSON can hold) as compact text, the same for equal values."""
@@ -62,7 +65,7 @@ def newest(records: Iterable[Record]) -> Selection:
     latest: dict[str, Record] = {}
     everything = ordered(records)
     for record in everything:
-        same = _identity(record.cell, record.cell.weights)
+        same = _identity(record.cell, _weights(record.cell))
         if same not in latest or _finished(record) > _finished(latest[same]):
             latest[same] = record
     done = {_identity(record.cell, None) for record in latest.values() if record.status == "ok"}
@@ -86,7 +89,20 @@ def _identity(cell: Cell, weights: str | None) -> str:
 
 
 def _method(cell: Cell) -> list[Any]:
-    return [cell.classifier, cell.classifier_params, cell.features, cell.features_params]
+    """What one row is about; a tuned parameter counts by its candidates, not by the one chosen."""
+    params = [shown_params(cell, side) for side in ("classifier", "features")]
+    return [cell.classifier, params[0], cell.features, params[1], cell.tuned]
+
+
+def _weights(cell: Cell) -> str | None:
+    """Weights as far as they tell rows apart: they may follow from a tuned parameter."""
+    return None if "features" in cell.tuned else cell.weights
+
+
+def shown_params(cell: Cell, side: str) -> dict[str, Any]:
+    """Parameters of the ``features`` or the ``classifier``, `TUNED` for those that were tuned."""
+    params = cell.features_params if side == "features" else cell.classifier_params
+    return {**params, **dict.fromkeys(cell.tuned.get(side, ()), TUNED)}
 
 
 def _finished(record: Record) -> tuple[str, str]:
@@ -177,7 +193,7 @@ class Row:
 
     @property
     def cell(self) -> Cell:
-        """Its first cell: names, parameters, budget and selection are those of all."""
+        """Its first cell: names, parameters (but tuned ones), budget and selection of all."""
         return self.records[0].cell
 
     @cached_property
@@ -257,7 +273,6 @@ def rows_of(records: Iterable[Record]) -> list[Row]:
     for record in ordered(records):
         cell = record.cell
         data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, cell.protocol]
-        found[canonical([data, _method(cell), cell.budget, cell.selection, cell.weights])].append(
-            record
-        )
+        way = [cell.budget, cell.selection, _weights(cell)]
+        found[canonical([data, _method(cell), way])].append(record)
     return [Row(tuple(cells)) for cells in found.values()]

@@ -14,8 +14,17 @@ from bench.data.files import write_text
 from bench.publish import latex, markdown
 from bench.publish.escape import csv_cell, folder
 from bench.publish.layout import tables_of
-from bench.publish.rows import Row, ScoresOf, canonical, in_convention, newest, ordered, rows_of
-from bench.run.record import Record
+from bench.publish.rows import (
+    Row,
+    ScoresOf,
+    canonical,
+    in_convention,
+    newest,
+    ordered,
+    rows_of,
+    shown_params,
+)
+from bench.run.record import Cell, Record
 from bench.score.criteria import CONVENTIONS, COVERAGE_ONE_BASED, CRITERIA, SINGLE_CRITERIA
 
 FORMATS = ("csv", "latex", "markdown")
@@ -132,8 +141,9 @@ def write(
 def cells_csv(records: Iterable[Record]) -> str:
     """One row per cell, numbers in full precision, empty where there is none.
 
-    ``params`` is JSON (``{"classifier": {...}, "features": {...}}``), ``notes`` are joined by
-    `` | ``; true and false are ``true`` and ``false``.
+    ``params`` is JSON (``{"classifier": {...}, "features": {...}}``, and ``"tuned"`` where some of
+    them were chosen on the training part: from what, how), ``notes`` are joined by `` | ``; true
+    and false are ``true`` and ``false``.
     """
     return _csv([_cell(record) for record in ordered(records)], _CELL_COLUMNS)
 
@@ -147,7 +157,7 @@ def _cell(record: Record) -> dict[str, Any]:
     row |= {name: record.provenance.get(name) for name in ("device", "version")}
     ok = record.status == "ok"
     return row | {
-        "params": _params(record),
+        "params": _params(cell, cell.classifier_params, cell.features_params),
         "convention": record.convention if ok else None,
         "left_out": record.left_out if ok else None,
         "notes": " | ".join(record.notes),
@@ -159,7 +169,8 @@ def summary_csv(records: Iterable[Record]) -> str:
 
     ``<criterion>_mean`` is the mean over splits of the mean over seeds, ``_sd_seeds`` and
     ``_sd_folds`` are standard deviations (n - 1; empty below two values), ``_low`` and ``_high``
-    bound the 95 % bootstrap interval over test images. ``n_cells`` counts cells with a result,
+    bound the 95 % bootstrap interval over test images. In ``params`` a tuned parameter, which may
+    differ from cell to cell, reads ``tuned``. ``n_cells`` counts cells with a result,
     ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
     former.
     """
@@ -167,9 +178,10 @@ def summary_csv(records: Iterable[Record]) -> str:
 
 
 def _summary(row: Row) -> dict[str, Any]:
+    sides = [shown_params(row.cell, side) for side in ("classifier", "features")]
     values = {name: getattr(row.cell, name) for name in _SUMMARY_CELL}
     values |= {
-        "params": _params(row.records[0]),
+        "params": _params(row.cell, *sides),
         "convention": row.ok[0].convention if row.ok else None,
         "n_cells": len(row.ok),
         "n_seeds": len(row.seeds),
@@ -193,9 +205,9 @@ def comparable(text: str) -> str:
     return _lines([[row[i] for i in kept] for row in (header, *rows)])
 
 
-def _params(record: Record) -> str:
-    cell = record.cell
-    return canonical({"classifier": cell.classifier_params, "features": cell.features_params})
+def _params(cell: Cell, classifier: dict[str, Any], features: dict[str, Any]) -> str:
+    tuned = {"tuned": cell.tuned} if cell.tuned else {}
+    return canonical({"classifier": classifier, "features": features, **tuned})
 
 
 def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:

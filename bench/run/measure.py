@@ -58,6 +58,7 @@ class Job:
     features: FeatureJob | None
     classifier: Spec | None
     notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
 
 
 class MethodError(BenchError):
@@ -233,7 +234,7 @@ def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
 
 def _measured(job: Job, store: Store, max_memory: float) -> Record:
     fold, notes, seconds = job.fold, list(job.notes), {}
-    footnotes: tuple[str, ...] = ()
+    footnotes = job.footnotes
     device = "cpu"
     faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
     truth = np.array(faces.labels[fold.test])
@@ -245,7 +246,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         kept = open_features(store.cache / "features" / job.features.key)
         seconds["features"] = kept.seconds
         notes.extend(kept.notes)
-        footnotes, device = kept.footnotes, kept.device
+        footnotes, device = footnotes + kept.footnotes, kept.device
     if job.classifier is None:
         assert kept is not None
         assert kept.scores is not None

@@ -6,19 +6,20 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError, Classifier, Dataset, Features, Setting, UnavailableError
 from bench.data.faces import FaceSet
-from bench.data.protocols import Fold, default_protocol, folds, twins
+from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
 from bench.plugins import Registry
 from bench.run.code import code_hash
 from bench.run.grammar import parse_methods
 from bench.run.measure import FeatureJob, Job, engine_code
-from bench.run.methods import Method, Spec, dataset_spec, resolve
+from bench.run.methods import Method, Spec, dataset_spec
 from bench.run.record import SCHEMA, Cell, Record
+from bench.run.tuning import Contest, choices, read_rule
 
 BUDGETS = ("smoke", "quick", "paper")
 SELECTIONS = ("valid", "last", "test")
@@ -36,19 +37,30 @@ class Request:
     budget: str = "paper"
     selection: str = "valid"
     device: str = "auto"
+    tune: str | None = None
+    inner: str | None = None
+    tune_by: str | None = None
 
 
 @dataclass(frozen=True)
 class Plan:
     """The cells of a run, in order, and the data they are about.
 
-    ``findings`` says where the data differ from the published counts.
+    ``findings`` says where the data differ from the published counts; ``contests`` are cells whose
+    parameters have to be chosen first.
     """
 
     faces: FaceSet
     protocol: str
     jobs: tuple[Job, ...]
     findings: tuple[str, ...] = ()
+    contests: tuple[Contest, ...] = ()
+
+    def inner(self) -> Plan:
+        """The cells that the contests are decided by, each once."""
+        jobs = {job.key: job for one in self.contests for jobs in one.inner for job in jobs}
+        rules = sorted({one.rule.inner for one in self.contests})
+        return Plan(self.faces, ", inner ".join([self.protocol, *rules]), tuple(jobs.values()))
 
     def feature_jobs(self, jobs: Iterable[Job]) -> dict[str, FeatureJob]:
         """The features that these cells need, each once."""
@@ -106,12 +118,14 @@ def make_plan(registry: Registry, request: Request) -> Plan:
         for part in (term.left, term.right):
             if part is not None and part.name != "all":
                 registry.find("method", part.name)
+    rule = read_rule(request.tune, request.inner, request.tune_by, terms)
     dataset: Dataset = spec.make()
     protocol = request.protocol or default_protocol(dataset)
     root = find_root(spec, request.root)
     faces = dataset.load(root, protocol)
     _check_names(faces)
-    methods = resolve(registry, terms, faces.kind, faces.images is not None)
+    chosen = choices(registry, terms, faces.kind, faces.images is not None, rule)
+    methods = [method for choice in chosen for method in choice.methods]
     if not methods:
         raise BenchError(f"{request.methods}: no ready method fits {request.dataset}")
     setting = Setting(
@@ -119,13 +133,32 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     )
     findings = tuple(dataset.check(faces))
     jobs: list[Job] = []
+    contests: list[Contest] = []
     for fold in folds(dataset, faces, protocol):
         shared = _Shared(setting, spec, faces, protocol, fold, twins(faces, fold), findings)
-        for method in methods:
-            stochastic = _stochastic(method)
+        within = [] if rule is None else _within(shared, rule.inner)
+        for choice in chosen:
+            stochastic = _stochastic(choice.methods[0])
             for seed in range(request.seeds if stochastic else 1):
-                jobs.append(_job(shared, method, stochastic, seed))
-    return Plan(faces, protocol, tuple(jobs), findings)
+                outer = [_job(shared, method, stochastic, seed) for method in choice.methods]
+                if choice.rule is None:
+                    jobs += outer
+                    continue
+                inner = [
+                    [_job(part, method, stochastic, seed) for part in within]
+                    for method in choice.methods
+                ]
+                contests.append(Contest.of(choice, outer, inner))
+    return Plan(faces, protocol, tuple(jobs), findings, tuple(contests))
+
+
+def _within(shared: _Shared, inner: str) -> list[_Shared]:
+    """The same for each inner fold: its test part is a piece of the outer training part."""
+    protocol = f"{shared.protocol}, inner {inner}"
+    return [
+        replace(shared, protocol=protocol, fold=fold, twins=None)
+        for fold in inner_folds(shared.faces, shared.fold, inner)
+    ]
 
 
 def _device(asked: str, methods: Iterable[Method]) -> str:

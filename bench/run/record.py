@@ -23,13 +23,18 @@ class Cell:
     fingerprint, split_hash : str
         Hashes of the data as loaded and of the row numbers in each part.
     twins : int or None
-        Test images that have a pixel-identical twin in the training part; None without images.
+        Test images that have a pixel-identical twin in the training part; None without images, and
+        on inner folds.
     features, classifier : str or None
         None for a classifier that needs no features, or a network with its own output.
     budget : str
         ``smoke``, ``quick`` or ``paper``; ``any`` where no method of the cell follows a schedule.
     selection : str
         ``valid``, ``last`` or ``test``; ``none`` where no epoch is chosen.
+    tuned : dict
+        Empty, or what was chosen on the training part (`bench.run.tuning`): ``features`` and
+        ``classifier`` hold the candidate values of each parameter by name, ``inner`` the folds and
+        ``by`` the criterion. The parameters above are then the chosen ones.
     """
 
     dataset: str
@@ -53,6 +58,7 @@ class Cell:
     budget: str
     selection: str
     weights: str | None = None
+    tuned: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
@@ -120,6 +120,19 @@ def run(
         No record can be written any more; finished ones are kept.
     """
     store.sweep()
+    lost: list[Record] = []
+    if plan.contests:
+        store.tuning.open()
+        inner = run(
+            plan.inner(),
+            store.tuning,
+            listener,
+            workers=workers,
+            timeout=timeout,
+            threads=threads,
+            max_memory=max_memory,
+        )
+        plan, lost = _decided(plan, inner.records, store, listener)
     todo, records = pending(plan, store)
     listener.planned(plan, len(records))
     if todo:
@@ -130,7 +143,51 @@ def run(
     finally:
         pool.close()
     store.rebuild()
-    return Outcomes([records[job.key] for job in plan.jobs])
+    return Outcomes([records[job.key] for job in plan.jobs] + lost)
+
+
+def _decided(
+    plan: Plan, inner: Sequence[Record], store: Store, listener: Listener
+) -> tuple[Plan, list[Record]]:
+    """The plan with its contests decided, and the records of those that have no winner."""
+    records = {record.key: record for record in inner}
+    jobs, lost = list(plan.jobs), []
+    for contest in plan.contests:
+        found = contest.decide(records)
+        if isinstance(found, Record):
+            lost.append(_write_failed(store, found))
+        else:
+            jobs.append(found)
+            listener.said(f"{label(found)}: {found.notes[-1]}")
+    return replace(plan, jobs=tuple(jobs), contests=()), lost
+
+
+def foreseen(plan: Plan, inner: Mapping[str, Record]) -> tuple[Plan, dict[str, int]]:
+    """The plan as far as it is known before the inner cells are all there.
+
+    Returns
+    -------
+    Plan, dict of str to int
+        Contests that ``inner`` (records by key) cannot decide yet stand in it with their first
+        candidate, whose key is in the second with the number of candidates.
+    """
+    jobs = list(plan.jobs)
+    undecided: dict[str, int] = {}
+    for contest in plan.contests:
+        complete = all(job.key in inner for of_one in contest.inner for job in of_one)
+        found = contest.decide(inner) if complete else None
+        if not isinstance(found, Job):
+            found = replace(contest.outer[0], key=f"undecided {len(undecided)}")
+            undecided[found.key] = len(contest.outer)
+        jobs.append(found)
+    return replace(plan, jobs=tuple(jobs), contests=()), undecided
+
+
+def _write_failed(store: Store, record: Record) -> Record:
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    record = replace(record, provenance={**provenance(), "finished": now})
+    store.write(record)
+    return record
 
 
 class _Run:
@@ -196,10 +253,7 @@ class _Run:
         return [self._fail(cell, status, reason, outcome.traceback) for cell in cells]
 
     def _fail(self, job: Job, status: str, reason: str, trace: str) -> Record:
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        record = failed(job, status, reason, trace)
-        record = replace(record, provenance={**provenance(), "finished": now})
-        self.store.write(record)
+        record = _write_failed(self.store, failed(job, status, reason, trace))
         self.listener.ended(label(job), record)
         return record
 

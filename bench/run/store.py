@@ -27,22 +27,29 @@ class Store:
     """One results folder.
 
     ``runs/<key>/record.json`` is the truth, one per cell, beside ``scores.npz``; ``cache/`` and
-    ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints
-    while they train, weights and learning curves afterwards.
+    ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints while
+    they train, weights and learning curves afterwards. ``tuning/`` is a folder of the same kind.
 
     Parameters
     ----------
     root : Path
         Created on first use of `open`.
+    cache : Path, optional
+        Where faces and features are kept; ``root/cache`` unless it is another folder's.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache: Path | None = None) -> None:
         self.root = Path(root)
         self.runs = self.root / "runs"
-        self.cache = self.root / "cache"
+        self.cache = self.root / "cache" if cache is None else cache
         self.training = self.root / "training"
         self.tables = self.root / "tables"
         self._index = self.root / "index.sqlite"
+
+    @property
+    def tuning(self) -> Store:
+        """The cells on inner folds, which no table of this folder shows; features are shared."""
+        return Store(self.root / "tuning", self.cache)
 
     def open(self) -> None:
         """Make the folder, or check that this version can use it.

@@ -1,0 +1,399 @@
+"""Parameters chosen on the training part: the best candidate wins, and test rows have no say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.api import BenchError
+from bench.data.protocols import inner_folds
+from bench.plugins import Registry
+from bench.publish.rows import newest, rows_of
+from bench.run.plan import Plan, Request, make_plan
+from bench.run.record import Record
+from bench.run.runner import Outcomes, run
+from bench.run.store import Store
+from bench.score.criteria import evaluate
+
+EXTRA = '''
+
+from dataclasses import replace
+from pathlib import Path
+from bench.api import UnavailableError
+
+
+class Masked(Tiny):
+    """Tiny, where nothing outside the training part need be as it was."""
+    name = "masked"
+    other: bool = param(False)
+
+    def load(self, root, protocol=""):
+        faces = super().load(root, protocol)
+        outside = (faces.split != TRAIN) & self.other
+        labels = np.where(outside[:, None], ~faces.labels, faces.labels)
+        images = np.where(outside[:, None, None], 255 - faces.images, faces.images)
+        return replace(faces, labels=labels, images=images)
+
+
+class OneClass(Tiny):
+    """Tiny, one class per image."""
+    name = "one-class"
+    kind = "single"
+
+    def load(self, root, protocol=""):
+        faces = super().load(root, protocol)
+        labels = np.eye(3, dtype=bool)[np.where(faces.labels[:, 0], 0, 1)]
+        return replace(faces, kind="single", labels=labels)
+
+
+class Noisy(Nearest):
+    """Nearest, with noise on its scores."""
+    name = "noisy"
+    kinds = ("multi", "single")
+    noise: float = param(1.0, ge=0)
+    draw: int = param(0)
+
+    def scores(self, X):
+        return super().scores(X) + self.noise * np.random.default_rng(self.draw).normal(
+            size=(len(X), 3))
+
+
+class Fitful(Noisy):
+    """Fails for some of its values."""
+    name = "fitful"
+    k: int = param(1)
+
+    def fit(self, X, Y):
+        if self.k == 2:
+            raise RuntimeError("two is too much")
+        if self.k == 3 and not Path(__file__).with_name("three").exists():
+            raise UnavailableError("three is not here: fetch it")
+        return super().fit(X, Y)
+
+
+class Mute(Nearest):
+    """Gives labels only."""
+    name = "mute"
+    k: int = param(1)
+
+    def scores_and_labels(self, X):
+        return None, self.labels(X)
+
+
+class Tall(Net):
+    """A network with something to choose."""
+    name = "tall"
+    height: float = param(0.0)
+
+    def scores(self, faces):
+        left = faces.images[:, :, :3].mean((1, 2)) * self.height
+        return np.tile(self.p_, (len(faces), 1)) + np.stack([left, 0 * left, 0 * left], 1) / 100
+'''
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.words: list[str] = []
+
+    def planned(self, plan: Plan, finished: int) -> None: ...
+
+    def started(self, label: str) -> None:
+        self.begun.append(label)
+
+    def ended(self, label: str, record: Record | None) -> None: ...
+
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None: ...
+
+    def said(self, message: str) -> None:
+        self.words.append(message)
+
+
+@pytest.fixture
+def plugins(tiny: Path) -> Path:
+    tiny.write_text(tiny.read_text() + EXTRA)
+    return tiny
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def plan_of(plugins: Path, methods: str, tune: str | None, **more: Any) -> Plan:
+    request = {"dataset": "tiny", "inner": None if tune is None else "cv3", **more}
+    return make_plan(Registry([plugins]), Request(methods=methods, tune=tune, **request))
+
+
+def run_here(plan: Plan, store: Store) -> tuple[Outcomes, Heard]:
+    store.open()
+    heard = Heard()
+    return run(plan, store, heard, workers=0, timeout=60), heard
+
+
+@pytest.mark.parametrize("by", ["average_precision", "ranking_loss"])  # higher, lower is better
+def test_the_best_mean_over_the_inner_folds_is_chosen(plugins: Path, store: Store, by: str) -> None:
+    plan = plan_of(plugins, "halves+noisy[noise=3|0|0.3]", "noise", tune_by=by)
+    outcomes, _ = run_here(plan, store)
+    (record,) = outcomes.records
+    # The same by hand, from the inner folds and the plug-ins.
+    (contest,) = plan.contests
+    faces, fold = plan.faces, contest.outer[0].fold
+    means = []
+    for job in contest.outer:
+        assert job.features is not None
+        assert job.classifier is not None
+        X, values = job.features.spec.make().transform(faces), []
+        for inner in inner_folds(faces, fold, "cv3"):
+            fitted = job.classifier.make().fit(X[inner.train], faces.labels[inner.train])
+            scores, labels = fitted.scores_and_labels(X[inner.test])
+            values.append(evaluate(faces.labels[inner.test], scores, labels).values[by])
+        means.append(float(np.mean(values)))
+    best = np.argmin(means) if by == "ranking_loss" else np.argmax(means)
+    assert best == 1
+    assert record.status == "ok"
+    assert record.cell.classifier_params["noise"] == 0
+    assert record.notes[-1] == (
+        f"noise=0.0 chosen among 3 by inner cv3 on the 36 training rows: {by} {means[1]:.4f} "
+        f"(next {means[2]:.4f}: noise=0.3)"
+    )
+    title = by.replace("_", " ")
+    assert record.footnotes == (f"noise (3.0|0.0|0.3) chosen by {title} in inner cv3 on train",)
+    assert record.cell.tuned == {
+        "inner": "cv3",
+        "by": by,
+        "classifier": {"noise": [3.0, 0.0, 0.3]},
+    }
+    # It is the plain cell's number, and another record.
+    (plain,) = run_here(plan_of(plugins, "halves+noisy[noise=0]", None), store)[0].records
+    assert plain.criteria == record.criteria
+    assert plain.key != record.key
+
+
+def test_rows_outside_the_training_part_have_no_say(plugins: Path, tmp_path: Path) -> None:
+    methods = "halves+noisy[noise=3|0.5|0.4],centred+nearest[wait=0|0.001],tall[height=-1|0|1]"
+    notes, inner = [], []
+    for other in ("false", "true"):
+        store = Store(tmp_path / other)
+        plan = plan_of(
+            plugins, methods, "noise,wait,height", dataset=f"masked[other={other}]", seeds=2
+        )
+        outcomes, _ = run_here(plan, store)
+        assert len(outcomes.records) == 5  # the second and the third have two seeds
+        notes.append([record.notes[-1] for record in outcomes.records])
+        inner.append(
+            sorted(
+                (r.cell.split, r.cell.seed, str(r.cell.classifier_params), r.criteria)
+                for r in store.tuning.records()
+                if r.cell.classifier == "noisy"
+            )
+        )
+    assert notes[0] == notes[1]
+    assert inner[0] == inner[1]
+    assert len(inner[0]) == 9
+    changed = [Store(tmp_path / other).records() for other in ("false", "true")]
+    assert changed[0][0].criteria != changed[1][0].criteria  # the test part did change
+
+
+@pytest.mark.parametrize("protocol", ["official", "cv3", "holdout-50-25-25"])
+def test_inner_folds_hold_training_rows_only(plugins: Path, protocol: str) -> None:
+    plan = plan_of(plugins, "halves+noisy[noise=0|1]", "noise", protocol=protocol)
+    assert not plan.jobs
+    assert len(plan.contests) == (3 if protocol == "cv3" else 1)
+    for contest in plan.contests:
+        outer = contest.outer[0].fold
+        assert len(contest.inner) == 2
+        for jobs in contest.inner:
+            assert sorted(np.concatenate([job.fold.test for job in jobs])) == list(outer.train)
+            for job in jobs:
+                assert job.fold.name.startswith(f"{outer.name} inner fold")
+                assert not len(job.fold.valid)
+                rows = np.concatenate([job.fold.train, job.fold.test])
+                assert sorted(rows) == list(outer.train)
+
+
+def test_the_first_written_wins_a_tie_and_the_default_is_told(plugins: Path, store: Store) -> None:
+    methods = "halves+nearest[wait=0.001|0.002|0]"
+    (record,) = run_here(plan_of(plugins, methods, "wait"), store)[0].records
+    assert record.cell.classifier_params["wait"] == 0.001
+    value = record.notes[-1].split("average_precision ")[1][:6]
+    end = f"(next {value}: wait=0.002; {value}: wait=0.0 (default))"
+    assert record.notes[-1].endswith(end)
+
+
+def test_parameters_of_both_sides_are_chosen_together(plugins: Path, store: Store) -> None:
+    methods = "tall[height=0|1]+noisy[noise=2|0]"
+    plan = plan_of(plugins, methods, "height,noise", budget="smoke")
+    assert len(plan.inner().jobs) == 4 * 3
+    (record,) = run_here(plan, store)[0].records
+    assert any(note.startswith("height=0.0, noise=0.0 chosen among 4") for note in record.notes)
+    assert record.cell.tuned["features"] == {"height": [0.0, 1.0]}
+    # a network holds out rows of its own where there is no validation part
+    seen = {note for r in store.tuning.records() for note in r.notes if note.startswith("saw")}
+    assert seen == {"saw (24, 0, 'smoke')"}
+    assert "saw (36, 12, 'smoke')" in record.notes
+
+
+def test_one_name_on_both_sides_is_told_with_its_method(plugins: Path, store: Store) -> None:
+    twin = plugins.with_name("twin.py")
+    twin.write_text(
+        plugins.read_text()
+        .replace('name = "noisy"', 'name = "scaled"\n    scale: float = param(1.0)')
+        .split("class Fitful")[0]
+    )
+    plan = plan_of(twin, "halves[scale=1|2]+scaled[scale=3|4]", "scale")
+    (record,) = run_here(plan, store)[0].records
+    assert "halves scale=1.0, scaled scale=3.0 chosen among 4" in record.notes[-1]
+    assert record.footnotes[0].startswith("halves scale (1.0|2.0), scaled scale (3.0|4.0) chosen")
+
+
+def test_what_is_not_tuned_stays_as_it_is(plugins: Path, store: Store) -> None:
+    methods = (
+        "halves[scale=1|2]+noisy[noise=0|1],halves+noisy[noise=0.5],halves+noisy,"
+        "halves+nearest[wait=0|0.001]"
+    )
+    outcomes, _ = run_here(plan_of(plugins, methods, "noise"), store)
+    told = [
+        (r.cell.classifier, r.cell.features_params["scale"], bool(r.cell.tuned))
+        for r in outcomes.records
+    ]
+    assert told == [
+        ("noisy", 1, False),
+        ("noisy", 1, False),
+        ("nearest", 1, False),
+        ("nearest", 1, False),
+        ("noisy", 1, True),
+        ("noisy", 2, True),
+    ]
+
+
+def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) -> None:
+    plan = plan_of(plugins, "halves+noisy[noise=0|1],halves+nearest", "noise")
+    outcomes, heard = run_here(plan, store)
+    assert sum("features" in label for label in heard.begun) == 1
+    assert {r.key for r in store.records()} == {r.key for r in outcomes.records}
+    assert {r.cell.protocol for r in store.tuning.records()} == {"official, inner cv3"}
+    assert len(store.tuning.records()) == 6
+    assert any("noise=0.0 chosen among 2" in words for words in heard.words)
+
+
+def test_what_is_finished_is_not_run_again(plugins: Path, store: Store) -> None:
+    plan = plan_of(plugins, "halves+noisy[noise=1|0]", "noise")
+    first, _ = run_here(plan, store)
+    again, heard = run_here(plan, store)
+    assert again.records == first.records
+    assert heard.begun == []
+    lost = plan.contests[0].inner[0][1]
+    (store.tuning.runs / lost.key / "record.json").unlink()
+    again, heard = run_here(plan, store)
+    assert again.records == first.records
+    assert heard.begun == ["halves+noisy, official inner fold2"]
+
+
+def test_more_candidates_are_another_record_of_another_row(plugins: Path, store: Store) -> None:
+    for values in ("1|0", "1|0|2"):
+        run_here(plan_of(plugins, f"halves+noisy[noise={values}]", "noise"), store)
+    records = store.records()
+    assert [r.cell.classifier_params["noise"] for r in records] == [0, 0]
+    assert len(rows_of(records)) == 2
+
+
+def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: Path, store: Store) -> None:
+    plan = plan_of(plugins, "centred+noisy[draw=1|2|3]", "draw", protocol="cv3", seeds=2)
+    outcomes, _ = run_here(plan, store)
+    assert len({r.cell.classifier_params["draw"] for r in outcomes.records}) > 1
+    (row,) = rows_of(store.records())
+    assert (len(row.ok), row.seeds, len(row.splits)) == (6, {0, 1}, 3)
+
+
+def test_a_candidate_that_fails_is_left_out_and_named(plugins: Path, store: Store) -> None:
+    plan = plan_of(plugins, "halves+fitful[k=2|1|3]", "k")
+    outcomes, _ = run_here(plan, store)
+    (record,) = outcomes.records
+    assert record.status == "ok"
+    assert not outcomes.bad
+    assert record.cell.classifier_params["k"] == 1
+    assert record.notes[-1].endswith(
+        "; left out: k=2 (error: fitful failed in fit: RuntimeError: two is too much); "
+        "k=3 (skipped: three is not here: fetch it)"
+    )
+    assert record.footnotes[0].endswith("on train; 2 of 3 candidates failed there")
+
+
+@pytest.mark.parametrize(
+    ("method", "status", "said"),
+    [
+        (
+            "fitful[k=2|3]",
+            "error",
+            "inner cv3: k=2: fitful failed in fit: RuntimeError: two is too much; k=3: three is",
+        ),
+        ("fitful[k=3,noise=0|1]", "skipped", "inner cv3: three is not here: fetch it"),
+        ("mute[k=1|2]", "error", "inner cv3: it gives no average_precision"),
+    ],
+)
+def test_without_a_candidate_the_cell_has_no_result(
+    plugins: Path, store: Store, method: str, status: str, said: str
+) -> None:
+    tune = "noise" if "noise" in method else "k"
+    plan = plan_of(plugins, f"halves+{method},halves+nearest", tune)
+    outcomes, _ = run_here(plan, store)
+    good, bad = outcomes.records
+    assert (good.status, bad.status) == ("ok", status)
+    assert bad.reason.startswith("none of 2 candidates could be measured in ")
+    assert said in bad.reason
+    assert bad.cell.classifier_params[tune] is None  # nothing was chosen
+    assert store.read(bad.key) == bad
+
+
+def test_a_result_takes_the_place_of_an_older_failure(plugins: Path, store: Store) -> None:
+    plan = plan_of(plugins, "halves+fitful[k=3,noise=0|1]", "noise")
+    (skipped,) = run_here(plan, store)[0].records
+    plugins.with_name("three").touch()
+    (good,) = run_here(plan, store)[0].records
+    assert (skipped.status, good.status) == ("skipped", "ok")
+    assert newest(store.records()).kept == (good,)
+
+
+def test_single_label_data_is_tuned_by_accuracy(plugins: Path, store: Store) -> None:
+    more = {"dataset": "one-class", "inner": "holdout-75-25"}
+    plan = plan_of(plugins, "halves+noisy[noise=3|0]", "noise", **more)
+    (job,) = plan.contests[0].inner[0]
+    assert (job.cell.split, job.cell.n_train, job.cell.n_test) == (
+        *("official inner holdout-75-25", 27, 9),
+    )
+    (record,) = run_here(plan, store)[0].records
+    assert "noise=0.0 chosen among 2 by inner holdout-75-25" in record.notes[-1]
+    assert ": accuracy 1.0000 (next 0." in record.notes[-1]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ({"tune": None, "inner": "cv5"}, "--inner cv5 needs --tune"),
+        ({"tune": None, "tune_by": "hamming_loss"}, "--tune-by hamming_loss needs --tune"),
+        ({"tune": "nois"}, "no method sweeps it .did you mean noise"),
+        ({"tune": "draw"}, "no method sweeps it .known: noise"),
+        ({"tune": "noise,"}, "no method sweeps it"),
+        ({"tune": ""}, "no method sweeps it"),
+        ({"inner": "official"}, "one of cvK, cvK-subject, holdout-A-B"),
+        ({"inner": "cv1"}, "at least 2 folds"),
+        ({"inner": "cv40"}, "the training part of tiny has 36"),
+        ({"inner": "cv3-subject"}, "use --inner cv3"),
+        ({"inner": "holdout-80-30"}, "must sum to 100"),
+        ({"tune_by": "avg_precision"}, "did you mean average_precision"),
+        ({"tune_by": "accuracy"}, "--tune-by accuracy is not for multi-label data"),
+    ],
+)
+def test_a_wrong_request_is_one_sentence(
+    plugins: Path, more: dict[str, str | None], said: str
+) -> None:
+    request = {"tune": "noise", **more}
+    with pytest.raises(BenchError, match=said) as error:
+        plan_of(plugins, "halves+noisy[noise=0|1,draw=1]", **request)
+    assert "\n" not in str(error.value)
