@@ -43,7 +43,8 @@ def ordered(records: Iterable[Record]) -> list[Record]:
 
 def _place(cell: Cell) -> tuple[Any, ...]:
     names = (cell.dataset, cell.protocol, cell.split, cell.classifier or "", cell.features or "")
-    params = canonical([cell.classifier_params, cell.features_params])
+    sides = [shown_params(cell, side) for side in ("classifier", "features")]
+    params = canonical([*sides, cell.tuned])
     rest = (cell.budget, cell.selection, cell.weights or "", cell.fingerprint, cell.split_hash)
     return (*map(natural, (*names, params)), cell.seed, *rest)
 
@@ -90,8 +91,8 @@ def _identity(cell: Cell, weights: str | None) -> str:
 
 def _method(cell: Cell) -> list[Any]:
     """What one row is about; a tuned parameter counts by its candidates, not by the one chosen."""
-    params = [shown_params(cell, side) for side in ("classifier", "features")]
-    return [cell.classifier, params[0], cell.features, params[1], cell.tuned]
+    sides = [shown_params(cell, side) for side in ("classifier", "features")]
+    return [cell.classifier, cell.features, *sides, cell.tuned]
 
 
 def _weights(cell: Cell) -> str | None:

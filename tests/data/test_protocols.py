@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.api import BenchError, Dataset
 from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
-from bench.data.protocols import Fold, default_protocol, folds, twins
+from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
 
 
 class Official(Dataset):
@@ -194,6 +194,44 @@ def test_near_names_are_offered() -> None:
 def test_one_fold_is_no_cross_validation() -> None:
     with pytest.raises(BenchError, match="at least 2 folds"):
         folds(Bare(), faces(9), "cv1")
+
+
+@settings(deadline=None)
+@given(n=st.integers(20, 60), count=st.integers(2, 5))
+def test_inner_folds_part_the_training_rows(n: int, count: int) -> None:
+    data = faces(n)
+    outer = folds(Bare(), data, "holdout-50-20-30")[0]
+    made = inner_folds(data, outer, f"cv{count}")
+    # those of a dataset that holds the training rows alone
+    alone = folds(Bare(), data.take(outer.train), f"cv{count}")
+    for fold, same in zip(made, alone, strict=True):
+        assert np.array_equal(fold.train, outer.train[same.train])
+        assert np.array_equal(fold.test, outer.train[same.test])
+        assert not len(fold.valid)
+
+
+def test_inner_folds_keep_subjects_together() -> None:
+    data = faces(30, [f"s{row % 10}" for row in range(30)])
+    outer = folds(Bare(), data, "cv2-subject")[0]
+    made = inner_folds(data, outer, "cv3-subject")
+    assert sorted(np.concatenate([fold.test for fold in made])) == list(outer.train)
+    assert data.subject is not None
+    for fold in made:
+        assert not set(data.subject[fold.train]) & set(data.subject[fold.test])
+    with pytest.raises(BenchError, match="cv9-subject needs at least 9 subjects, and the training"):
+        inner_folds(data, outer, "cv9-subject")
+
+
+def test_an_inner_holdout_has_two_shares() -> None:
+    outer = folds(Bare(), faces(40), "holdout-50-0-50")[0]
+    (fold,) = inner_folds(faces(40), outer, "holdout-75-25")
+    assert (len(fold.train), len(fold.valid), len(fold.test)) == (15, 0, 5)
+    assert fold.name == "holdout-50-0-50 inner holdout-75-25"
+    for wrong in ("holdout-75-30", "holdout-60-20-20", "official", "cv0"):
+        with pytest.raises(BenchError, match=wrong):
+            inner_folds(faces(40), outer, wrong)
+    with pytest.raises(BenchError, match="an empty part"):
+        inner_folds(faces(40), outer, "holdout-99-1")
 
 
 def test_default_protocol() -> None:

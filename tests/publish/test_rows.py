@@ -46,6 +46,17 @@ def test_newest_of_one_cell_wins(make) -> None:
     assert {record.key for record in found.left_out} == {"aa", "zz"}
 
 
+def test_an_older_choice_of_parameters_gives_way(make) -> None:
+    tuned = {"inner": "cv5", "by": "average_precision", "classifier": {"k": [5, 10]}}
+    old = make(classifier_params={"k": 5}, tuned=tuned, key="old", finished="1")
+    new = make(classifier_params={"k": 10}, tuned=tuned, key="new", finished="2")
+    plain = make(classifier_params={"k": 5}, key="plain", finished="1")
+    assert {record.key for record in newest([old, new, plain]).kept} == {"new", "plain"}
+    wider = {**tuned, "classifier": {"k": [5, 10, 20]}}
+    other = make(classifier_params={"k": 10}, tuned=wider, key="other", finished="3")
+    assert {record.key for record in newest([new, other]).kept} == {"new", "other"}
+
+
 def test_newest_failure_hides_an_older_result(make) -> None:
     old = make(key="old", finished="1")
     new = make(key="new", finished="2", status="error", reason="it broke")

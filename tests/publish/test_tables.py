@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import json
 import random
 import re
 import shutil
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 from bench.api import BenchError
 from bench.publish import latex
 from bench.publish.layout import Line, Table, letter, tables_of, written
-from bench.publish.tables import comparable, write
+from bench.publish.tables import cells_csv, comparable, summary_csv, write
 from bench.run.record import Record
 from bench.score.criteria import CRITERIA
 
@@ -148,7 +149,37 @@ def test_only_varying_parameters_stand_in_labels(make) -> None:
     assert written("PATH") == "PATH"
 
 
+def test_a_tuned_method_is_one_line_whatever_its_splits_chose(make) -> None:
+    tuned = {"inner": "cv5", "by": "average_precision", "classifier": {"k": [5, 10]}}
+    records = [
+        dataclasses.replace(
+            make(test=test, classifier_params={"k": k, "s": 1.0}, tuned=tuned, key=f"t{test}"),
+            footnotes=("k (5|10) chosen on train",),
+        )
+        for test, k in ((1, 5), (2, 10))
+    ]
+    plain = [make(test=test, classifier_params={"k": 5, "s": 1.0}) for test in (1, 2)]
+    (table,) = tables_of([*records, *plain], "toy")
+    assert [block.title for block in table.blocks] == ["mlknn[k=5]", "mlknn[k=tuned]"]
+    assert table.blocks[0].lines[0].notes == ()
+    assert table.notes[table.blocks[1].lines[0].notes[0]] == "k (5|10) chosen on train"
+    assert "mlknn[k=5|tuned,s=1.0]" in table.remarks[-1]
+    (alone,) = tables_of(records, "toy")
+    assert [block.title for block in alone.blocks] == ["mlknn[k=tuned]"]  # always told
+    rows = list(csv.DictReader(io.StringIO(summary_csv(records))))
+    assert [json.loads(row["params"])["classifier"]["k"] for row in rows] == ["tuned"]
+    rows = list(csv.DictReader(io.StringIO(cells_csv(records))))
+    assert [json.loads(row["params"])["classifier"]["k"] for row in rows] == [5, 10]
+
+
 def test_random_weights_are_always_told(make) -> None:
+    tuned = {"features": {"weights": ["imagenet", "random"]}}
+    found = [
+        make("vgg", "lift", test=test, weights=weights, tuned=tuned)
+        for test, weights in ((0, "ab" * 32), (1, "random"))
+    ]
+    (table,) = tables_of(found, "toy")
+    assert list(lines_of(table)) == ["vgg[weights=tuned] (random weights)"]  # on one of its splits
     (table,) = tables_of([make("vgg", "lift", weights="random")], "toy")
     assert list(lines_of(table)) == ["vgg (random weights)"]
     two = [make("vgg", "lift", weights=w * 8) for w in ("abcdefgh", "12345678")]
