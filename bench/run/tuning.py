@@ -256,7 +256,7 @@ class Contest:
         tuned = _tuned(self.outer[0].cell)
         values = [f"{name} ({'|'.join(map(str, found))})" for name, _, found in tuned]
         return (
-            f"{', '.join(values)} chosen by {self.criterion.title.lower()} in inner "
+            f"{', '.join(values)} chosen by {self.criterion.name.replace('_', ' ')} in inner "
             f"{self.rule.inner} on train"
             + (f"; {lost} of {len(self.outer)} candidates failed there" if lost else "")
         )
