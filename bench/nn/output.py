@@ -16,10 +16,13 @@ class Output(NamedTuple):
     embedding : float (n, d)
         The penultimate layer: the vectors for classifiers.
     logits : float (n, L)
+    parts : float (n, M, L), or None
+        Logits of the M networks that ``logits`` are put together from.
     """
 
     embedding: Tensor
     logits: Tensor
+    parts: Tensor | None = None
 
 
 @dataclass(frozen=True)

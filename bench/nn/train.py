@@ -223,7 +223,8 @@ class Training:
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.mixed):
                 out = self.step(batch.inputs)
             # Losses are computed in full precision: logarithms and distances need it.
-            terms = self.network.loss(Output(*(tensor.float() for tensor in out)), batch)
+            full = Output(*(None if tensor is None else tensor.float() for tensor in out))
+            terms = self.network.loss(full, batch)
             share = len(piece) / len(rows)
             (terms.loss * share).backward()
             for name, value in {"loss": terms.loss, **terms.parts}.items():

@@ -122,7 +122,7 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
             "seconds": time.perf_counter() - started,
             "device": plugin.setting.device,
             "notes": list(plugin.remarks()),
-            "footnotes": list(plugin.footnotes()),
+            "footnotes": [*plugin.footnotes(), *_without_landmarks(plugin, faces)],
         }
 
     save_features(folder, len(faces), _transformed(plugin, name, faces), about)
@@ -162,6 +162,13 @@ def _transformed(
                 f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
             )
         yield matrix, *checked(name, scores, labels, part.labels.shape)
+
+
+def _without_landmarks(plugin: Features, faces: FaceSet) -> list[str]:
+    if not plugin.needs_landmarks or faces.landmarks_found is None or faces.landmarks_found.all():
+        return []
+    share = 100 * (1 - faces.landmarks_found.mean())
+    return [f"no face found in {share:.1f} % of the images: landmarks of the template there"]
 
 
 def judged(kind: str, truth: np.ndarray, scores: np.ndarray) -> float:

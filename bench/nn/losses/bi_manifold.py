@@ -42,12 +42,15 @@ def bi_manifold(features: Tensor, groups: Sequence[Tensor]) -> Tensor:
     ----------
     features : float (n, d)
     groups : sequence of int64 (n, k)
-        Rows of the batch; at least one group.
+        Rows of the batch; at least one group. With k = 0 (a batch of one) nothing pulls: the loss
+        is 0.
 
     Returns
     -------
     float ()
     """
+    if not groups[0].shape[1]:
+        return 0 * features.sum()
     means = [features.detach()[rows].mean(dim=1) for rows in groups]
     apart = len(means) * features - torch.stack(means).sum(dim=0)
     return apart.square().sum() / (2 * len(features))
