@@ -545,7 +545,8 @@ def test_resnet_has_no_weight_decay(name: str) -> None:
     # The paper states the betas of Adam and no decay; torch's default is none.
     network = method(name)
     groups = network.groups(paper_model(name))
-    assert [group["weight_decay"] for group in groups] == [0] * len(groups)
+    decay = network.recipe.optimizer.weight_decay
+    assert [group.get("weight_decay", decay) for group in groups] == [0] * len(groups)
 
 
 # What a fitted network hands on -------------------------------------------------------------------
