@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 from bench.api import BenchError
@@ -64,6 +65,28 @@ def sha256(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sha256_once(path: Path) -> str:
+    """`sha256`, computed once per process while the file's time and size stay the same.
+
+    Raises
+    ------
+    BenchError
+        A file that cannot be read.
+    """
+    try:
+        found = path.stat()
+        return _sha256(path.absolute(), found.st_mtime_ns, found.st_size)
+    except OSError as error:
+        raise BenchError(
+            f"{path} cannot be read ({error.strerror or error}): check the file"
+        ) from error
+
+
+@cache
+def _sha256(path: Path, changed: int, size: int) -> str:
+    return sha256(path)
 
 
 def explained(error: OSError, path: Path) -> BenchError:
