@@ -123,7 +123,7 @@ class Backbone(Features):
         UnavailableError
             The published weights are not on this machine.
         BenchError
-            Images of another type or shape; weights that do not fit; a GPU that is not there.
+            Grey images; weights that do not fit; a GPU that is not there.
         """
         images = self._checked(faces)
         ready = self._prepared()
@@ -135,12 +135,12 @@ class Backbone(Features):
         images = faces.images
         if images is None:
             raise BenchError(f"{faces.name} holds precomputed features: {self._name()} needs faces")
-        if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] != 3:
+        if images.ndim != 4:  # that they are uint8 a FaceSet makes sure
             raise BenchError(
-                f"{faces.name}: images must be uint8 (n, H, W, 3), not {images.dtype} "
-                f"{images.shape}; bench.data.prepare repeats grey three times"
+                f"{faces.name}: images must be rgb (n, H, W, 3), not {images.shape}; "
+                "bench.data.prepare repeats grey three times"
             )
-        if len(images) and 0 in images.shape:
+        if 0 in images.shape[1:]:
             raise BenchError(f"{faces.name}: images of {images.shape[1:3]} pixels hold nothing")
         return images
 

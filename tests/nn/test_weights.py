@@ -195,7 +195,7 @@ def test_code_in_a_pickle_is_refused_and_never_run(tmp_path: Path, how: str, ins
         torch.save(evil, path)
     else:
         path.write_bytes(pickle.dumps(evil, protocol=2))
-    with pytest.raises(BenchError, match=r"evil.pth holds more than plain tensors \((posix|os).system\)"):
+    with pytest.raises(BenchError, match=r"evil.pth holds more than plain tensors \([\w.]+\)"):
         read_weights(path)
     assert not proof.exists()
     torch.load(path, weights_only=False) if how == "torch" else pickle.loads(path.read_bytes())
@@ -204,7 +204,9 @@ def test_code_in_a_pickle_is_refused_and_never_run(tmp_path: Path, how: str, ins
 
 def test_a_whole_network_in_a_pickle_is_refused(tmp_path: Path) -> None:
     torch.save(model(), tmp_path / "own.pt")
-    with pytest.raises(BenchError, match=r"holds more than plain tensors \(torch.nn.+\) and was no"):
+    with pytest.raises(
+        BenchError, match=r"holds more than plain tensors \(torch.nn.+\) and was no"
+    ):
         read_weights(tmp_path / "own.pt")
 
 
