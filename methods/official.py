@@ -71,10 +71,10 @@ class Official(Features):
             )
         path = root / "Feature" / f"{self.member}.mat"
         if not path.is_file():
-            there = [file.stem for file in path.parent.glob("*.mat")]
+            there = ", ".join(sorted(file.stem for file in path.parent.glob("*.mat")))
             raise UnavailableError(
-                f"the dataset's folder has no Feature/{path.name}: "
-                + (near(str(self.member), there) if there else "RAF-ML's archive ships it")
+                f"the dataset's folder has no Feature/{path.name} (in Feature: {there or 'none'}): "
+                f"RAF-ML's archive ships {', '.join(self.members)}"
             )
         return path
 

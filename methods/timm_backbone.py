@@ -8,7 +8,7 @@ from typing import Any
 
 import timm
 from huggingface_hub import try_to_load_from_cache
-from timm.models import get_pretrained_cfg, is_model
+from timm.models import get_pretrained_cfg, is_model, is_model_pretrained
 from torch import nn
 
 from bench.api import BenchError, UnavailableError
@@ -110,7 +110,7 @@ class TimmBackbone(Backbone):
 def _check_name(member: str) -> None:
     """Refuse what timm does not have, with the near names."""
     model, _, tag = member.partition(".")
-    if is_model(model) and (not tag or get_pretrained_cfg(member, allow_unregistered=False)):
+    if is_model(model) and (not tag or is_model_pretrained(member)):
         return
     known = timm.list_models(f"{model}.*", pretrained=True) if is_model(model) else []
     close = difflib.get_close_matches(member, known or timm.list_models(), n=3, cutoff=0.5)

@@ -171,7 +171,7 @@ def test_precomputed_features_are_refused() -> None:
 def test_a_gpu_that_is_not_there_is_refused() -> None:
     made = Colours(weights="random")
     made.setting = Setting(device="cuda")
-    with pytest.raises(BenchError, match="--device cuda: .+; use --device cpu"):
+    with pytest.raises(BenchError, match=r"--device cuda: .+; use --device cpu"):
         made.transform(faces())
 
 

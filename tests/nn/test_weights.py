@@ -224,7 +224,7 @@ def test_truncated_files_are_refused(tmp_path: Path, suffix: str, kept: float) -
 @pytest.mark.parametrize("content", [b"GIF89a", b"\x80\x02}q\x00.", b"<html>not found</html>"])
 def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "own.pth").write_bytes(content)
-    with pytest.raises(BenchError, match="own.pth"):
+    with pytest.raises(BenchError, match=r"own\.pth"):
         read_weights(tmp_path / "own.pth")
 
 
