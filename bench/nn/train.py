@@ -38,6 +38,9 @@ class Trainable(Protocol):
     def sums_over_samples(self) -> bool:
         """Whether a batch may be computed in pieces."""
 
+    def get_params(self) -> dict[str, Any]:
+        """Its hyper-parameters."""
+
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """Parameter groups for the optimiser."""
 
@@ -298,6 +301,7 @@ class Training:
     def _identity(self) -> dict[str, Any]:
         return {
             "network": self.network.name,
+            "parameters": self.network.get_params(),
             "recipe": repr(self.recipe),
             "seed": self.seed,
             "images": len(self.data),

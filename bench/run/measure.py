@@ -120,7 +120,7 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
     def about() -> dict[str, Any]:
         return {
             "seconds": time.perf_counter() - started,
-            "device": plugin.setting.device,
+            "device": _device_in_words(plugin),
             "notes": list(plugin.remarks()),
             "footnotes": [*plugin.footnotes(), *_without_landmarks(plugin, faces)],
         }
@@ -162,6 +162,14 @@ def _transformed(
                 f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
             )
         yield matrix, *checked(name, scores, labels, part.labels.shape)
+
+
+def _device_in_words(plugin: Features) -> str:
+    if plugin.setting.device == "cpu" or not plugin.accelerated:
+        return "cpu"
+    from bench.nn.device import described
+
+    return described(plugin.setting.device)
 
 
 def _without_landmarks(plugin: Features, faces: FaceSet) -> list[str]:

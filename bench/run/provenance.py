@@ -11,7 +11,19 @@ from typing import Any
 
 import bench
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "scikit-image", "pandas", "numba", "pillow", "torch")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-image",
+    "pandas",
+    "numba",
+    "pillow",
+    "torch",
+    "torchvision",
+    "timm",
+    "facenet-pytorch",
+)
 
 
 @lru_cache(maxsize=1)
