@@ -48,6 +48,12 @@ class Official(Features):
         self._variable(path)
         return sha256_once(path)
 
+    def footnotes(self) -> tuple[str, ...]:
+        """That the network behind the vectors has seen the official training part."""
+        if self.member == "LBP":
+            return ()
+        return ("vectors of a network that was trained on the official training part",)
+
     def transform(self, faces: FaceSet) -> np.ndarray:
         """The released rows of these faces, found by their ids: float32 (n, d)."""
         if self._vectors is None:
