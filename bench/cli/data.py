@@ -1,4 +1,4 @@
-"""``bench data make``: datasets that bench generates, in official layouts."""
+"""``bench data make`` and ``align``: rendered datasets, and faces cut out of photographs."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 from bench.api import BenchError, Dataset, near
 from bench.cli.plugins import add_plugins, registry
+from bench.cli.terminal import say
 
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("data", help="make datasets")
+    parser = commands.add_parser("data", help="make datasets, align photographs")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     make = verbs.add_parser("make", help="write a rendered dataset in an official layout")
     make.add_argument("dataset", metavar="DATASET", help="synthetic")
@@ -21,6 +22,21 @@ def add(commands: Any) -> None:
     make.add_argument("--out", metavar="DIR", type=Path, required=True, help="an empty folder")
     add_plugins(make)
     make.set_defaults(function=run)
+    align = verbs.add_parser("align", help="find the face in each photograph and cut it out")
+    align.add_argument("--in", metavar="DIR", type=Path, required=True, dest="source")
+    align.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="new, empty, or of an earlier run"
+    )
+    align.add_argument("--size", metavar="N", type=int, default=100, help="side [%(default)s]")
+    align.add_argument(
+        "--transform",
+        choices=("affine", "similarity"),
+        default="affine",
+        help="affine puts eyes and mouth where RAF-ML has them, similarity keeps the face's "
+        "proportions [%(default)s]",
+    )
+    align.add_argument("--device", metavar="D", default="auto", help="[a GPU where there is one]")
+    align.set_defaults(function=run_align)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -41,3 +57,27 @@ def run(options: argparse.Namespace) -> int:
     LAYOUTS[options.layout](dataset.load(None), options.out, dataset.get_params())
     print(options.out)
     return 0
+
+
+def run_align(options: argparse.Namespace) -> int:
+    """Align, and say what was not found; 1 where a face or a file is missing."""
+    # Imported here: the detector brings torch.
+    from bench.data.align_folder import TABLE, align_folder
+    from bench.nn.device import find_device
+
+    report = align_folder(
+        options.source,
+        options.out,
+        options.size,
+        options.transform,
+        find_device(options.device),
+        say,
+    )
+    photographs = report.found + len(report.without) + len(report.unreadable)
+    say(
+        f"{photographs} photographs: {report.found} faces aligned, {len(report.without)} without a "
+        f"face, {len(report.unreadable)} unreadable; {report.kept} were done before, "
+        f"{report.others} other files left alone"
+    )
+    print(options.out / TABLE)
+    return 1 if report.without or report.unreadable else 0

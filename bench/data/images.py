@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.api import BenchError
 
@@ -81,14 +81,19 @@ def read_images(
     return images, synthetic
 
 
-def read_image(path: Path, mode: str, size: int | None = None) -> tuple[np.ndarray, bool]:
-    """Read one file as Pillow mode ``L`` or ``RGB``; see `read_images`."""
+def read_image(
+    path: Path, mode: str, size: int | None = None, upright: bool = False
+) -> tuple[np.ndarray, bool]:
+    """Read one file as Pillow mode ``L`` or ``RGB``, see `read_images`.
+
+    ``upright`` turns a photograph as its EXIF orientation says; datasets are read as stored.
+    """
     try:
         with Image.open(path, formats=_FORMATS) as image:
             image.load()
             # The comment is known only after load(): PNG text may follow the pixels.
             written = [image.info.get("comment", b""), image.info.get("Comment", "")]
-            pixels = _eight_bit(image, mode)
+            pixels = _eight_bit(ImageOps.exif_transpose(image) if upright else image, mode)
             if size is not None and pixels.size != (size, size):
                 pixels = pixels.resize((size, size), Image.Resampling.BILINEAR)
             comments = [
