@@ -153,7 +153,9 @@ def _one(
     except OSError as error:
         row["reason"] = f"{name} cannot be read: {error.strerror or error}"
     except BenchError as error:
-        row["reason"] = f"{error}" if str(path) in f"{error}" else f"{name}: {error}"
+        # The sentence names the whole path, or (a face that cannot be aligned) no file.
+        sentence = f"{error}".replace(str(path), name)
+        row["reason"] = sentence if name in sentence else f"{name}: {sentence}"
     if rendered:
         _mark(out)
     if face is None:
@@ -260,9 +262,7 @@ def _save(face: np.ndarray, path: Path, synthetic: bool) -> None:
 
 def _mark(out: Path) -> None:
     if not (out / marker.FILE_NAME).is_file():
-        marker.mark(
-            out, version=__version__, what="faces aligned from pictures that bench rendered"
-        )
+        marker.mark(out, version=__version__, what="faces cut from pictures that bench rendered")
 
 
 def _write(table: Path, rows: Iterable[_Row]) -> None:

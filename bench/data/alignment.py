@@ -82,12 +82,16 @@ def align(
     matrix[:, :2] *= np.array(picture.size) / wanted
     if tuple(wanted) != picture.size:
         picture = picture.resize(tuple(wanted.tolist()), Image.Resampling.BILINEAR)
-    # Pillow asks where each pixel of the result comes from, and measures from pixel corners as we do.
+    # Pillow asks where a pixel of the result comes from, and measures from pixel corners as we do.
     back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    aligned = picture.transform(
-        (size, size), Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR
-    )
-    return np.asarray(aligned)
+    where = (Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR)
+    # In float: with bytes it cuts the fractions off, half a grey level on average.
+    moved = [
+        np.asarray(channel.convert("F").transform((size, size), *where))
+        for channel in picture.split()
+    ]
+    aligned = np.rint(moved).astype(np.uint8)
+    return aligned[0] if image.ndim == 2 else np.moveaxis(aligned, 0, 2).copy()
 
 
 def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -112,11 +116,12 @@ def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def _check(source: np.ndarray) -> None:
     """Refuse triples (n, 3, 2) that no face has, for either transform."""
-    across, down = source[:, 1] - source[:, 0], source[:, 2] - source[:, 0]
+    finite = np.isfinite(source).all(axis=(1, 2))
+    corners = np.where(finite[:, np.newaxis, np.newaxis], source, 0)
+    across, down = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     area = np.abs(across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0])
     longest = np.maximum((across**2).sum(axis=1), (down**2).sum(axis=1))
-    # Written so that NaN fails too.
-    good = (area > _FLAT * longest) & np.isfinite(area)
+    good = area > _FLAT * longest
     if not good.all():
         left, right, mouth = source[np.flatnonzero(~good)[0]].round(1).tolist()
         raise InputError(

@@ -13,9 +13,9 @@ from bench.api import InputError
 def local_crops(images: Tensor, landmarks: Tensor, side: float = 0.4, size: int = 224) -> Tensor:
     """Square crops round the five landmarks, as MF-JLE's local networks take them.
 
-    The paper (IEEE Access 2021) does not state the crops' side; 0.4 is ours. Bilinear; border pixels
-    repeat where a crop reaches beyond the image. Meant to enlarge: where a crop covers more than
-    ``size`` pixels of the image, some are skipped.
+    The paper (IEEE Access 2021) does not state the crops' side; 0.4 is ours. Bilinear; border
+    pixels repeat where a crop reaches beyond the image. Meant to enlarge: where a crop covers more
+    than ``size`` pixels of the image, some are skipped.
 
     Parameters
     ----------

@@ -1,0 +1,187 @@
+"""``bench data align``: every photograph ends as a face or is named."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage.data import astronaut
+
+from bench.api import BenchError
+from bench.cli.main import main
+from bench.data import align_folder as module
+from bench.data.align_folder import Report, align_folder
+from bench.data.images import read_image
+from bench.data.landmarks import detect
+from bench.data.rendering import portray
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A face, the same turned with an EXIF tag, a landscape, a broken file and a text."""
+    folder = tmp_path / "photographs"
+    (folder / "sub").mkdir(parents=True)
+    face = Image.fromarray(astronaut()).crop((100, 0, 356, 256))
+    face.save(folder / "face.jpg", quality=95)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90° clockwise
+    face.rotate(90, expand=True).save(folder / "sub" / "turned.jpg", quality=95, exif=exif)
+    Image.new("RGB", (120, 90), (30, 90, 200)).save(folder / "sky.png")
+    (folder / "broken.jpg").write_bytes(b"no image")
+    (folder / "notes.txt").write_text("mine")
+    return folder
+
+
+def table(out: Path) -> dict[str, dict[str, str]]:
+    with (out / "landmarks.csv").open(newline="", encoding="utf-8") as file:
+        return {row["file"]: row for row in csv.DictReader(file)}
+
+
+def points(row: dict[str, str]) -> np.ndarray:
+    return np.array([float(row[column]) for column in module.COLUMNS[3:13]]).reshape(5, 2)
+
+
+def files(folder: Path) -> set[str]:
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_command_names_what_it_does_not_find(  # type: ignore[no-untyped-def]
+    bench, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "faces"
+    done = bench("data", "align", "--in", photographs, "--out", out, "--size", 80)
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.strip() == str(out / "landmarks.csv")
+    assert "no face found in sky.png" in done.stderr
+    assert "broken.jpg" in done.stderr
+    assert "2 faces aligned, 1 without a face, 1 unreadable" in done.stderr
+    assert files(out) == {"face.png", "sub/turned.png", "landmarks.csv"}
+    rows = table(out)
+    assert [rows[name]["found"] for name in sorted(rows)] == ["0", "1", "0", "1"]
+    assert rows["face.jpg"]["transform"] == "affine"
+    assert str(photographs) not in (out / "landmarks.csv").read_text()
+    # Both in pixels of the upright photograph.
+    np.testing.assert_allclose(points(rows["face.jpg"]), points(rows["sub/turned.jpg"]), atol=2)
+    # Looked for once more in the aligned face, the eyes lie on the template.
+    face, _ = read_image(out / "face.png", "RGB")
+    assert face.shape == (80, 80, 3)
+    eyes = detect(face[np.newaxis])[0][0, :2]
+    np.testing.assert_allclose(eyes, [[16, 24], [64, 24]], atol=6)
+    for broken in ("broken.jpg", "sky.png"):
+        (photographs / broken).unlink()
+    assert main(["data", "align", "--in", f"{photographs}", "--out", f"{out}", "--size", "80"]) == 0
+    assert "2 were done before" in capsys.readouterr().err
+    assert set(table(out)) == {"face.jpg", "sub/turned.jpg"}
+
+
+def test_only_what_changed_is_done_again(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, searched = tmp_path / "faces", []
+
+    def counted(images: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+        searched.append(images.shape)
+        return detect(images, device)
+
+    monkeypatch.setattr(module, "detect", counted)
+    first = align_folder(photographs, out)
+    assert (first.found, first.without, first.kept) == (2, ["sky.png"], 0)
+    assert len(searched) == 3
+    before = (out / "landmarks.csv").read_bytes()
+    second = align_folder(photographs, out)
+    assert len(searched) == 3
+    assert (second.found, second.without, second.kept) == (2, ["sky.png"], 3)
+    assert second.unreadable == first.unreadable
+    assert (out / "landmarks.csv").read_bytes() == before
+    (out / "face.png").unlink()
+    shutil.copy(photographs / "face.jpg", photographs / "sky.png")  # other content
+    assert align_folder(photographs, out).found == 3
+    assert len(searched) == 5
+    assert align_folder(photographs, out, transform="similarity").kept == 0
+    assert {row["transform"] for row in table(out).values()} == {"similarity"}
+
+
+def test_an_interruption_costs_the_file_in_work(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, whole_run = tmp_path / "faces", tmp_path / "whole"
+    align_folder(photographs, whole_run)
+
+    def interrupted(images: np.ndarray, device: str) -> tuple[np.ndarray, np.ndarray]:
+        if images.shape[1:3] == (90, 120):
+            raise KeyboardInterrupt
+        return detect(images, device)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "detect", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            align_folder(photographs, out)
+    assert table(out)["face.jpg"]["found"] == "1"
+    with (out / "landmarks.csv").open("a") as file:
+        file.write("sky.png,1,0.9")  # a line cut short
+    assert align_folder(photographs, out).kept == 1
+    assert (out / "landmarks.csv").read_bytes() == (whole_run / "landmarks.csv").read_bytes()
+    assert files(out) == files(whole_run)
+
+
+def test_faces_that_are_gone_go(photographs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "faces"
+    align_folder(photographs, out)
+    (out / "mine.png").write_bytes(b"not from bench")
+    (photographs / "face.jpg").unlink()
+    shutil.copy(photographs / "broken.jpg", photographs / "sub" / "turned.jpg")
+    report = align_folder(photographs, out)
+    assert report.found == 0
+    assert len(report.unreadable) == 2
+    assert files(out) == {"landmarks.csv", "mine.png"}
+
+
+def test_rendered_faces_stay_marked(tmp_path: Path) -> None:
+    source, out = tmp_path / "twin", tmp_path / "faces"
+    images, _ = portray(np.eye(6)[:2], seed=1)
+    (source / "a").mkdir(parents=True)
+    for number, image in enumerate(images):
+        Image.fromarray(image).save(source / "a" / f"{number}.png")
+    (source / "SYNTHETIC.json").write_text("{}")
+    assert align_folder(source, out) == Report(found=2)
+    assert json.loads((out / "SYNTHETIC.json").read_text())["generated_by"] == "bench"
+    # And each face without its folder, whose own faces then mark what is made of them.
+    assert read_image(out / "a" / "0.png", "RGB")[1]
+    shutil.copy(out / "a" / "0.png", tmp_path / "0.png")
+    (tmp_path / "alone").mkdir()
+    shutil.move(tmp_path / "0.png", tmp_path / "alone" / "0.png")
+    align_folder(tmp_path / "alone", tmp_path / "again")
+    assert (tmp_path / "again" / "SYNTHETIC.json").is_file()
+
+
+def test_what_cannot_be_done_is_one_sentence(photographs: Path, tmp_path: Path) -> None:
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "file").write_text("mine")
+    (tmp_path / "empty").mkdir()
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    (foreign / "landmarks.csv").write_text("file,x\n")
+    for source, out, said in (
+        (photographs, full, "neither new nor empty"),
+        (photographs, full / "file", "neither new nor empty"),
+        (photographs, photographs / "out", "lie in one another"),
+        (photographs, tmp_path, "lie in one another"),
+        (photographs, foreign, "is not from this command"),
+        (tmp_path / "absent", tmp_path / "out", "is no folder"),
+        (tmp_path / "empty", tmp_path / "out", "no image"),
+    ):
+        with pytest.raises(BenchError, match=said):
+            align_folder(source, out)
+    with pytest.raises(BenchError, match="larger --size"):
+        align_folder(photographs, tmp_path / "out", size=0)
+    shutil.copy(photographs / "face.jpg", photographs / "face.png")
+    with pytest.raises(BenchError, match=r"face\.jpg and face\.png .* rename one"):
+        align_folder(photographs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert files(full) == {"file"}
