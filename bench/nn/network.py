@@ -213,14 +213,13 @@ class TrainedNetwork(Network):
                 f"{pixels.channels}; take the same for both"
             )
         self.model_.eval()
-        embeddings, logits = [], []
+        outs: list[Output] = []
         with torch.inference_mode():
             for start in range(0, len(faces), _AT_ONCE):
                 rows = torch.arange(start, min(start + _AT_ONCE, len(faces)))
-                out = self.model_(self.inputs(pixels.take(rows), faces, rows, None))
-                embeddings.append(out.embedding)
-                logits.append(out.logits)
-            return Output(torch.cat(embeddings), torch.cat(logits))
+                outs.append(self.model_(self.inputs(pixels.take(rows), faces, rows, None)))
+            joined = (None if one[0] is None else torch.cat(one) for one in zip(*outs, strict=True))
+            return Output(*joined)
 
     def _scores(self, logits: Tensor) -> np.ndarray:
         if self.sigmoid and self.kind_ == "multi":
