@@ -56,11 +56,13 @@ class DCNN(nn.Module):
         super().__init__()
         layers: list[nn.Module] = []
         for number, width in enumerate(_WIDTHS):
-            layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU(inplace=True)]
+            layers.append(nn.Conv2d(channels, width, 3, padding=1))
             channels = width
             if number in _POOLED_AFTER:
+                # Before the ReLU: the same numbers, and a quarter of the pixels for the ReLU.
                 layers.append(nn.MaxPool2d(2, ceil_mode=True))
                 size = -(-size // 2)
+            layers.append(nn.ReLU(inplace=True))
         self.convolutions = nn.Sequential(*layers)
         self.embedding = nn.Linear(size * size * channels, 2000)
         self.dropout = nn.Dropout(dropout)
