@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Checkpoint:
     state : dict of str to Tensor
         Weights and the optimiser's state; empty once training is over.
     best : dict of str to Tensor
-        The weights to use: those of the best epoch so far.
+        The weights to use: those of the best epoch so far. Empty where no epoch is chosen and
+        training goes on: they are the state's.
     about : dict
         What JSON can hold: the history, the best epoch.
     """
@@ -42,8 +44,8 @@ class Checkpoint:
 class Checkpoints:
     """The folder of one training.
 
-    ``epoch-0007.json`` names two files of tensors and their hashes; it is written last, so that
-    what it names is whole. The newest two are kept.
+    ``epoch-0007.json`` names the files of tensors and their hashes; it is written last, so that
+    what it names is whole, and holds a hash of itself. The newest two are kept.
 
     Parameters
     ----------
@@ -74,20 +76,20 @@ class Checkpoints:
         files: dict[str, Any] = {}
         if checkpoint.state:
             files["state"] = self._write(f"{name}-state.safetensors", checkpoint.state)
-        if self._best is None or self._best[0] != best_epoch:
-            self._best = (
-                best_epoch,
-                self._write(f"best-{best_epoch:04d}.safetensors", checkpoint.best),
-            )
-        files["best"] = self._best[1]
-        entry = {
+        if checkpoint.best:
+            if self._best is None or self._best[0] != best_epoch:
+                file = self._write(f"best-{best_epoch:04d}.safetensors", checkpoint.best)
+                self._best = best_epoch, file
+            files["best"] = self._best[1]
+        entry: dict[str, Any] = {
             "epoch": checkpoint.epoch,
             "identity": self.identity,
             "files": files,
             "about": checkpoint.about,
         }
+        entry["sha256"] = _digest(entry)
         write_text(self.folder / f"{name}.json", json.dumps(entry, indent=1) + "\n")
-        self._prune(keep=2 if checkpoint.state else 1)
+        self._prune(checkpoint.epoch, keep=2 if checkpoint.state else 1)
 
     def latest(self) -> Checkpoint | None:
         """The newest whole checkpoint; None where there is none.
@@ -97,15 +99,20 @@ class Checkpoints:
         BenchError
             The folder holds another training.
         """
-        for path in sorted(self.folder.glob("epoch-*.json"), reverse=True):
+        for _, path in reversed(self._entries()):
             try:
                 entry = json.loads(path.read_text(encoding="utf-8"))
+                if entry.pop("sha256") != _digest(entry):
+                    raise ValueError("it has another hash")
                 identity, files = entry["identity"], entry["files"]
                 tensors = {what: self._read(file) for what, file in files.items()}
                 found = Checkpoint(
-                    entry["epoch"], tensors.get("state", {}), tensors["best"], entry["about"]
+                    entry["epoch"],
+                    tensors.get("state", {}),
+                    tensors.get("best", {}),
+                    entry["about"],
                 )
-            except (OSError, ValueError, KeyError, TypeError) as error:
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 self.say(
                     f"checkpoint {path.name} is damaged ({error}): training goes on from the one "
                     "before it, or starts anew where there is none"
@@ -116,7 +123,8 @@ class Checkpoints:
                     f"{self.folder} holds the checkpoints of another training; name another folder "
                     "or remove it"
                 )
-            self._best = int(Path(files["best"]["file"]).stem.split("-")[1]), files["best"]
+            if "best" in files:
+                self._best = _number(Path(files["best"]["file"])), files["best"]
             return found
         return None
 
@@ -124,7 +132,9 @@ class Checkpoints:
         path = self.folder / name
         with whole(path) as temporary:
             # Not save_file: what it raises on a full disk is no OSError.
-            plain = {key: tensor.contiguous().cpu() for key, tensor in tensors.items()}
+            # Copies: two names of one tensor are refused.
+            plain = {key: t.detach().to("cpu", copy=True) for key, t in tensors.items()}
+            plain = {key: t.contiguous() for key, t in plain.items()}
             temporary.write_bytes(save(plain))
             digest = sha256(temporary)
         return {"file": name, "sha256": digest}
@@ -135,12 +145,22 @@ class Checkpoints:
             raise ValueError(f"{path.name} has another hash")
         return load_file(path)
 
-    def _prune(self, keep: int) -> None:
-        entries = sorted(self.folder.glob("epoch-*.json"))
-        for old in entries[:-keep]:
-            old.unlink()
+    def _entries(self) -> list[tuple[int, Path]]:
+        """Checkpoints by epoch."""
+        return sorted((_number(path), path) for path in self.folder.glob("epoch-[0-9]*.json"))
+
+    def _prune(self, newest: int, keep: int) -> None:
+        """Remove all but the last ``keep`` checkpoints up to that of epoch ``newest``.
+
+        Later ones are damaged: else training would have gone on from there.
+        """
+        entries = self._entries()
+        kept = [path for epoch, path in entries if epoch <= newest][-keep:]
+        for _, path in entries:
+            if path not in kept:
+                path.unlink()
         used = set()
-        for entry in entries[-keep:]:
+        for entry in kept:
             try:
                 files = json.loads(entry.read_text(encoding="utf-8"))["files"]
                 used |= {file["file"] for file in files.values()}
@@ -149,3 +169,11 @@ class Checkpoints:
         for path in self.folder.glob("*.safetensors"):
             if path.name not in used:
                 path.unlink()
+
+
+def _number(path: Path) -> int:
+    return int(path.stem.split("-")[1])
+
+
+def _digest(entry: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()

@@ -29,7 +29,7 @@ def find_device(asked: str) -> str:
     kind, colon, number = asked.partition(":")
     if asked == "cpu":
         return asked
-    if kind != "cuda" or (colon and not number.isdigit()):
+    if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
         raise BenchError(f"--device {asked}: write cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
         built = torch.version.cuda is not None
@@ -42,7 +42,7 @@ def find_device(asked: str) -> str:
     if colon and int(number) >= torch.cuda.device_count():
         last = torch.cuda.device_count() - 1
         raise BenchError(f"--device {asked}: the last GPU is cuda:{last}")
-    return asked
+    return f"cuda:{int(number)}" if colon else asked
 
 
 def described(device: str) -> str:

@@ -45,10 +45,11 @@ class Pixels:
         self.whole: Tensor | None = None
         bytes_needed = len(faces) * self.size[0] * self.size[1] * self.channels
         if bytes_needed <= _SHARE * _free_memory(self.device):
-            parts = [self._read(np.arange(len(faces))[part]) for part in _chunks(len(faces))]
-            shape = (0, *self.size, self.channels)
-            empty = torch.empty(shape, dtype=torch.uint8, device=self.device)
-            self.whole = torch.cat([empty, *parts])
+            # Filled in place: pieces to be joined would take the memory twice.
+            shape = (len(faces), *self.size, self.channels)
+            self.whole = torch.empty(shape, dtype=torch.uint8, device=self.device)
+            for part in _chunks(len(faces)):
+                self.whole[part] = self._read(part)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -59,7 +60,7 @@ class Pixels:
             return self.whole[rows.to(self.device)]
         return self._read(rows.cpu().numpy())
 
-    def _read(self, rows: np.ndarray) -> Tensor:
+    def _read(self, rows: np.ndarray | slice) -> Tensor:
         # A copy: a tensor over a read-only memory map could be written to.
         images = torch.from_numpy(np.array(self.images[rows])).to(self.device)
         images = images.reshape(len(images), *images.shape[1:3], self.channels)

@@ -6,8 +6,9 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-from bench.data.files import write_text
+from bench.data.files import explained, write_text
 
 Row = dict[str, float]
 """One epoch: ``epoch``, ``iterations``, ``learning_rate``, ``seconds``, terms, criteria."""
@@ -27,28 +28,43 @@ class Logbook:
     def __init__(self, folder: Path | None, history: Sequence[Row]) -> None:
         self.folder = folder
         self.history = list(history)
-        self._events = None
-        if folder is not None:
-            # Imported here: it takes a second, and only a run of the suite has a folder.
-            from torch.utils.tensorboard import SummaryWriter
-
-            self._events = SummaryWriter(str(folder), purge_step=len(self.history) + 1)
+        self._events: Any = None
 
     def add(self, row: Row) -> None:
-        """Note an epoch."""
+        """Note an epoch.
+
+        Raises
+        ------
+        DiskFullError
+        """
         self.history.append(row)
-        if self.folder is None or self._events is None:
+        if self.folder is None:
             return
-        for name, value in row.items():
-            if name != "epoch":
-                self._events.add_scalar(name, value, int(row["epoch"]))
-        self._events.flush()
+        epoch = int(row["epoch"])
+        try:
+            if self._events is None:
+                # Imported here: it takes a second, and only a run of the suite has a folder.
+                from torch.utils.tensorboard import SummaryWriter
+
+                # What a killed sitting wrote of this epoch and later ones counts no more.
+                self._events = SummaryWriter(str(self.folder), purge_step=epoch)
+            for name, value in row.items():
+                if name != "epoch":
+                    self._events.add_scalar(name, value, epoch)
+            self._events.flush()
+        except OSError as error:
+            raise explained(error, self.folder) from error
         write_text(self.folder / "curve.csv", curve(self.history))
 
     def close(self) -> None:
         """Finish the event file."""
-        if self._events is not None:
+        if self._events is None:
+            return
+        try:
             self._events.close()
+        except OSError as error:
+            assert self.folder is not None
+            raise explained(error, self.folder) from error
 
 
 def curve(history: Sequence[Row]) -> str:

@@ -24,6 +24,7 @@ from bench.nn.train import Data, Trained, Training
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
 _FEWEST = 20  # training rows of which some are held out
 _AT_ONCE = 128  # images in inference
+_SMOKE = 4  # iterations
 
 
 class TrainedNetwork(Network):
@@ -109,7 +110,7 @@ class TrainedNetwork(Network):
         """The schedule of the budget, over `length` times its length."""
         if self.setting.budget == "smoke":
             quick = self.recipes["quick"]
-            return replace(quick, epochs=None, iterations=12, batch=min(quick.batch, 32))
+            return replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
         return self.recipes[self.setting.budget].stretched(self.length)
 
     def normalised(self, images: Tensor) -> Tensor:
@@ -128,6 +129,8 @@ class TrainedNetwork(Network):
             No images, a batch that the method cannot use, a loss that is no number, too little
             memory.
         """
+        if not len(faces):
+            raise BenchError(f"{self.name}: the training part of {faces.name} is empty")
         seed = int(rng.integers(2**62))
         self.notes_: list[str] = []
         self.kind_, self.labels_ = faces.kind, len(faces.label_names)
@@ -160,6 +163,8 @@ class TrainedNetwork(Network):
 
     def outputs(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Embedding float32 (n, d), scores float32 (n, L), labels bool (n, L), by one pass."""
+        if not hasattr(self, "threshold_"):
+            raise BenchError(f"{self.name} is not trained yet: call fit first")
         out = self._forward(faces)
         scores = self._scores(out.logits)
         if self.kind_ == "single":
@@ -204,22 +209,22 @@ class TrainedNetwork(Network):
         )
         return faces.take(kept), faces.take(held)
 
-    def _forward(self, faces: FaceSet) -> Output:
-        """In full precision and evaluation mode, on the device."""
-        pixels = self.keep(faces)
+    def _forward(self, faces: FaceSet, pixels: Pixels | None = None) -> Output:
+        """In full precision and evaluation mode, on the device; ``pixels`` where they are kept."""
+        pixels = self.keep(faces) if pixels is None else pixels
         if pixels.channels != self.channels_:
             raise BenchError(
                 f"{self.name} was trained on images of {self.channels_} channel(s) and got "
                 f"{pixels.channels}; take the same for both"
             )
         self.model_.eval()
-        outs: list[Output] = []
+        found = []
         with torch.inference_mode():
-            for start in range(0, len(faces), _AT_ONCE):
+            for start in range(0, max(len(faces), 1), _AT_ONCE):
                 rows = torch.arange(start, min(start + _AT_ONCE, len(faces)))
-                outs.append(self.model_(self.inputs(pixels.take(rows), faces, rows, None)))
-            joined = (None if one[0] is None else torch.cat(one) for one in zip(*outs, strict=True))
-            return Output(*joined)
+                found.append(self.model_(self.inputs(pixels.take(rows), faces, rows, None)))
+            columns = zip(*found, strict=True)
+            return Output(*(None if one[0] is None else torch.cat(one) for one in columns))
 
     def _scores(self, logits: Tensor) -> np.ndarray:
         if self.sigmoid and self.kind_ == "multi":
@@ -227,10 +232,12 @@ class TrainedNetwork(Network):
         return logits.softmax(dim=1).cpu().numpy()
 
     def _judge(self, part: FaceSet) -> Any:
-        judge = self.setting.judge
+        judge, pixels = self.setting.judge, self.keep(part)
 
         def judged(model: nn.Module) -> float:
-            out = self._forward(part)
+            out = self._forward(part, pixels)
+            if not bool(out.logits.isfinite().all()):
+                return float("nan")
             if judge is not None:
                 return judge(part.labels, self._scores(out.logits))
             labels, distribution = targets(part, self.setting.device)
@@ -252,7 +259,9 @@ class TrainedNetwork(Network):
         rows = trained.history
         seconds = sum(row["seconds"] for row in rows)
         speed = float(np.median([row["images_per_second"] for row in rows]))
+        test = self.setting.selection == "test"
         chosen = "the last" if valid is None or self.setting.selection == "last" else "the best"
+        chosen += " on the test part" if test and valid is not None else ""
         count = sum(parameter.numel() for parameter in self.model_.parameters())
         recipe = self.recipe
         self.notes_ += [
@@ -264,7 +273,8 @@ class TrainedNetwork(Network):
             f"{torch.get_num_threads()} thread(s)), epoch {trained.epoch} ({chosen}) used",
         ]
         if self.kind_ == "multi":
-            rule = "of a sigmoid" if self.sigmoid else "1/L" if valid is None else "best micro-F1"
+            rule = "1/L" if valid is None or test else "best micro-F1"
+            rule = "of a sigmoid" if self.sigmoid else rule
             self.notes_.append(f"{self.name}: threshold {self.threshold_:.6g} ({rule})")
         shown = np.asarray(train.labels.any(axis=0)).tolist()
         absent = [name for name, seen in zip(train.label_names, shown, strict=True) if not seen]

@@ -17,10 +17,11 @@ def best_micro_f1(truth: np.ndarray, scores: np.ndarray) -> float:
     -------
     float
         Halfway between two neighbouring scores (the lowest such threshold of equally good ones), or
-        the smallest score. Micro-F1 = 2 tp / (predicted + relevant).
+        the smallest score; a number of the scores' own type, since comparing rounds it to that.
+        Micro-F1 = 2 tp / (predicted + relevant).
     """
     order = np.argsort(-scores, axis=None, kind="stable")
-    ranked, right = scores.ravel()[order].astype(float), truth.ravel()[order]
+    ranked, right = scores.ravel()[order], truth.ravel()[order]
     predicted = np.arange(1, len(ranked) + 1)
     f1 = 2 * np.cumsum(right) / (predicted + truth.sum())
     # Equal scores are predicted together: only the last of them is a possible cut.
@@ -28,6 +29,6 @@ def best_micro_f1(truth: np.ndarray, scores: np.ndarray) -> float:
     best = np.flatnonzero(cut & (f1 >= f1[cut].max()))[-1]
     if best + 1 == len(ranked):
         return float(ranked[best])
-    middle = (ranked[best] + ranked[best + 1]) / 2
+    middle = ranked[best + 1] + (ranked[best] - ranked[best + 1]) / 2
     # Neighbouring floats have no number between them.
     return float(middle if middle > ranked[best + 1] else ranked[best])

@@ -169,7 +169,9 @@ class Training:
             book.close()
         if store is not None and len(history) < self.epochs:
             self._save(store, book.history, {})
-        self.model.load_state_dict(self.best)
+        if self.best:
+            self.model.load_state_dict(self.best)
+        self.optimizer.zero_grad(set_to_none=True)  # as large as the weights
         precision = "bfloat16" if self.mixed else "float32"
         return Trained(self.best_epoch, book.history, self.said, precision, earlier)
 
@@ -192,13 +194,18 @@ class Training:
             images += len(rows)
             last = number + 1 == done
             if (last or (number + 1) % CHECKED_EVERY == 0) and not bool(sums["loss"].isfinite()):
-                raise BenchError(self._diverged(epoch, first + number, rate, store))
+                raise BenchError(self._diverged("loss", epoch, first + number, rate, store))
             self._tell(first + number + 1, epoch)
+        # The last update comes after the last loss. A sum is finite where all of it is.
+        if not all(bool(p.detach().sum().isfinite()) for p in self.model.parameters()):
+            raise BenchError(self._diverged("weights", epoch, first + done - 1, rate, store))
         row: Row = {"epoch": epoch + 1, "iterations": first + done, "learning_rate": rate}
         row.update({name: float(value) / done for name, value in sums.items()})
         training = time.perf_counter() - started
         if self.judge is not None:
             row["valid"] = self.judge(self.model)
+            if not np.isfinite(row["valid"]):
+                raise BenchError(self._diverged("output", epoch, first + done - 1, rate, store))
         self._choose(epoch + 1, row.get("valid"))
         row["images_per_second"] = images / training
         row["seconds"] = time.perf_counter() - started
@@ -209,12 +216,15 @@ class Training:
         before = generator.get_state()
         while True:
             try:
-                return self._update(rows, generator)
+                found = self._gradients(rows, generator)
+                break
             except torch.OutOfMemoryError as error:
                 self._halve(len(rows), error)
                 generator.set_state(before)
+        self.optimizer.step()  # not tried again: it might have moved some of the weights
+        return found
 
-    def _update(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    def _gradients(self, rows: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
         self.optimizer.zero_grad(set_to_none=True)
         inputs = self.data.inputs(rows, generator)
         here = rows.to(self.device)
@@ -232,7 +242,6 @@ class Training:
             (terms.loss * share).backward()
             for name, value in {"loss": terms.loss, **terms.parts}.items():
                 found[name] = found.get(name, 0) + value.detach() * share
-        self.optimizer.step()
         return found
 
     def _halve(self, rows: int, error: Exception) -> None:
@@ -269,18 +278,20 @@ class Training:
         return self.base_rates[0] * factor
 
     def _choose(self, epoch: int, value: float | None) -> None:
-        """Keep the weights where they are the best so far, or, without a judge, always."""
-        if value is not None and value <= self.best_value:
-            return
-        self.best_epoch = epoch
-        self.best_value = -np.inf if value is None else value
-        self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
+        """Keep the weights where they are the best so far; without a judge the last ones count."""
+        if value is None:
+            self.best_epoch = epoch
+        elif value > self.best_value:
+            self.best_epoch, self.best_value = epoch, value
+            self.best = {name: t.detach().clone() for name, t in self.model.state_dict().items()}
 
-    def _diverged(self, epoch: int, iteration: int, rate: float, store: Checkpoints | None) -> str:
+    def _diverged(
+        self, what: str, epoch: int, iteration: int, rate: float, store: Checkpoints | None
+    ) -> str:
         said = (
-            f"{self.network.name}: the loss is no number any more in epoch {epoch + 1} (iteration "
-            f"{iteration + 1}, learning rate {rate:.3g}); lower the rate, or look for images or "
-            "targets that are wrong"
+            f"{self.network.name}: training diverged: the {what} is not finite any more in epoch "
+            f"{epoch + 1} (iteration {iteration + 1}, learning rate {rate:.3g}); lower the rate, "
+            "or look for images or targets that are wrong"
         )
         if store is not None and any(store.folder.glob("epoch-*.json")):
             said += f"; the last good checkpoint is in {store.folder}"
@@ -305,6 +316,7 @@ class Training:
             "recipe": repr(self.recipe),
             "seed": self.seed,
             "images": len(self.data),
+            "chooses": self.judge is not None,
             "shapes": {name: list(t.shape) for name, t in self.model.state_dict().items()},
         }
 
@@ -322,8 +334,12 @@ class Training:
             "best_epoch": self.best_epoch,
             "best_value": self.best_value if np.isfinite(self.best_value) else None,
             "splits": self.splits,
+            "said": self.said,
         }
-        store.save(Checkpoint(len(history), state, self.best, about), self.best_epoch)
+        best = self.best
+        if self.judge is None and not state:
+            best = self.model.state_dict()
+        store.save(Checkpoint(len(history), state, best, about), self.best_epoch)
 
     def _resume(self, store: Checkpoints | None) -> list[Row]:
         """Take up the newest checkpoint; the epochs done so far."""
@@ -331,6 +347,7 @@ class Training:
         if found is None:
             return []
         about = found.about
+        self.said = [*about["said"], *self.said]
         self.best_epoch, self.splits = about["best_epoch"], about["splits"]
         self.best_value = -np.inf if about["best_value"] is None else about["best_value"]
         self.best = {name: tensor.to(self.device) for name, tensor in found.best.items()}
@@ -349,7 +366,15 @@ class Training:
                     state[int(number)][name] = _laid_out(tensor, parameters[int(number)])
             whole = self.optimizer.state_dict()
             self.optimizer.load_state_dict({**whole, "state": dict(state)})
+            self._lay_out()
         return list(about["history"])
+
+    def _lay_out(self) -> None:
+        """Order the optimiser's tensors in memory as their weights: other loops round otherwise."""
+        for parameter, values in self.optimizer.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor) and value.shape == parameter.shape:
+                    values[name] = torch.empty_like(parameter).copy_(value)
 
 
 def _laid_out(saved: Tensor, parameter: Tensor) -> Tensor:

@@ -70,7 +70,7 @@ def blame(name: str, step: str) -> Iterator[None]:
     """Turn whatever a plug-in raises into one sentence that names it."""
     try:
         yield
-    except UnavailableError:
+    except (UnavailableError, DiskFullError):
         raise
     except BenchError as error:
         raise MethodError(f"{name} failed in {step}: {error}") from error
