@@ -23,7 +23,7 @@ class ResNet18Method(TrainedNetwork):
 
     Deviations: the paper does not say where its weights start; here from torchvision's random
     initial ones. Grey faces are repeated in three channels. Budget ``quick`` (ours): 44×44 pixels
-    cut from 48×48, mirrored, 16 epochs of Adam with one cycle of the rate up to 1e-3.
+    cut from 48×48, mirrored, 12 epochs of Adam with one cycle of the rate up to 1e-3.
     """
 
     name = "resnet18"

@@ -294,7 +294,9 @@ class Training:
             "or look for images or targets that are wrong"
         )
         if store is not None and any(store.folder.glob("epoch-*.json")):
-            said += f"; the last good checkpoint is in {store.folder}"
+            # Without the way to it: records are published.
+            place = f"{store.folder.parent.name}/{store.folder.name}"
+            said += f"; the last good checkpoint is in {place}"
         return said
 
     def _tell(self, iteration: int, epoch: int) -> None:
