@@ -67,8 +67,8 @@ class MFJLE(TrainedNetwork):
     takes the sigmoid, which is never below ½: here logits are added. The paper leaves open the size
     of the crops (here 0.4 of the face's side) and where weights start (here torchvision's random
     ones). Where no face is found, crops are cut at the template's places (`missing=template`), or
-    the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32 pixels, batch 128, mirrored, 4 epochs
-    of Adam with one cycle of the rate up to 1e-3.
+    the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32 pixels, mirrored, 4 epochs
+    of Adam in batches of 128 with one cycle of the rate up to 1e-3.
 
     Ablations: ``resnet18`` is the global network alone; ``objective=softmax`` is the multi-label
     softmax cross-entropy. Placebos: ``parts=global`` shows the face to all six, ``parts=random``
