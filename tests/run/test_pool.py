@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tasks import add, die, fail, hang, threads, whoami
+from tasks import add, alone, count_up, die, fail, hang, threads, whoami
 
 from bench.run.pool import Outcome, Pool, Task
 
@@ -103,3 +103,31 @@ def test_workers_end_with_their_coordinator(tmp_path: Path) -> None:
         os.kill(worker, signal.SIGKILL)
         pytest.fail("the worker outlived its coordinator")
     running.stdout.close()
+
+
+def test_a_task_tells_how_far_it_is_and_goes_on(tmp_path: Path) -> None:
+    pool = Pool(1, tmp_path / "log", 30)
+    pool.submit(Task("count", count_up, (3,)))
+    try:
+        heard = [(outcome.status, outcome.value) for outcome in pool.outcomes()]
+    finally:
+        pool.close()
+    told = [("progress", (done, 3, "steps")) for done in (1, 2, 3)]
+    assert heard == [*told, ("done", 3)]
+
+
+def test_tasks_that_share_a_resource_run_one_at_a_time_and_others_beside_them(
+    tmp_path: Path,
+) -> None:
+    tasks = [Task(f"gpu{i}", alone, (tmp_path,), "cuda") for i in range(3)]
+    tasks += [Task(f"sum{i}", add, (i, i)) for i in range(3)]
+    pool = Pool(2, tmp_path / "log", 30)
+    for task in tasks:
+        pool.submit(task)
+    try:
+        order = [outcome for outcome in pool.outcomes()]
+    finally:
+        pool.close()
+    assert all(outcome.status == "done" for outcome in order), [o.value for o in order]
+    names = [str(outcome.task.name) for outcome in order]
+    assert names.index("sum2") < names.index("gpu2")

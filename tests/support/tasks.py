@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.run import worker
 from bench.run.store import Store
 
 
@@ -27,6 +28,21 @@ def hang(stubborn: bool) -> None:
 
 def die(code: int) -> None:
     os._exit(code)
+
+
+def count_up(steps: int) -> int:
+    """Tells each step."""
+    for done in range(1, steps + 1):
+        worker.report(done, steps, "steps")
+    return steps
+
+
+def alone(folder: Path) -> None:
+    """Fails where another such task runs at the same time."""
+    mark = folder / "taken"
+    mark.touch(exist_ok=False)
+    time.sleep(0.3)
+    mark.unlink()
 
 
 def threads() -> str:
