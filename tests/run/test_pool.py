@@ -125,7 +125,7 @@ def test_tasks_that_share_a_resource_run_one_at_a_time_and_others_beside_them(
     for task in tasks:
         pool.submit(task)
     try:
-        order = [outcome for outcome in pool.outcomes()]
+        order = list(pool.outcomes())
     finally:
         pool.close()
     assert all(outcome.status == "done" for outcome in order), [o.value for o in order]
