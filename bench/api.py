@@ -157,7 +157,7 @@ class Plugin:
         imports, where that is not installed anyway.
     by_name_only : bool
         True where ``all`` leaves it out (it needs a choice that only the user can make).
-    seconds_per_1000 : float or None
+    seconds_per_1000 : float, mapping of budget to float, or None
         Rough cost on one core per 1,000 images (a classifier: training rows), for ``--dry-run``
         before anything was measured.
     small : dict
@@ -170,7 +170,7 @@ class Plugin:
     name: ClassVar[str] = ""
     extra: ClassVar[str | None] = None
     by_name_only: ClassVar[bool] = False
-    seconds_per_1000: ClassVar[float | None] = None
+    seconds_per_1000: ClassVar[float | Mapping[str, float] | None] = None
     small: ClassVar[Mapping[str, Any]] = {}
     members: ClassVar[tuple[str, ...]] = ()
     params: ClassVar[dict[str, Param]] = {}

@@ -143,6 +143,7 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         print(_described(plan, store, workers))
         return 0
+    _warn_of_long_training(plan, store, request.budget, workers)
     timeout = default_timeout(request.budget) if seconds is None else seconds
     max_memory = _SHARE * machine_memory() / workers if allowed is None else allowed
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
@@ -166,6 +167,19 @@ def run(options: argparse.Namespace) -> int:
             name = "+".join(filter(None, (record.cell.features, record.cell.classifier)))
             say(f"{record.status}: {name} ({record.cell.split}): {record.reason}")
     return 1 if outcomes.bad else 0
+
+
+def _warn_of_long_training(plan: Any, store: Any, budget: str, workers: int) -> None:
+    from bench.run.plan import training_seconds
+    from bench.run.runner import pending
+
+    todo, _ = pending(plan, store)
+    hours = training_seconds(plan, todo, store.records()) / workers / 3600
+    if hours > 1:
+        say(
+            f"training may take about {hours:,.0f} hours at --budget {budget} on this machine; "
+            "--dry-run shows what takes how long, --budget quick takes minutes a network"
+        )
 
 
 def _merged(options: argparse.Namespace) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -302,25 +302,53 @@ def _key(**parts: Any) -> str:
 def estimate(job: Job | FeatureJob, rows: int, records: Iterable[Record]) -> tuple[float, str]:
     """Seconds that a piece of work will take, and where that figure comes from.
 
-    From earlier records of the same method in this results folder (scaled by the number of rows),
-    else from the plug-in's own rule of thumb; NaN where there is neither.
+    From earlier records of the same method in this results folder (scaled by the number of rows; a
+    network's with the same parameters and budget), else from the plug-in's own rule of thumb for
+    one core; NaN where there is neither.
     """
-    spec = job.spec if isinstance(job, FeatureJob) else job.classifier
-    if spec is None:
+    if isinstance(job, FeatureJob):
+        measured = [
+            record.seconds["features"] / max(cell.n_train + cell.n_valid + cell.n_test, 1)
+            for record in records
+            if (cell := record.cell).features == job.spec.name
+            and record.status == "ok"
+            and "features" in record.seconds
+            and cell.features_params == _told(job.spec)
+            and cell.budget in ("any", job.setting.budget)
+        ]
+        rough = _rough(job.spec, job.setting)
+    elif job.classifier is None:
         return 0.0, "with the features"
-    step = "features" if isinstance(job, FeatureJob) else "fit"
-    measured = [
-        (sum(record.seconds.values()) - record.seconds.get("features", 0.0))
-        / max(record.cell.n_train, 1)
-        if step == "fit"
-        else record.seconds["features"]
-        / max(record.cell.n_train + record.cell.n_valid + record.cell.n_test, 1)
-        for record in records
-        if record.status == "ok"
-        and spec.name == (record.cell.classifier if step == "fit" else record.cell.features)
-        and step in record.seconds
-    ]
+    else:
+        measured = [
+            (sum(record.seconds.values()) - record.seconds.get("features", 0.0))
+            / max(record.cell.n_train, 1)
+            for record in records
+            if record.status == "ok"
+            and record.cell.classifier == job.classifier.name
+            and "fit" in record.seconds
+        ]
+        rough = _rough(job.classifier, None)
     if measured:
         return sorted(measured)[len(measured) // 2] * rows, "measured before"
-    rough = spec.entry.load().seconds_per_1000
     return (float("nan"), "unknown") if rough is None else (rough * rows / 1000, "rule of thumb")
+
+
+def _rough(spec: Spec, setting: Setting | None) -> float | None:
+    """The plug-in's rule of thumb, in seconds per 1,000 rows."""
+    rough = spec.entry.load().seconds_per_1000
+    if not isinstance(rough, Mapping):
+        return rough
+    assert setting is not None
+    # The rules are those of a processor.
+    return rough.get(setting.budget) if setting.device == "cpu" else None
+
+
+def training_seconds(plan: Plan, todo: Iterable[Job], records: Sequence[Record]) -> float:
+    """What the networks among these cells may take to train, as far as `estimate` knows."""
+    found = [
+        estimate(job, len(plan.faces), records)[0]
+        for job in plan.feature_jobs(todo).values()
+        if _class(job.spec).trains
+    ]
+    return sum(seconds for seconds in found if seconds == seconds)

@@ -300,3 +300,26 @@ def test_no_permission_to_write_is_a_sentence(tiny: Path, tmp_path: Path) -> Non
 def test_the_same_bytes_leaves_out_time_and_machine() -> None:
     header = "dataset,seconds_fit,peak_memory_mb,device,version,key\n"
     assert comparable(header + "d,1,2,cpu,0.1,k\n") == comparable(header + "d,3,4,cuda,0.2,k\n")
+
+
+def test_long_training_is_announced(bench, tiny: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "--dataset", "tiny", "--methods", "net", "--plugins", tiny, "--workers", 1)
+    done = bench(*words)
+    assert done.returncode == 0, done.stderr
+    assert "training may take about 10 hours at --budget paper" in done.stderr
+    done = bench(*words, "--budget", "smoke")
+    assert "training may take" not in done.stderr
+
+
+def test_a_device_that_is_not_there_is_refused(bench) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "--dataset", "synthetic[images=20]", "--budget", "smoke")
+    done = bench(*words, "--methods", "resnet18", "--device", "cuda", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") <= 2
+    assert "--device cuda: " in done.stderr
+    assert "Traceback" not in done.stderr
+    done = bench(*words, "--methods", "resnet18", "--device", "tpu")
+    assert "write cpu, cuda or cuda:N" in done.stderr
+    # Methods that use no device run on any.
+    done = bench(*words, "--methods", "prior", "--device", "cuda", CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 0, done.stderr

@@ -10,7 +10,7 @@ import pytest
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.plan import Plan, Request, estimate, make_plan, training_seconds
 from bench.run.record import Record
 from bench.run.runner import Outcomes, pending, run
 from bench.run.store import Store
@@ -227,3 +227,22 @@ def test_a_wrong_request_is_one_sentence(tiny: Path) -> None:
     ):
         with pytest.raises(BenchError, match=said):
             plan_of([tiny], "halves+nearest", **more)
+
+
+def test_a_networks_cost_is_told_by_budget_and_then_from_what_it_took(
+    tiny: Path, store: Store
+) -> None:
+    def expected(budget: str) -> tuple[float, str]:
+        plan = plan_of([tiny], "net,halves+nearest", budget=budget)
+        (job,) = (one for one in plan.feature_jobs(plan.jobs).values() if one.spec.name == "net")
+        records = store.records() if store.runs.is_dir() else []
+        return estimate(job, 60, records)
+
+    assert expected("paper") == (pytest.approx(36_000), "rule of thumb")
+    assert expected("smoke") == (pytest.approx(0.06), "rule of thumb")
+    assert np.isnan(expected("quick")[0])
+    plan = plan_of([tiny], "net,halves+nearest")
+    assert training_seconds(plan, plan.jobs, []) == pytest.approx(36_000)
+    run_here(plan_of([tiny], "net", budget="smoke"), store)
+    assert expected("smoke")[1] == "measured before"
+    assert expected("paper")[1] == "rule of thumb"  # another budget tells nothing
