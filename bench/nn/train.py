@@ -194,18 +194,18 @@ class Training:
             images += len(rows)
             last = number + 1 == done
             if (last or (number + 1) % CHECKED_EVERY == 0) and not bool(sums["loss"].isfinite()):
-                raise BenchError(self._diverged("loss", epoch, first + number, rate, store))
+                raise BenchError(self._diverged("the loss", epoch, first + number, rate, store))
             self._tell(first + number + 1, epoch)
         # The last update comes after the last loss. A sum is finite where all of it is.
         if not all(bool(p.detach().sum().isfinite()) for p in self.model.parameters()):
-            raise BenchError(self._diverged("weights", epoch, first + done - 1, rate, store))
+            raise BenchError(self._diverged("a weight", epoch, first + done - 1, rate, store))
         row: Row = {"epoch": epoch + 1, "iterations": first + done, "learning_rate": rate}
         row.update({name: float(value) / done for name, value in sums.items()})
         training = time.perf_counter() - started
         if self.judge is not None:
             row["valid"] = self.judge(self.model)
             if not np.isfinite(row["valid"]):
-                raise BenchError(self._diverged("output", epoch, first + done - 1, rate, store))
+                raise BenchError(self._diverged("a score", epoch, first + done - 1, rate, store))
         self._choose(epoch + 1, row.get("valid"))
         row["images_per_second"] = images / training
         row["seconds"] = time.perf_counter() - started
@@ -289,7 +289,7 @@ class Training:
         self, what: str, epoch: int, iteration: int, rate: float, store: Checkpoints | None
     ) -> str:
         said = (
-            f"{self.network.name}: training diverged: the {what} is not finite any more in epoch "
+            f"{self.network.name}: training diverged: {what} is no finite number in epoch "
             f"{epoch + 1} (iteration {iteration + 1}, learning rate {rate:.3g}); lower the rate, "
             "or look for images or targets that are wrong"
         )
