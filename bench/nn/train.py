@@ -372,7 +372,7 @@ class Training:
         return list(about["history"])
 
     def _lay_out(self) -> None:
-        """Order the optimiser's tensors in memory as their weights: other loops round otherwise."""
+        """Order the optimiser's tensors in memory as their weights, as before the interruption."""
         for parameter, values in self.optimizer.state.items():
             for name, value in values.items():
                 if isinstance(value, Tensor) and value.shape == parameter.shape:

@@ -240,6 +240,27 @@ def test_after_a_damaged_checkpoint_it_goes_on_from_the_one_before(
     assert any("epoch-0003.json is damaged" in remark for remark in found.remarks())
 
 
+@pytest.mark.usefixtures("every_epoch")
+def test_the_optimiser_s_tensors_lie_in_memory_as_before(tmp_path: Path) -> None:
+    seen: list[set[tuple[int, ...]]] = []
+
+    def watched(self: Any, *arguments: Any) -> Any:
+        states = self.optimizer.state.values()
+        seen.append({s["momentum_buffer"].stride() for s in states if "momentum_buffer" in s})
+        if len(seen) == 5:
+            raise Killed
+        return real(self, *arguments)
+
+    real = Training._step
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Training, "_step", watched)
+        with pytest.raises(Killed):
+            fit(Little(), tmp_path)
+        fit(Little(), tmp_path)
+    assert seen[4] == seen[5]
+    assert (54, 1, 18, 6) in seen[5]  # channels last
+
+
 def test_another_seed_s_folder_is_refused(tmp_path: Path) -> None:
     fit(Little(), tmp_path)
     with pytest.raises(BenchError, match="another training"):

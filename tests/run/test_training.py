@@ -1,0 +1,286 @@
+"""Networks that the suite trains, from the command line to the record and the table."""
+
+from __future__ import annotations
+
+import errno
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.data.files import DiskFullError
+from bench.nn import train
+from bench.plugins import Registry
+from bench.publish import tables
+from bench.run.plan import Plan, Request, make_plan
+from bench.run.record import Record
+from bench.run.runner import run
+from bench.run.store import Store
+
+MINI = '''
+"""A small network for tests."""
+import time
+import torch
+from torch import nn
+from bench.api import param
+from bench.nn.network import TrainedNetwork
+from bench.nn.output import Output
+from bench.nn.recipe import SGD, OneCycle, Recipe
+
+
+class Layers(nn.Module):
+    def __init__(self, labels):
+        super().__init__()
+        self.hidden = nn.Linear(100, 8)
+        self.dropout = nn.Dropout(0.2)
+        self.output = nn.Linear(8, labels)
+
+    def forward(self, x):
+        embedding = torch.relu(self.hidden(x.flatten(1)))
+        return Output(embedding, self.output(self.dropout(embedding)))
+
+
+class Mini(TrainedNetwork):
+    """Reference: none."""
+    name = "mini"
+    recipes = dict.fromkeys(
+        ("quick", "paper"),
+        Recipe(SGD(0.1), batch=8, epochs=6, schedule=OneCycle(), size=10, crop_from=12),
+    )
+    wait: float = param(0.0, ge=0, help="seconds of a step")
+    blow_up: float = param(1.0, help="what the loss is multiplied with")
+
+    def build(self, labels, channels):
+        return Layers(labels)
+
+    def loss(self, out, batch):
+        time.sleep(self.wait)
+        terms = super().loss(out, batch)
+        return type(terms)(terms.loss * self.blow_up)
+'''
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def planned(self, plan: Plan, finished: int) -> None:
+        self.finished = finished
+
+    def started(self, label: str) -> None:
+        pass
+
+    def ended(self, label: str, record: Record | None) -> None:
+        pass
+
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
+        self.words.append(f"{label}: {done} of {steps} {words}")
+
+    def said(self, message: str) -> None:
+        self.words.append(message)
+
+
+@pytest.fixture
+def files(tiny: Path, tmp_path: Path) -> list[Path]:
+    mini = tmp_path / "mini.py"
+    mini.write_text(MINI)
+    return [tiny, mini]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "results")
+
+
+def measured(
+    files: list[Path], store: Store, methods: str = "mini", workers: int = 0, **request: Any
+) -> tuple[list[Record], Heard]:
+    plan = make_plan(
+        Registry(files), Request("tiny", methods, device="cpu", **{"budget": "quick", **request})
+    )
+    store.open()
+    heard = Heard()
+    return run(plan, store, heard, workers=workers, timeout=120).records, heard
+
+
+def said(record: Record, word: str) -> str:
+    (found,) = [note for note in record.notes if word in note]
+    return found
+
+
+def training(store: Store) -> Path:
+    (folder,) = store.training.iterdir()
+    return folder
+
+
+def test_the_record_says_how_it_was_trained(files: list[Path], store: Store) -> None:
+    (record,), _ = measured(files, store)
+    assert record.status == "ok"
+    assert (record.cell.budget, record.cell.selection) == ("quick", "valid")
+    assert (record.cell.n_train, record.cell.n_valid, record.cell.n_test) == (36, 12, 12)
+    assert said(record, "parameters") == "mini: 835 parameters, input 1×10×10 cut from 12"
+    assert "trained on 36 images, 6 epochs of 5 batches of 8 in" in said(record, "trained on")
+    assert "(the best) used" in said(record, "trained on")
+    assert "(best micro-F1)" in said(record, "threshold")
+    assert "made for a test" in record.notes
+    assert record.provenance["device"] == "cpu"
+    folder = training(store)
+    lines = (folder / "curve.csv").read_text().splitlines()
+    assert len(lines) == 7
+    assert {"loss", "learning_rate", "valid"} <= set(lines[0].split(","))
+    assert list(folder.glob("events.out.*"))
+    assert [path.name for path in folder.glob("epoch-*")] == ["epoch-0006.json"]
+
+
+def test_smoke_is_short(files: list[Path], store: Store) -> None:
+    (record,), _ = measured(files, store, budget="smoke")
+    assert record.cell.budget == "smoke"
+    assert "1 epochs of 5 batches of 8" in said(record, "trained on")
+
+
+def test_embeddings_serve_classifiers_and_are_trained_once(files: list[Path], store: Store) -> None:
+    records, _ = measured(files, store, "mini,mini+nearest")
+    assert [(r.status, r.cell.features, r.cell.classifier) for r in records] == [
+        ("ok", "mini", None),
+        ("ok", "mini", "nearest"),
+    ]
+    training(store)  # one
+
+
+def test_selection_and_budget_are_part_of_the_key(files: list[Path], store: Store) -> None:
+    keys = set()
+    for request in ({}, {"selection": "last"}, {"selection": "test"}, {"budget": "smoke"}):
+        (record,), _ = measured(files, store, **request)
+        assert record.status == "ok"
+        keys.add(record.key)
+    assert len(keys) == 4
+    assert len(list(store.training.iterdir())) == 4
+
+
+def test_without_the_cache_nothing_is_trained_again(
+    files: list[Path], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (first,), _ = measured(files, store)
+    shutil.rmtree(store.cache)
+    shutil.rmtree(store.runs)
+    monkeypatch.setattr(train.Training, "_step", None)
+    (again,), heard = measured(files, store)
+    assert heard.finished == 0
+    assert again.scores_sha256 == first.scores_sha256
+    assert again.criteria == first.criteria
+    # How long it took and what was said stays.
+    assert said(again, "trained on") == said(first, "trained on")
+
+
+def test_choosing_on_the_test_part_shows(files: list[Path], store: Store) -> None:
+    (record,), _ = measured(files, store, selection="test")
+    assert "(the best on the test part) used" in said(record, "trained on")
+    assert "(1/L)" in said(record, "threshold")
+    paths = tables.write([record], store.tables, scores_of=store.scores)
+    (text,) = [path.read_text() for path in paths if path.name == "table.md"]
+    assert "epoch chosen ON THE TEST PART" in text
+
+
+def test_progress_reaches_the_listener(files: list[Path], store: Store) -> None:
+    _, heard = measured(files, store, "mini[wait=0.1]", workers=1)
+    steps = [word for word in heard.words if "mini[wait=0.1] features, official, seed 0: " in word]
+    assert steps[0].endswith("1 of 30 iterations, epoch 1 of 6")
+    assert len(steps) >= 2
+
+
+def test_an_interrupted_training_goes_on(
+    files: list[Path], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,), _ = measured(files, Store(tmp_path / "whole"))
+    monkeypatch.setattr(train.Saving, "due", lambda self: True)
+    real, calls = train.Training._step, itertools.count()
+
+    def step(self: Any, *arguments: Any) -> Any:
+        if next(calls) == 17:
+            raise KeyboardInterrupt
+        return real(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Training, "_step", step)
+        with pytest.raises(KeyboardInterrupt):
+            measured(files, store)
+    (folder,) = store.training.iterdir()
+    assert list(folder.glob("epoch-0003.json"))
+    (record,), _ = measured(files, store)
+    assert record.scores_sha256 == whole.scores_sha256
+    assert not list(store.root.rglob(".*.tmp"))
+
+
+def test_a_full_disk_stops_the_run_and_nothing_is_lost(
+    files: list[Path], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (whole,), _ = measured(files, Store(tmp_path / "whole"))
+    monkeypatch.setattr(train.Saving, "due", lambda self: True)
+    real = Path.write_bytes
+
+    def write(self: Path, content: bytes) -> int:
+        if "epoch-0003-state" in self.name:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return real(self, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", write)
+        with pytest.raises(DiskFullError, match="free some space and run the same command again"):
+            measured(files, store)
+    (record,), _ = measured(files, store)
+    assert record.scores_sha256 == whole.scores_sha256
+
+
+def test_a_diverging_training_is_an_error_that_says_where(files: list[Path], store: Store) -> None:
+    records, _ = measured(files, store, "mini[blow_up=1e30],mini")
+    assert [record.status for record in records] == ["error", "ok"]
+    assert records[0].reason.startswith("mini failed in fit: mini: training diverged: ")
+    assert "in epoch 1 (iteration 5, learning rate" in records[0].reason
+
+
+def test_a_gpu_that_is_not_there_is_one_sentence(files: list[Path], bench: Any) -> None:
+    words = [word for file in files for word in ("--plugins", file)]
+    done = bench(
+        *("run", "--dataset", "tiny", "--methods", "mini", "--device", "cuda", *words),
+        CUDA_VISIBLE_DEVICES="",
+    )
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "--device cuda: " in line
+    assert line.endswith("use --device cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [5.0, 6.5, 8.0])
+def test_ctrl_c_during_training_and_the_same_command_again(
+    files: list[Path], tmp_path: Path, after: float
+) -> None:
+    def command(results: str) -> list[str]:
+        words = [str(word) for file in files for word in ("--plugins", file)]
+        words += ["--dataset", "tiny", "--methods", "mini[wait=0.2]", "--budget", "quick"]
+        words += ["--device", "cpu", "--results", str(tmp_path / results)]
+        return [sys.executable, "-m", "bench", "run", *words]
+
+    def scores(results: str) -> str:
+        (path,) = (tmp_path / results / "runs").glob("*/record.json")
+        return str(json.loads(path.read_text())["scores_sha256"])
+
+    running = subprocess.Popen(
+        command("one"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    time.sleep(after)
+    os.killpg(running.pid, signal.SIGINT)
+    assert running.wait(60) == 130
+    for results in ("one", "other"):
+        subprocess.run(command(results), check=True, capture_output=True, timeout=120)
+    assert scores("one") == scores("other")
