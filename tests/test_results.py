@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -36,3 +38,18 @@ def test_no_image_score_or_other_per_image_data_is_committed(path: Path) -> None
         assert record["status"] == "ok"
         assert record["provenance"]["dirty"] is False, "measure from a clean commit"
         assert "scores" not in record
+
+
+@pytest.mark.parametrize("path", sorted((RESULTS / "curves").glob("*.csv")), ids=lambda p: p.stem)
+def test_learning_curves_are_whole(path: Path) -> None:
+    trainings: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
+    with path.open(newline="", encoding="utf-8") as file:
+        for row in csv.DictReader(file):
+            trainings[row["method"], row["seed"]].append(row)
+    assert trainings
+    for rows in trainings.values():
+        assert [int(row["epoch"]) for row in rows] == list(range(1, len(rows) + 1))
+        values = [float(row["valid_average_precision"]) for row in rows]
+        assert all(0 < value < 1 for value in values)
+        (chosen,) = (i for i, row in enumerate(rows) if row["chosen"] == "1")
+        assert chosen == values.index(max(values))
