@@ -66,6 +66,9 @@ def _plugin(entry: Entry) -> str:
                 for name, one in plugin.params.items()
             ]
             lines += ["", "parameters", columns(rows)]
+        recipes = getattr(plugin, "recipes", {})
+        if recipes:
+            lines += ["", "schedules", *(f"  {budget}: {one}" for budget, one in recipes.items())]
     return "\n".join(clean(line) for line in "\n".join(lines).split("\n"))
 
 

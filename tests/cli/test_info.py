@@ -58,3 +58,11 @@ def test_a_reader_that_goes_away_is_no_error(bench, tmp_path: Path) -> None:  # 
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr
+
+
+def test_a_networks_schedules_are_shown(bench) -> None:  # type: ignore[no-untyped-def]
+    done = bench("info", "base-dcnn")
+    assert done.returncode == 0, done.stderr
+    (paper,) = (line for line in done.stdout.splitlines() if line.startswith("  paper: "))
+    assert "iterations=20000" in paper
+    assert "SGD(lr=0.01" in paper
