@@ -420,8 +420,14 @@ class Network(Features):
     """An end-to-end method: features that also score and decide labels themselves.
 
     ``threshold`` as in `Classifier`.
+
+    Attributes
+    ----------
+    earlier_seconds : float
+        After `fit`: what sittings took that it went on from, and that the engine did not see.
     """
 
+    earlier_seconds: float = 0.0
     threshold: ClassVar[str] = "label"
     trains: ClassVar[bool] = True
     stochastic: ClassVar[bool] = True

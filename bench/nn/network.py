@@ -64,8 +64,6 @@ class TrainedNetwork(Network):
     length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
     compile: bool = param(False, help="torch.compile the training steps")
 
-    earlier_seconds = 0.0
-
     # -- what a plug-in states ----------------------------------------------------------------
 
     def build(self, labels: int, channels: int) -> nn.Module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import itertools
 import json
@@ -134,6 +135,7 @@ def test_the_record_says_how_it_was_trained(files: list[Path], store: Store) -> 
     assert "(best micro-F1)" in said(record, "threshold")
     assert "made for a test" in record.notes
     assert record.provenance["device"] == "cpu"
+    assert "images/s when its vectors" in said(record, "images/s when")
     folder = training(store)
     lines = (folder / "curve.csv").read_text().splitlines()
     assert len(lines) == 7
@@ -180,6 +182,9 @@ def test_without_the_cache_nothing_is_trained_again(
     assert again.criteria == first.criteria
     # How long it took and what was said stays.
     assert said(again, "trained on") == said(first, "trained on")
+    with (training(store) / "curve.csv").open(newline="") as file:
+        trained = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    assert again.seconds["features"] > trained
 
 
 def test_choosing_on_the_test_part_shows(files: list[Path], store: Store) -> None:
