@@ -42,7 +42,7 @@ class DBMCNN(TrainedNetwork):
     recipes = {"paper": PAPER, "quick": QUICK}
     sums_over_samples = False
     seconds_per_1000 = {"smoke": 3.0, "quick": 60.0, "paper": 4_000.0}
-    small = {"k": 3}
+    small = {**TrainedNetwork.small, "k": 3}
 
     k: int = param(10, ge=1, help="neighbours on each manifold, searched in the mini-batch")
     lam: float = param(0.01, ge=0, help="λ, weight of the bi-manifold loss")

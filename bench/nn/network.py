@@ -60,6 +60,7 @@ class TrainedNetwork(Network):
     mean: ClassVar[tuple[float, ...]] = (0.0,)
     std: ClassVar[tuple[float, ...]] = (1.0,)
     sums_over_samples: ClassVar[bool] = True
+    small = {"length": 1 / _SMOKE}  # one iteration
 
     length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
     compile: bool = param(False, help="torch.compile the training steps")
@@ -108,7 +109,8 @@ class TrainedNetwork(Network):
         """The schedule of the budget, over `length` times its length."""
         if self.setting.budget == "smoke":
             quick = self.recipes["quick"]
-            return replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
+            smoke = replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
+            return smoke.stretched(self.length)
         return self.recipes[self.setting.budget].stretched(self.length)
 
     def normalised(self, images: Tensor) -> Tensor:

@@ -209,10 +209,14 @@ OTHER_FAULTS = {
     },
     "network": {
         "scores and labels": (
-            "return self.scores(faces) >= 0.5",
-            "return self.scores(faces) < 0.5",
+            "    def loss",
+            "    def labels(self, faces):\n        return ~super().labels(faces)\n\n    def loss",
         ),
-        "a validation part is taken": ("rng, valid=None):", "rng):"),
+        "a validation part is taken": (
+            "    def loss",
+            "    def fit(self, faces, rng):\n        return super().fit(faces, rng)\n\n"
+            "    def loss",
+        ),
     },
     "dataset": {
         "metadata is complete": ("Say here how to get the data.", ""),
