@@ -247,10 +247,10 @@ def test_recipes_follow_the_budget() -> None:
     assert smoke.size == RECIPE.size
 
 
-def test_length_stretches_a_schedule_but_not_smoke() -> None:
+def test_length_stretches_every_schedule() -> None:
     assert recipe("paper", length=0.5).iterations == 50
     assert recipe("quick", length=3.0).epochs == 30
-    assert recipe("smoke", length=3.0) == recipe("smoke")
+    assert recipe("smoke", length=0.25).iterations == 1
     for wrong in (0.0, -1.0, 1001.0):
         with pytest.raises(InputError, match="length takes"):
             Budgets(length=wrong)
