@@ -285,7 +285,7 @@ def test_ctrl_c_during_training_and_the_same_command_again(
     )
     time.sleep(after)
     os.killpg(running.pid, signal.SIGINT)
-    assert running.wait(60) == 130
+    assert running.wait(60) in (130, -signal.SIGINT)  # before or after Python was ready
     for results in ("one", "other"):
         subprocess.run(command(results), check=True, capture_output=True, timeout=120)
     assert scores("one") == scores("other")
