@@ -79,7 +79,7 @@ class Trained:
     history : list of Row
     said : list of str
         What the user should know: damaged checkpoints, batches computed in pieces.
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float32 and bfloat16"}
     earlier_seconds : float
         What sittings before this one took.
     """
@@ -172,7 +172,9 @@ class Training:
         if self.best:
             self.model.load_state_dict(self.best)
         self.optimizer.zero_grad(set_to_none=True)  # as large as the weights
-        precision = "bfloat16" if self.mixed else "float32"
+        # A training may go on on another machine.
+        mixed = {bool(row["bfloat16"]) for row in book.history}
+        precision = " and ".join("bfloat16" if one else "float32" for one in sorted(mixed))
         return Trained(self.best_epoch, book.history, self.said, precision, earlier)
 
     # -- one epoch --------------------------------------------------------------------------
@@ -208,6 +210,7 @@ class Training:
                 raise BenchError(self._diverged("a score", epoch, first + done - 1, rate, store))
         self._choose(epoch + 1, row.get("valid"))
         row["images_per_second"] = images / training
+        row["bfloat16"] = float(self.mixed)
         row["seconds"] = time.perf_counter() - started
         return row
 
