@@ -327,7 +327,7 @@ def main() -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--batches", type=int, help="of an epoch; 6, or 200 on a GPU")
+    parser.add_argument("--batches", type=int, help="of an epoch; 4, or 200 on a GPU")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--clock", choices=CLOCKS, default="wall")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
@@ -342,7 +342,7 @@ def main() -> int:
         f"torch {torch.__version__}, load {os.getloadavg()[0]:.1f}, {args.clock} clock; "
         f"median of {args.repeats} turns (least to most)"
     )
-    batches = args.batches or (6 if device == "cpu" else 200)
+    batches = args.batches or (4 if device == "cpu" else 200)
     # The engine's own clock as well, so that all are measured alike.
     with patch("time.perf_counter", CLOCKS[args.clock]):
         if "training" in args.parts:
