@@ -553,6 +553,19 @@ def test_bfloat16_where_it_pays(monkeypatch: pytest.MonkeyPatch, mixed: bool) ->
     assert weights(fit(Watching())) != weights(first)
 
 
+def test_a_training_that_went_on_in_another_precision_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        die_in("a step", 6, patch)
+        with pytest.raises(Killed):
+            fit(Little(), tmp_path)
+    monkeypatch.setattr(module, "trains_in_bfloat16", lambda device: True)
+    found = fit(Little(), tmp_path)
+    assert {row["bfloat16"] for row in found.history_} == {0.0, 1.0}
+    assert any("float32 and bfloat16 on cpu" in remark for remark in found.remarks())
+
+
 @pytest.mark.slow  # a compiler starts
 def test_compiled_steps_give_nearly_the_same_weights() -> None:
     plain, compiled = fit(Little(dropout=0.0)), fit(Little(dropout=0.0, compile=True))
