@@ -66,6 +66,9 @@ class Problem:
     name = "small"
     sums_over_samples = True
 
+    def get_params(self) -> dict[str, object]:
+        return {}
+
     def groups(self, model: nn.Module) -> list[dict[str, object]]:
         return [{"params": [model.conv.bias]}, {"params": [model.conv.weight]}]
 
