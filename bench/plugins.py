@@ -24,7 +24,13 @@ from bench.api import KINDS, BenchError, Plugin, near
 PACKAGE = "fer-bench"
 
 # Classes of bench.nn that plug-ins derive from, and the kind that these make them.
-BASES = {**{name: name for name in KINDS}, "TrainedNetwork": "Network", "Backbone": "Features"}
+BASES = {
+    **{name: name for name in KINDS},
+    "TrainedNetwork": "Network",
+    "DCNNNetwork": "Network",
+    "Backbone": "Features",
+    "FullyConnected": "Features",
+}
 
 
 @dataclass(frozen=True)

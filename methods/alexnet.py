@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from torch import nn
 from torchvision.models import AlexNet_Weights, alexnet
 
-from bench.api import param
-from bench.nn.backbone import Backbone, Pixels
-from bench.nn.weights import hub_file, load_weights, random_weights
-
-CUT = {"fc6": 3, "fc7": 6}  # layers of torchvision's `classifier` up to the ReLU behind each
+from bench.nn.backbone import FullyConnected
 
 
-class AlexNet(Backbone):
+class AlexNet(FullyConnected):
     """Activations of a frozen AlexNet, 4096-d.
 
     A. Krizhevsky, I. Sutskever and G. Hinton, NIPS 2012, 1097–1105; as a feature: J. Donahue et
@@ -30,32 +22,8 @@ class AlexNet(Backbone):
     """
 
     name = "alexnet"
-    small = {"weights": "random", "side": 64}
     seconds_per_1000 = 40.0
 
-    layer: str = param("fc7", choices=("fc7", "fc6"), help="fully connected layer, after its ReLU")
-    side: int = param(224, ge=64, help="pixels that a face is resized to; 224 as in training")
-
-    def published(self) -> Path:
-        """torchvision's file in torch.hub's folder."""
-        return hub_file(AlexNet_Weights.IMAGENET1K_V1.url, self.name)
-
-    def network(self, path: Path | None) -> nn.Module:
-        """torchvision's AlexNet up to the layer; the 1000-way head may be missing or another."""
-        with torch.device("meta"):
-            made = alexnet()
-        made.classifier = made.classifier[:-1]
-        if path is None:
-            random_weights(made)
-        else:
-            load_weights(path, made, self.name, unused=("classifier.6.",))
-        made.classifier = made.classifier[: CUT[self.layer]]
-        return made
-
-    def pixels(self, network: nn.Module) -> Pixels:
-        """Square, with ImageNet's mean and deviation, bilinear as torchvision's own transform."""
-        return Pixels((self.side, self.side))
-
-    def layer_taken(self) -> str:
-        """``fc7 after ReLU``."""
-        return f"{self.layer} after ReLU"
+    model = staticmethod(alexnet)
+    url = AlexNet_Weights.IMAGENET1K_V1.url
+    cut = {"fc6": 3, "fc7": 6}

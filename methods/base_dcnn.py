@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
-from torch import nn
-
-from bench.api import FaceInput, param
-from bench.data.faces import FaceSet
-from bench.nn.dcnn import DCNN, PAPER, QUICK
-from bench.nn.network import TrainedNetwork
+from bench.nn.dcnn import DCNNNetwork
 
 
-class BaseDCNN(TrainedNetwork):
+class BaseDCNN(DCNNNetwork):
     """S. Li and W. Deng, IJCV 127 (2019) 884–906, section 5 and Table 2 (`bench.nn.dcnn.DCNN`).
 
     Multi-label softmax cross-entropy (Eq. 1) on the label distribution; grey images of 100×100
@@ -31,22 +23,3 @@ class BaseDCNN(TrainedNetwork):
     """
 
     name = "base-dcnn"
-    kinds = ("multi", "single")
-    input = FaceInput(colour="grey")
-    recipes = {"paper": PAPER, "quick": QUICK}
-    seconds_per_1000 = {"smoke": 3.0, "quick": 60.0, "paper": 4_000.0}
-
-    dropout: float = param(0.3, ge=0, lt=1, help="share of the 2000-d layer dropped in training")
-
-    def build(self, labels: int, channels: int) -> DCNN:
-        """Six convolutions, the embedding, the output."""
-        return DCNN(labels, channels, self.recipe.size, self.dropout)
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Heavier weight decay on the last layer."""
-        assert isinstance(model, DCNN)
-        return model.groups()
-
-    def distribution(self, faces: FaceSet) -> np.ndarray:
-        """Softmax, float32 (n, L), rows summing to 1."""
-        return self.scores(faces)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.api import InputError, param
 from bench.data.faces import FaceSet
-from bench.nn.dcnn import DCNN, PAPER, QUICK
+from bench.nn.dcnn import DCNNNetwork
 from bench.nn.losses.bi_manifold import bi_manifold, nearest, overlap
 from bench.nn.losses.softmax import multilabel_softmax
-from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 
 
-class DBMCNN(TrainedNetwork):
+class DBMCNN(DCNNNetwork):
     """S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 8: L = L_c + λ L_bm.
 
     Network, input and schedule are those of ``base-dcnn`` (`bench.nn.dcnn`). L_c is the multi-label
@@ -38,11 +34,8 @@ class DBMCNN(TrainedNetwork):
     """
 
     name = "dbm-cnn"
-    kinds = ("multi", "single")
-    recipes = {"paper": PAPER, "quick": QUICK}
     sums_over_samples = False
-    seconds_per_1000 = {"smoke": 3.0, "quick": 60.0, "paper": 4_000.0}
-    small = {**TrainedNetwork.small, "k": 3}
+    small = {**DCNNNetwork.small, "k": 3}
 
     k: int = param(10, ge=1, help="neighbours on each manifold, searched in the mini-batch")
     lam: float = param(0.01, ge=0, help="λ, weight of the bi-manifold loss")
@@ -59,16 +52,6 @@ class DBMCNN(TrainedNetwork):
     gradient: str = param(
         "loss", choices=("loss", "printed"), help="that of Eq. 6, or the half of it in Eq. 7"
     )
-    dropout: float = param(0.3, ge=0, lt=1, help="share of the 2000-d layer dropped in training")
-
-    def build(self, labels: int, channels: int) -> DCNN:
-        """Six convolutions, the embedding, the output."""
-        return DCNN(labels, channels, self.recipe.size, self.dropout)
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Heavier weight decay on the last layer."""
-        assert isinstance(model, DCNN)
-        return model.groups()
 
     def check(self, train: FaceSet) -> None:
         """Raise `InputError` where a batch holds no k neighbours."""
@@ -117,7 +100,3 @@ class DBMCNN(TrainedNetwork):
             "none": [],
         }
         return chosen[self.manifold]
-
-    def distribution(self, faces: FaceSet) -> np.ndarray:
-        """Softmax, float32 (n, L), rows summing to 1."""
-        return self.scores(faces)

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-import torch
-from torch import nn
 from torchvision.models import VGG16_Weights, vgg16
 
-from bench.api import param
-from bench.nn.backbone import Backbone, Pixels
-from bench.nn.weights import hub_file, load_weights, random_weights
-
-CUT = {"fc6": 2, "fc7": 5}  # layers of torchvision's `classifier` up to the ReLU behind each
+from bench.nn.backbone import FullyConnected
 
 
-class VGG16(Backbone):
+class VGG16(FullyConnected):
     """Activations of a frozen VGG-16, 4096-d.
 
     K. Simonyan and A. Zisserman, ICLR 2015, configuration D; as a feature: A. S. Razavian et al.,
@@ -29,32 +21,8 @@ class VGG16(Backbone):
     """
 
     name = "vgg16"
-    small = {"weights": "random", "side": 64}
     seconds_per_1000 = 500.0
 
-    layer: str = param("fc7", choices=("fc7", "fc6"), help="fully connected layer, after its ReLU")
-    side: int = param(224, ge=64, help="pixels that a face is resized to; 224 as in training")
-
-    def published(self) -> Path:
-        """torchvision's file in torch.hub's folder."""
-        return hub_file(VGG16_Weights.IMAGENET1K_V1.url, self.name)
-
-    def network(self, path: Path | None) -> nn.Module:
-        """torchvision's VGG-16 up to the layer; the 1000-way head may be missing or another."""
-        with torch.device("meta"):
-            made = vgg16()
-        made.classifier = made.classifier[:-1]
-        if path is None:
-            random_weights(made)
-        else:
-            load_weights(path, made, self.name, unused=("classifier.6.",))
-        made.classifier = made.classifier[: CUT[self.layer]]
-        return made
-
-    def pixels(self, network: nn.Module) -> Pixels:
-        """Square, with ImageNet's mean and deviation, bilinear as torchvision's own transform."""
-        return Pixels((self.side, self.side))
-
-    def layer_taken(self) -> str:
-        """``fc7 after ReLU``."""
-        return f"{self.layer} after ReLU"
+    model = staticmethod(vgg16)
+    url = VGG16_Weights.IMAGENET1K_V1.url
+    cut = {"fc6": 2, "fc7": 5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import subprocess
 import sys
@@ -9,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.api import BenchError, Classifier, param
-from bench.plugins import Registry, read
+from bench.api import KINDS, BenchError, Classifier, param
+from bench.plugins import BASES, Registry, read
 
 
 def write(folder: Path, file: str, name: str, **more: str) -> Path:
@@ -168,3 +169,13 @@ def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
     found = json.loads(done.stdout)
     assert {row["name"] for row in found["methods"]} >= {"lbp", "hog", "mlknn", "linear-svm"}
     assert len(found["criteria"]) == 9
+
+
+def test_classes_that_plugins_derive_from_make_them_what_the_registry_says() -> None:
+    modules = [
+        importlib.import_module(f"bench.nn.{name}") for name in ("network", "dcnn", "backbone")
+    ]
+    for name, kind in BASES.items():
+        if name not in KINDS:
+            (found,) = {getattr(m, name) for m in modules if hasattr(m, name)}
+            assert issubclass(found, KINDS[kind])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -17,7 +17,13 @@ from bench.api import BenchError, FaceInput, Features, param
 from bench.data.faces import FaceSet
 from bench.data.files import sha256_once
 from bench.nn.device import find_device
-from bench.nn.weights import RANDOM_SEED, find_weights
+from bench.nn.weights import (
+    RANDOM_SEED,
+    find_weights,
+    hub_file,
+    load_weights,
+    random_weights,
+)
 
 # Images at once. On a processor more of them are no faster and take memory (VGG-16: 1.8 GB in all).
 BATCH, BATCH_GPU = 16, 256
@@ -197,6 +203,52 @@ def _normalised(images: torch.Tensor, pixels: Pixels) -> torch.Tensor:
         x = x.clamp_(0, 1)  # the bicubic filter overshoots
     mean, std = (x.new_tensor(one)[:, None, None] for one in (pixels.mean, pixels.std))
     return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+
+
+class FullyConnected(Backbone):
+    """A layer of torchvision's networks that end in fully connected ones, after its ReLU.
+
+    Class attributes
+    ----------------
+    model : callable
+        torchvision's own.
+    url : str
+        Of the weights trained on ImageNet.
+    cut : dict of str to int
+        Layers of its ``classifier`` up to the ReLU behind each.
+    """
+
+    model: ClassVar[Any]
+    url: ClassVar[str]
+    cut: ClassVar[dict[str, int]]
+    small = {"weights": "random", "side": 64}
+
+    layer: str = param("fc7", choices=("fc7", "fc6"), help="fully connected layer, after its ReLU")
+    side: int = param(224, ge=64, help="pixels that a face is resized to; 224 as in training")
+
+    def published(self) -> Path:
+        """torchvision's file in torch.hub's folder."""
+        return hub_file(self.url, self.name)
+
+    def network(self, path: Path | None) -> nn.Module:
+        """torchvision's network up to the layer; the 1000-way head may be missing or another."""
+        with torch.device("meta"):
+            made: Any = self.model()
+        made.classifier = made.classifier[:-1]
+        if path is None:
+            random_weights(made)
+        else:
+            load_weights(path, made, self.name, unused=("classifier.6.",))
+        made.classifier = made.classifier[: self.cut[self.layer]]
+        return made  # type: ignore[no-any-return]
+
+    def pixels(self, network: nn.Module) -> Pixels:
+        """Square, with ImageNet's mean and deviation, bilinear as torchvision's own transform."""
+        return Pixels((self.side, self.side))
+
+    def layer_taken(self) -> str:
+        """``fc7 after ReLU``."""
+        return f"{self.layer} after ReLU"
 
 
 @contextmanager

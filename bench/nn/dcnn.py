@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bench.api import FaceInput, param
+from bench.data.faces import FaceSet
+from bench.nn.network import TrainedNetwork
 from bench.nn.output import Output
 from bench.nn.recipe import SGD, OneCycle, Recipe, Steps
 
@@ -89,3 +93,27 @@ class DCNN(nn.Module):
             {"params": [p for p in self.parameters() if id(p) not in ids], "weight_decay": 5e-4},
             {"params": last, "weight_decay": 2.5e-3},
         ]
+
+
+class DCNNNetwork(TrainedNetwork):
+    """What the networks on `DCNN` share: layers, schedules, weight decay, a distribution."""
+
+    kinds = ("multi", "single")
+    input = FaceInput(colour="grey")
+    recipes = {"paper": PAPER, "quick": QUICK}
+    seconds_per_1000 = {"smoke": 3.0, "quick": 60.0, "paper": 4_000.0}
+
+    dropout: float = param(0.3, ge=0, lt=1, help="share of the 2000-d layer dropped in training")
+
+    def build(self, labels: int, channels: int) -> DCNN:
+        """Six convolutions, the embedding, the output."""
+        return DCNN(labels, channels, self.recipe.size, self.dropout)
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Heavier weight decay on the last layer."""
+        assert isinstance(model, DCNN)
+        return model.groups()
+
+    def distribution(self, faces: FaceSet) -> np.ndarray:
+        """Softmax, float32 (n, L), rows summing to 1."""
+        return self.scores(faces)
