@@ -34,6 +34,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 _SUFFIXES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
+_NAMED = 3  # cells without a result that are named, of those with one reason
 _SHARE = 0.8  # of the machine's memory, for all workers together
 
 
@@ -162,10 +163,15 @@ def run(options: argparse.Namespace) -> int:
         written = tables.write(records, store.tables, scores_of=store.scores)
     for path in written:
         print(path)
+    missing: dict[tuple[str, str], list[str]] = {}  # cells that have one reason are named together
     for record in outcomes.records:
         if record.status != "ok":
             name = "+".join(filter(None, (record.cell.features, record.cell.classifier)))
-            say(f"{record.status}: {name} ({record.cell.split}): {record.reason}")
+            cells = missing.setdefault((record.status, record.reason), [])
+            cells.append(f"{name} ({record.cell.split})")
+    for (status, reason), cells in missing.items():
+        more = f" and {len(cells) - _NAMED} more" if len(cells) > _NAMED else ""
+        say(f"{status}: {', '.join(cells[:_NAMED])}{more}: {reason}")
     return 1 if outcomes.bad else 0
 
 

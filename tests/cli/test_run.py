@@ -323,3 +323,17 @@ def test_a_device_that_is_not_there_is_refused(bench) -> None:  # type: ignore[n
     # Methods that use no device run on any.
     done = bench(*words, "--methods", "prior", "--device", "cuda", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 0, done.stderr
+
+
+def test_cells_that_fail_for_one_reason_are_named_together(bench, broken: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("run", "--dataset", "synthetic[images=40]", "--budget", "smoke", "--plugins", broken)
+    methods = "lbp+absent, hog+absent, lbp[cell=20]+absent, lbp[cell=25]+absent, hog+raises"
+    done = bench(*words, "--methods", methods)
+    assert done.returncode == 1
+    skipped = [
+        line for line in done.stderr.splitlines() if "skipped: lbp+absent (official)" in line
+    ]
+    assert len(skipped) == 1
+    assert "hog+absent (official)" in skipped[0]
+    assert skipped[0].endswith("and 1 more: absent needs weights: give --weights PATH")
+    assert "error: hog+raises (official): raises failed in fit" in done.stderr
