@@ -10,6 +10,7 @@ import math
 import numbers
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from dataclasses import field as made_by
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -331,6 +332,9 @@ class Setting:
         validation loss.
     report : callable or None
         Hears of progress: steps done, steps in all, a few words.
+    others : mapping of str to FaceSet
+        The faces of other datasets, by the parameter that names them (`Features.companions`);
+        images in their native size.
     """
 
     budget: str = "paper"
@@ -340,6 +344,7 @@ class Setting:
     root: Path | None = None
     judge: Callable[[np.ndarray, np.ndarray], float] | None = None
     report: Callable[[int, int, str], None] | None = None
+    others: Mapping[str, FaceSet] = made_by(default_factory=dict)
 
 
 class Features(Plugin):
@@ -363,6 +368,11 @@ class Features(Plugin):
         True where faces must carry landmarks; the engine looks for them where a dataset has none.
     accelerated : bool
         True where it computes on ``setting.device``; other methods ignore ``--device``.
+    companions : mapping of str to str
+        Parameters that name another dataset to learn from (``NAME:DIR``, ``NAME`` for an embedded
+        one; None: no such dataset), and what `fit` finds of it in ``setting.others``:
+        ``"labelled"``, all of it; ``"unlabelled"``, its images and landmarks, as kind ``multi``
+        without a label; ``"people"``, a dataset that says who is seen.
 
     Attributes
     ----------
@@ -380,6 +390,11 @@ class Features(Plugin):
     stateless: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    companions: ClassVar[Mapping[str, str]] = {}
+
+    def requires(self) -> tuple[str, ...]:
+        """Those of `companions` that must be given with the parameters as they are."""
+        return ()
 
     def weights_used(self) -> str | None:
         """SHA-256 of the file that `fit` reads weights or vectors from, 64 hexadecimal digits.
@@ -447,6 +462,27 @@ class Network(Features):
     def outputs(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """`transform`, `scores` and `labels`; overridden where one pass gives all."""
         return self.transform(faces), self.scores(faces), self.labels(faces)
+
+    def tunes(self) -> bool:
+        """Whether `tune` follows `fit` where faces of another dataset are asked about."""
+        return False
+
+    def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
+        """Go on from `fit` with the training part of the dataset that is asked about.
+
+        Its labels are in the columns of those that `fit` saw.
+        """
+        raise NotImplementedError
+
+    def measures(self, faces: FaceSet) -> dict[str, float]:
+        """Further figures on the test part, by names of the field; kept apart from the criteria.
+
+        Parameters
+        ----------
+        faces : FaceSet
+            With their labels and landmarks: what is measured is what the method says of them.
+        """
+        return {}
 
 
 class Classifier(Plugin):

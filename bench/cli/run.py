@@ -25,6 +25,8 @@ _DEFAULTS: dict[str, Any] = {
     "tune": None,
     "inner": None,
     "tune_by": None,
+    "target": None,
+    "target_protocol": None,
     "workers": None,
     "threads": 1,
     "timeout": None,
@@ -50,6 +52,14 @@ def add(commands: Any) -> None:
     parser.add_argument("--methods", metavar="LIST", help="see bench list methods")
     parser.add_argument("--root", metavar="DIR", type=Path, help="else $BENCH_DATA/<dataset>")
     parser.add_argument("--protocol", metavar="P", help="official, cv10, holdout-60-20-20, …")
+    parser.add_argument(
+        "--target",
+        metavar="NAME[:DIR]",
+        help="protocol cross: train on --dataset, measure on this one",
+    )
+    parser.add_argument(
+        "--target-protocol", metavar="P", help="its folds: official, cv5-subject, …"
+    )
     parser.add_argument("--seeds", metavar="N", type=int, help="seeds of stochastic methods [1]")
     parser.add_argument("--budget", choices=("smoke", "quick", "paper"), help="training [paper]")
     parser.add_argument(
@@ -135,6 +145,8 @@ def run(options: argparse.Namespace) -> int:
         wanted["tune"],
         wanted["inner"],
         wanted["tune_by"],
+        wanted["target"],
+        wanted["target_protocol"],
     )
     plan = make_plan(found, request)
     for note in plan.faces.notes + plan.findings:

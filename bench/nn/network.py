@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import normalize
 
-from bench.api import BenchError, FaceInput, Network, param
+from bench.api import BenchError, FaceInput, Network, Setting, param
+from bench.data.crops import ten_crop
 from bench.data.faces import FaceSet
 from bench.nn.device import seeded
 from bench.nn.faces import Pixels, crops, targets
@@ -25,6 +26,10 @@ HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no
 _FEWEST = 20  # training rows of which some are held out
 _AT_ONCE = 128  # images in inference
 _SMOKE = 4  # iterations
+_VIEWS = 10  # of a ten-crop
+_TUNING_RATE = 0.1  # of the schedule's rates, where a trained network learns another dataset
+
+Loss = Callable[[Output, Batch], Terms]
 
 
 class TrainedNetwork(Network):
@@ -51,6 +56,10 @@ class TrainedNetwork(Network):
     sums_over_samples : bool
         Whether the loss of a batch is the mean of losses of its images, so that a batch may be
         computed in pieces.
+    ten_crop : {"", "logits", "softmax"}
+        What is averaged, with the embeddings, over the ten crops of ``recipe.size`` that are cut
+        from ``recipe.crop_from`` when faces are asked about; "": the centre alone is cut. Epochs
+        are compared by the centre alone.
     """
 
     accelerated = True
@@ -60,10 +69,18 @@ class TrainedNetwork(Network):
     mean: ClassVar[tuple[float, ...]] = (0.0,)
     std: ClassVar[tuple[float, ...]] = (1.0,)
     sums_over_samples: ClassVar[bool] = True
+    ten_crop: ClassVar[str] = ""
     small = {"length": 1 / _SMOKE}  # one iteration
 
     length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
     compile: bool = param(False, help="torch.compile the training steps")
+    finetune: float = param(
+        0.0,
+        ge=0,
+        le=1000,
+        help="protocol cross: times the schedule's length, at a tenth of its rates, on the "
+        "target's training part",
+    )
 
     # -- what a plug-in states ----------------------------------------------------------------
 
@@ -98,6 +115,10 @@ class TrainedNetwork(Network):
         cut = crops(pixels, self.recipe.size, generator, self.recipe.flip)
         return self.normalised(cut)
 
+    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+        """The whole training, of one `phase` or of several; tells of the last."""
+        return self.phase("", model, self.recipe, train, valid, seed)
+
     def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
         """More to say in the record after training."""
         return []
@@ -107,11 +128,15 @@ class TrainedNetwork(Network):
     @property
     def recipe(self) -> Recipe:
         """The schedule of the budget, over `length` times its length."""
+        return self.budgeted(self.recipes)
+
+    def budgeted(self, recipes: Mapping[str, Recipe]) -> Recipe:
+        """The one of ``recipes`` that the budget asks for, over `length` times its length."""
         if self.setting.budget == "smoke":
-            quick = self.recipes["quick"]
+            quick = recipes["quick"]
             smoke = replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
             return smoke.stretched(self.length)
-        return self.recipes[self.setting.budget].stretched(self.length)
+        return recipes[self.setting.budget].stretched(self.length)
 
     def normalised(self, images: Tensor) -> Tensor:
         """Float from uint8 (n, C, H, W), channels last in memory, less the mean, by the std."""
@@ -133,29 +158,78 @@ class TrainedNetwork(Network):
             raise BenchError(f"{self.name}: the training part of {faces.name} is empty")
         seed = int(rng.integers(2**62))
         self.notes_: list[str] = []
+        self.phases_: list[str] = []
+        self.earlier_seconds = 0.0
         self.kind_, self.labels_ = faces.kind, len(faces.label_names)
         train, valid = self._parts(faces, rng, valid)
         self.check(train)
-        chosen_on = None if self.setting.selection == "last" else valid
         device = self.setting.device
-        pixels = self.keep(train)
-        self.channels_ = pixels.channels
+        self.channels_ = self.keep(train.take(slice(0, 1))).channels
         with seeded(device, seed):
             model = self.build(self.labels_, self.channels_)
         self.model_ = model.to(device, memory_format=torch.channels_last)
-        labels, distribution = targets(train, device)
+        trained = self.learn(self.model_, train, valid, seed)
+        self.history_ = trained.history
+        self.threshold_ = self._threshold(valid)
+        self._note(trained, train, valid)
+        return self
+
+    def phase(
+        self,
+        name: str,
+        model: nn.Module,
+        recipe: Recipe,
+        train: FaceSet,
+        valid: FaceSet | None,
+        seed: int,
+        loss: Loss | None = None,
+    ) -> Trained:
+        """Train ``model``, the network or a part that gives `Output` too, by one schedule.
+
+        Parameters
+        ----------
+        name : str
+            Of the folder with its checkpoints and its curve, and for people; "": the only phase.
+        valid : FaceSet or None
+            What its epoch is chosen on; None, or ``--selection last``, keeps the last.
+        loss : callable or None
+            Instead of the network's own.
+        """
+        pixels = self.keep(train)
+        labels, distribution = targets(train, self.setting.device)
         data = Data(
             labels,
             distribution,
             lambda rows, generator: self.inputs(pixels.take(rows), train, rows, generator),
         )
-        judge = None if chosen_on is None else self._judge(chosen_on)
+        loss = self.loss if loss is None else loss
+        chosen_on = None if self.setting.selection == "last" else valid
+        judge = None if chosen_on is None else self._judge(model, chosen_on, loss)
+        setting = self._within(name)
         trained = Training(
-            self, self.model_, self.recipe, data, judge, self.setting, seed, self.compile
+            _Phase(self, loss), model, recipe, data, judge, setting, seed, self.compile
         ).run()
-        self.history_, self.earlier_seconds = trained.history, trained.earlier_seconds
+        self.earlier_seconds += trained.earlier_seconds
+        self.phases_.append(self._told(name, recipe, trained, train, chosen_on))
+        self.phases_ += trained.said
+        return trained
+
+    def tunes(self) -> bool:
+        """Whether `finetune` asks for it."""
+        return self.finetune > 0
+
+    def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
+        """Train on at a tenth of the rates, `finetune` times the schedule's length."""
+        seed = int(rng.integers(2**62))
+        train, valid = self._parts(faces, rng, valid)
+        self.kind_ = faces.kind
+        self.check(train)
+        recipe = self.recipe.stretched(self.finetune)
+        recipe = replace(recipe, optimizer=recipe.optimizer.times(_TUNING_RATE))
+        self.phases_ = []
+        self.history_ = self.phase("finetune", self.model_, recipe, train, valid, seed).history
         self.threshold_ = self._threshold(valid)
-        self._note(trained, train, valid)
+        self.notes_ += self.phases_
         return self
 
     def check(self, train: FaceSet) -> None:
@@ -165,7 +239,7 @@ class TrainedNetwork(Network):
         """Embedding float32 (n, d), scores float32 (n, L), labels bool (n, L), by one pass."""
         if not hasattr(self, "threshold_"):
             raise BenchError(f"{self.name} is not trained yet: call fit first")
-        out = self._forward(faces)
+        out = self._forward(faces, ten_crop=self.ten_crop)
         scores = self._scores(out.logits)
         if self.kind_ == "single":
             labels = np.arange(self.labels_) == scores.argmax(axis=1)[:, None]
@@ -209,39 +283,77 @@ class TrainedNetwork(Network):
         )
         return faces.take(kept), faces.take(held)
 
-    def _forward(self, faces: FaceSet, pixels: Pixels | None = None) -> Output:
+    def _within(self, name: str) -> Setting:
+        """The setting of a phase: a folder of its own, progress under its name."""
+        told, folder = self.setting.report, self.setting.folder
+        if not name:
+            return self.setting
+
+        def report(done: int, steps: int, words: str) -> None:
+            if told is not None:
+                told(done, steps, f"{name}: {words}")
+
+        return replace(
+            self.setting, folder=None if folder is None else folder / name, report=report
+        )
+
+    def _forward(
+        self,
+        faces: FaceSet,
+        pixels: Pixels | None = None,
+        model: nn.Module | None = None,
+        ten_crop: str = "",
+    ) -> Output:
         """In full precision and evaluation mode, on the device; ``pixels`` where they are kept."""
+        model = self.model_ if model is None else model
         pixels = self.keep(faces) if pixels is None else pixels
         if pixels.channels != self.channels_:
             raise BenchError(
                 f"{self.name} was trained on images of {self.channels_} channel(s) and got "
                 f"{pixels.channels}; take the same for both"
             )
-        self.model_.eval()
+        model.eval()
         found = []
+        step = _AT_ONCE // _VIEWS if ten_crop else _AT_ONCE
         with torch.inference_mode():
-            for start in range(0, max(len(faces), 1), _AT_ONCE):
-                rows = torch.arange(start, min(start + _AT_ONCE, len(faces)))
-                found.append(self.model_(self.inputs(pixels.take(rows), faces, rows, None)))
+            for start in range(0, max(len(faces), 1), step):
+                rows = torch.arange(start, min(start + step, len(faces)))
+                taken = pixels.take(rows)
+                if ten_crop:
+                    found.append(self._ten(model, taken, ten_crop))
+                else:
+                    found.append(model(self.inputs(taken, faces, rows, None)))
             columns = zip(*found, strict=True)
             return Output(*(None if one[0] is None else torch.cat(one) for one in columns))
+
+    def _ten(self, model: nn.Module, pixels: Tensor, averaged: str) -> Output:
+        """Means over the ten crops of uint8 (b, H, W, C)."""
+        views = ten_crop(pixels.permute(0, 3, 1, 2), self.recipe.size)
+        out: Output = model(self.normalised(views.flatten(0, 1)))
+        logits = out.logits.unflatten(0, (len(pixels), _VIEWS))
+        if averaged == "softmax":
+            # What softmax takes back to the mean.
+            logits = logits.log_softmax(dim=2).logsumexp(dim=1)
+        else:
+            logits = logits.mean(dim=1)
+        return Output(out.embedding.unflatten(0, (len(pixels), _VIEWS)).mean(dim=1), logits)
 
     def _scores(self, logits: Tensor) -> np.ndarray:
         if self.sigmoid and self.kind_ == "multi":
             return logits.sigmoid().cpu().numpy()
         return logits.softmax(dim=1).cpu().numpy()
 
-    def _judge(self, part: FaceSet) -> Any:
+    def _judge(self, model: nn.Module, part: FaceSet, loss: Loss) -> Any:
         judge, pixels = self.setting.judge, self.keep(part)
 
-        def judged(model: nn.Module) -> float:
-            out = self._forward(part, pixels)
+        def judged(_: nn.Module) -> float:
+            out = self._forward(part, pixels, model)
             if not bool(out.logits.isfinite().all()):
                 return float("nan")
             if judge is not None:
                 return judge(part.labels, self._scores(out.logits))
             labels, distribution = targets(part, self.setting.device)
-            return -float(self.loss(out, Batch(out.logits, labels, distribution)).loss)
+            return -float(loss(out, Batch(out.logits, labels, distribution)).loss)
 
         return judged
 
@@ -253,31 +365,72 @@ class TrainedNetwork(Network):
         # The test part may choose an epoch, where that was asked for, but never a threshold.
         if valid is None or self.setting.selection == "test":
             return 1 / self.labels_
-        return best_micro_f1(valid.labels, self._scores(self._forward(valid).logits))
+        out = self._forward(valid, ten_crop=self.ten_crop)
+        return best_micro_f1(valid.labels, self._scores(out.logits))
 
-    def _note(self, trained: Trained, train: FaceSet, valid: FaceSet | None) -> None:
+    def _told(
+        self,
+        name: str,
+        recipe: Recipe,
+        trained: Trained,
+        train: FaceSet,
+        chosen_on: FaceSet | None,
+    ) -> str:
+        """How a phase went."""
         rows = trained.history
         seconds = sum(row["seconds"] for row in rows)
         speed = float(np.median([row["images_per_second"] for row in rows]))
-        test = self.setting.selection == "test"
-        chosen = "the last" if valid is None or self.setting.selection == "last" else "the best"
-        chosen += " on the test part" if test and valid is not None else ""
+        chosen = "the last" if chosen_on is None else "the best"
+        chosen += " on the test part" if self._test_chooses(chosen_on) else ""
+        return (
+            f"{self.name}: {name + ': ' if name else ''}trained on {len(train)} images, "
+            f"{len(rows)} epochs of {recipe.batches(len(train))} batches of {recipe.batch} in "
+            f"{seconds:.0f} s ({speed:.0f} images/s, {trained.precision} on {self.setting.device}, "
+            f"{torch.get_num_threads()} thread(s)), epoch {trained.epoch} ({chosen}) used"
+        )
+
+    def _test_chooses(self, chosen_on: FaceSet | None) -> bool:
+        return self.setting.selection == "test" and chosen_on is not None
+
+    def _note(self, trained: Trained, train: FaceSet, valid: FaceSet | None) -> None:
         count = sum(parameter.numel() for parameter in self.model_.parameters())
         recipe = self.recipe
         self.notes_ += [
             f"{self.name}: {count:,} parameters, input {self.channels_}×{recipe.size}×{recipe.size}"
-            + (f" cut from {recipe.crop_from}" if recipe.crop_from else ""),
-            f"{self.name}: trained on {len(train)} images, {len(rows)} epochs of "
-            f"{recipe.batches(len(train))} batches of {recipe.batch} in {seconds:.0f} s "
-            f"({speed:.0f} images/s, {trained.precision} on {self.setting.device}, "
-            f"{torch.get_num_threads()} thread(s)), epoch {trained.epoch} ({chosen}) used",
+            + (f" cut from {recipe.crop_from}" if recipe.crop_from else "")
+            + (f", ten-crop ({self.ten_crop} averaged)" if self.ten_crop else ""),
+            *self.phases_,
         ]
         if self.kind_ == "multi":
-            rule = "1/L" if valid is None or test else "best micro-F1"
+            rule = "1/L" if valid is None or self._test_chooses(valid) else "best micro-F1"
             rule = "of a sigmoid" if self.sigmoid else rule
             self.notes_.append(f"{self.name}: threshold {self.threshold_:.6g} ({rule})")
         shown = np.asarray(train.labels.any(axis=0)).tolist()
         absent = [name for name, seen in zip(train.label_names, shown, strict=True) if not seen]
         if absent:
             self.notes_.append(f"{self.name}: no training image shows {', '.join(absent)}")
-        self.notes_ += [*trained.said, *self.fitted(trained, valid)]
+        self.notes_ += self.fitted(trained, valid)
+
+
+@dataclass(frozen=True)
+class _Phase:
+    """A network with the loss of one of its phases, as the training loop asks for it."""
+
+    network: TrainedNetwork
+    loss: Loss
+
+    @property
+    def name(self) -> str:
+        return self.network.name
+
+    @property
+    def sums_over_samples(self) -> bool:
+        return self.network.sums_over_samples
+
+    def get_params(self) -> dict[str, Any]:
+        """Without the folders of other datasets: what lies there is part of the engine's key."""
+        params = self.network.get_params()
+        return {name: v for name, v in params.items() if name not in self.network.companions}
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        return self.network.groups(model)

@@ -18,11 +18,14 @@ class Output(NamedTuple):
     logits : float (n, L)
     parts : float (n, M, L), or None
         Logits of the M networks that ``logits`` are put together from.
+    other : float (n, ...), or None
+        What else the loss looks at: vectors of other faces, other heads.
     """
 
     embedding: Tensor
     logits: Tensor
     parts: Tensor | None = None
+    other: Tensor | None = None
 
 
 @dataclass(frozen=True)

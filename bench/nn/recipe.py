@@ -22,6 +22,9 @@ class Optimizer(Protocol):
     def make(self, groups: Groups) -> torch.optim.Optimizer:
         """The optimiser of these parameter groups."""
 
+    def times(self, by: float) -> Optimizer:
+        """The same with another rate."""
+
 
 @dataclass(frozen=True)
 class SGD:
@@ -42,6 +45,10 @@ class SGD:
             fused=True,
         )
 
+    def times(self, by: float) -> SGD:
+        """The same with ``by`` times the rate."""
+        return replace(self, lr=self.lr * by)
+
 
 @dataclass(frozen=True)
 class Adam:
@@ -56,6 +63,10 @@ class Adam:
         return torch.optim.Adam(
             groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
+
+    def times(self, by: float) -> Adam:
+        """The same with ``by`` times the rate."""
+        return replace(self, lr=self.lr * by)
 
 
 class Schedule(Protocol):

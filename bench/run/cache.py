@@ -80,6 +80,7 @@ class Kept:
     device: str
     notes: tuple[str, ...]
     footnotes: tuple[str, ...]
+    measures: dict[str, float]
 
 
 def save_features(
@@ -142,4 +143,5 @@ def open_features(folder: Path) -> Kept:
         about["device"],
         tuple(about["notes"]),
         tuple(about["footnotes"]),
+        about["measures"],
     )

@@ -78,7 +78,8 @@ def parse_part(text: str) -> Part:
         raise BenchError(f"{name.strip()!r} is not a name (letters, digits, - _ . : /)")
     if not bracket:
         return Part(name.strip())
-    if not rest.endswith("]") or re.search(r"[][]", re.sub(r'"[^"]*"', "", rest[:-1])):
+    # Within the brackets others may stand: md-cnn[second=synthetic[seed=1]].
+    if not rest.endswith("]") or not _balanced(rest[:-1]):
         raise BenchError(f"{text!r}: nothing may follow the closing ]")
     params: dict[str, list[str]] = {}
     for piece in split_outside(rest[:-1], ","):
@@ -90,6 +91,14 @@ def parse_part(text: str) -> Part:
             raise BenchError(f"{text!r}: {key} stands twice")
         params[key] = [_unquote(value.strip(), text) for value in split_outside(values, "|")]
     return Part(name.strip(), params)
+
+
+def _balanced(text: str) -> bool:
+    try:
+        split_outside(text, ",")
+    except BenchError:
+        return False
+    return True
 
 
 def _unquote(value: str, text: str) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.api import BenchError, Setting
 from bench.data.faces import TRAIN, FaceSet
+from bench.data.mapping import unlabelled
 from bench.run.kit_classifier import follow_threshold
 from bench.run.kit_general import Check, InapplicableError, Subject, refused, require, same
 from bench.run.measure import checked
@@ -53,10 +54,30 @@ def faces_for(subject: Subject, side: int | None = None) -> FaceSet:
     return FaceSet("noise", kind, tuple("abcd"), **parts)
 
 
+def setting_for(subject: Subject) -> Setting:
+    """The shortest budget, and noise for every dataset that the method may name."""
+    plugin: Any = subject.plugin
+    faces = faces_for(subject)
+    handed = {
+        "labelled": faces,
+        "unlabelled": unlabelled(faces),
+        "people": replace(
+            faces,
+            kind="people",
+            label_names=(),
+            labels=np.zeros((FACES, 0), bool),
+            distribution=None,
+            subject=np.array([f"person-{row % 4}" for row in range(FACES)]),
+        ),
+    }
+    others = {name: handed[how] for name, how in plugin.companions.items()}
+    return Setting(budget="smoke", others=others)
+
+
 def fitted(subject: Subject, faces: FaceSet) -> Any:
     """A fresh object after ``fit`` with the shortest budget."""
     made = subject.make()
-    made.setting = Setting(budget="smoke")
+    made.setting = setting_for(subject)
     require(made.fit(faces, np.random.default_rng(0)) is made, "fit does not return the object")
     return made
 
@@ -199,10 +220,22 @@ def a_validation_part_is_taken(subject: Subject) -> None:
     """`fit` with faces to choose epochs and thresholds on."""
     faces = faces_for(subject)
     made = subject.make()
-    made.setting = Setting(budget="smoke")
+    made.setting = setting_for(subject)
     rows = [faces.take(slice(0, 8)), faces.take(slice(8, 12))]
     made.fit(rows[0], np.random.default_rng(0), rows[1])
     checked(subject.name, made.scores(faces), made.labels(faces), (len(faces), LABELS))
+
+
+def measures_are_finite_figures(subject: Subject) -> None:
+    """`measures` gives finite numbers by name, the same ones when asked again."""
+    faces = faces_for(subject)
+    made = fitted(subject, faces)
+    found = made.measures(faces)
+    require(
+        all(isinstance(name, str) and np.isfinite(value) for name, value in found.items()),
+        f"measures gives {found}; finite numbers by name are wanted",
+    )
+    require(found == made.measures(faces), "measures gives other figures when asked again")
 
 
 CHECKS: tuple[Check, ...] = (
@@ -214,4 +247,16 @@ CHECKS: tuple[Check, ...] = (
     labels_are_not_looked_at,
     other_image_sizes_refused,
 )
-NETWORK_CHECKS: tuple[Check, ...] = (scores_and_labels, a_validation_part_is_taken)
+NETWORK_def measures_are_finite_figures(subject: Subject) -> None:
+    """`measures` gives finite numbers by name, the same ones when asked again."""
+    faces = faces_for(subject)
+    made = fitted(subject, faces)
+    found = made.measures(faces)
+    require(
+        all(isinstance(name, str) and np.isfinite(value) for name, value in found.items()),
+        f"measures gives {found}; finite numbers by name are wanted",
+    )
+    require(found == made.measures(faces), "measures gives other figures when asked again")
+
+
+CHECKS: tuple[Check, ...] = (scores_and_labels, a_validation_part_is_taken)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
-from math import inf
+from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from bench.api import BenchError, Features, Network, Setting, UnavailableError
 from bench.data import prepare as prepare_module
 from bench.data.faces import FaceSet
 from bench.data.files import DiskFullError
+from bench.data.mapping import in_columns
 from bench.data.prepare import prepare
 from bench.data.protocols import Fold
 from bench.run import worker
@@ -45,7 +46,12 @@ class FeatureJob:
     stochastic: bool
     seed: int
     setting: Setting
-    exclusive: bool = False  # uses the device named in ``setting``
+    exclusive: bool  # uses the device named in ``setting``
+    tested: np.ndarray  # rows that the method's own measures are about
+    source: str | None  # fingerprint of the faces that ``fold`` is about, where they are others
+    columns: tuple[int, ...]  # of the source's labels: those of the faces
+    tuning: Fold | None  # of the faces: where the trained network goes on
+    others: Mapping[str, str]  # fingerprints of other datasets, by parameter
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,8 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
     if folder.exists():
         return
     faces = open_faces(store.cache / "faces" / job.fingerprint)
+    learnt = faces if job.source is None else open_faces(store.cache / "faces" / job.source)
+    others = {key: open_faces(store.cache / "faces" / one) for key, one in job.others.items()}
     name = job.spec.name
     started = time.perf_counter()
     with blame(name, "construction"):
@@ -101,25 +109,35 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
         plugin.setting = replace(
             job.setting,
             folder=store.training / job.key if plugin.trains else None,
-            judge=partial(judged, faces.kind),
+            judge=partial(judged, learnt.kind),
             report=worker.report,
+            others=others,
         )
     if plugin.needs_landmarks and faces.landmarks is None:
         faces = with_landmarks(store.cache / "landmarks", faces, job.setting.device)
+    if plugin.needs_landmarks and learnt.landmarks is None:
+        learnt = with_landmarks(store.cache / "landmarks", learnt, job.setting.device)
     if not plugin.stateless:
         rng = np.random.default_rng(job.seed)
-        train = prepare(faces.take(job.fold.train), plugin.input)
+        test_chooses = job.setting.selection == "test"
+        train, valid = _training(learnt, job.fold, plugin, test_chooses)
         with blame(name, "fit"):
             if isinstance(plugin, Network):
-                chosen_on = job.fold.test if job.setting.selection == "test" else job.fold.valid
-                valid = prepare(faces.take(chosen_on), plugin.input) if len(chosen_on) else None
                 plugin.fit(train, rng, valid)
             else:
                 plugin.fit(train, rng)
+        if job.tuning is not None:
+            assert isinstance(plugin, Network)
+            mapped = in_columns(faces, learnt.label_names, job.columns)
+            train, valid = _training(mapped, job.tuning, plugin, test_chooses)
+            plugin.setting = replace(plugin.setting, judge=partial(judged, faces.kind))
+            with blame(name, "tune"):
+                plugin.tune(train, rng, valid)
 
     fitted = time.perf_counter()
 
     def about() -> dict[str, Any]:
+        measures = _own_measures(plugin, faces, learnt, job)
         ended, earlier = time.perf_counter(), 0.0
         notes = list(plugin.remarks())
         if isinstance(plugin, Network):
@@ -132,14 +150,41 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
             "device": _device_in_words(plugin),
             "notes": notes,
             "footnotes": [*plugin.footnotes(), *_without_landmarks(plugin, faces)],
+            "measures": measures,
         }
 
-    save_features(folder, len(faces), _transformed(plugin, name, faces), about)
+    columns = None if job.source is None else job.columns
+    found = _transformed(plugin, name, faces, len(learnt.label_names), columns)
+    save_features(folder, len(faces), found, about)
+
+
+def _training(
+    faces: FaceSet, fold: Fold, plugin: Features, test_chooses: bool
+) -> tuple[FaceSet, FaceSet | None]:
+    """The training part, and the one that epochs are chosen on."""
+    chosen_on = fold.test if test_chooses else fold.valid
+    valid = prepare(faces.take(chosen_on), plugin.input) if len(chosen_on) else None
+    return prepare(faces.take(fold.train), plugin.input), valid
+
+
+def _own_measures(
+    plugin: Features, faces: FaceSet, learnt: FaceSet, job: FeatureJob
+) -> dict[str, float]:
+    """What a network measures of itself on the test part."""
+    if not isinstance(plugin, Network):
+        return {}
+    test = faces.take(job.tested)
+    if job.source is not None:
+        test = in_columns(test, learnt.label_names, job.columns)
+    with blame(job.spec.name, "measures"):
+        found = plugin.measures(prepare(test, plugin.input))
+        return {name: float(value) for name, value in found.items() if isfinite(value)}
 
 
 def _transformed(
-    plugin: Features, name: str, faces: FaceSet
+    plugin: Features, name: str, faces: FaceSet, labels_learnt: int, columns: Sequence[int] | None
 ) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]:
+    """In chunks: vectors, and a network's scores and labels of ``columns`` (None: of all)."""
     for start in range(0, len(faces), CHUNK):
         part = faces.take(slice(start, start + CHUNK))
         # Labels are hidden: what a method has not been given it cannot leak.
@@ -170,7 +215,22 @@ def _transformed(
             raise MethodError(
                 f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
             )
-        yield matrix, *checked(name, scores, labels, part.labels.shape)
+        scores, labels = checked(name, scores, labels, (len(part), labels_learnt))
+        if columns is not None:
+            scores, labels = _of_columns(scores, labels, columns, faces.kind)
+        yield matrix, scores, labels
+
+
+def _of_columns(
+    scores: np.ndarray | None, labels: np.ndarray | None, columns: Sequence[int], kind: str
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """What a network says of some of its labels; of one class per face, the highest score."""
+    scores = None if scores is None else np.ascontiguousarray(scores[:, columns])
+    if kind == "single" and scores is not None:
+        labels = np.arange(len(columns)) == scores.argmax(axis=1)[:, None]
+    elif labels is not None:
+        labels = np.ascontiguousarray(labels[:, columns])
+    return scores, labels
 
 
 def _device_in_words(plugin: Features) -> str:
@@ -259,7 +319,7 @@ def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
 def _measured(job: Job, store: Store, max_memory: float) -> Record:
     fold, notes, seconds = job.fold, list(job.notes), {}
     footnotes = job.footnotes
-    device = "cpu"
+    device, measures = "cpu", {}
     faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
     truth = np.array(faces.labels[fold.test])
     scores: np.ndarray | None
@@ -271,6 +331,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         seconds["features"] = kept.seconds
         notes.extend(kept.notes)
         footnotes, device = footnotes + kept.footnotes, kept.device
+        measures = kept.measures
     if job.classifier is None:
         assert kept is not None
         assert kept.scores is not None
@@ -310,6 +371,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         "ok",
         seconds=seconds,
         scores_sha256=digest,
+        measures=measures,
         notes=tuple(notes),
         footnotes=footnotes,
         provenance={"device": device},

@@ -79,15 +79,23 @@ def dataset_spec(registry: Registry, text: str) -> Spec:
     return found[0]
 
 
-def resolve(registry: Registry, terms: Iterable[Term], kind: str, images: bool) -> list[Method]:
+def resolve(
+    registry: Registry,
+    terms: Iterable[Term],
+    kind: str,
+    images: bool,
+    learnt: str | None = None,
+) -> list[Method]:
     """The methods that ``terms`` stand for on a dataset of ``kind``, each once, in order.
 
     Parameters
     ----------
     images : bool
         False for a dataset of precomputed features, where ``all`` features means ``identity``.
+    learnt : str or None
+        Kind of the dataset that features and networks are fitted on, where it is another one.
     """
-    chooser = _Chooser(registry, kind, images)
+    chooser = _Chooser(registry, kind, images, learnt or kind)
     found: dict[str, Method] = {}
     for term in terms:
         for method in chooser.expand(term):
@@ -96,8 +104,8 @@ def resolve(registry: Registry, terms: Iterable[Term], kind: str, images: bool) 
 
 
 class _Chooser:
-    def __init__(self, registry: Registry, kind: str, images: bool) -> None:
-        self.registry, self.kind, self.images = registry, kind, images
+    def __init__(self, registry: Registry, kind: str, images: bool, learnt: str) -> None:
+        self.registry, self.kind, self.images, self.learnt = registry, kind, images, learnt
 
     def expand(self, term: Term) -> list[Method]:
         left, right = term.left, term.right
@@ -120,7 +128,8 @@ class _Chooser:
         features = self._every(part, ("Features", "Network"))
         classifiers = self._every(part, ("Classifier",))
         pairs = [self._pair(one, other) for one in features for other in classifiers]
-        networks = [Method(one, None) for one in features if one.entry.kind == "Network"]
+        alone = self.learnt == self.kind or self.kind == "single"
+        networks = [Method(one, None) for one in features if one.entry.kind == "Network" and alone]
         return networks + pairs
 
     def _every(self, part: Part, kinds: tuple[str, ...]) -> list[Spec]:
@@ -133,7 +142,7 @@ class _Chooser:
             for entry in self.registry.methods.values()
             if entry.builtin and entry.state == "ready" and entry.kind in kinds
             if not entry.name.endswith(":") and not entry.settings.get("by_name_only")
-            if self.kind in getattr(entry.load(), "kinds", ())
+            if self._met_by(entry) in getattr(entry.load(), "kinds", ())
             for spec in specs(self.registry, "method", Part(entry.name))
         ]
 
@@ -144,13 +153,23 @@ class _Chooser:
             raise BenchError(f"{part.name} is a classifier: write FEATURES+{part.name}")
         if place == "classifier" and kind != "Classifier":
             raise BenchError(f"{part.name} is no classifier: write {part.name}+CLASSIFIER")
-        if self.kind not in getattr(found[0].entry.load(), "kinds", ()):
-            raise BenchError(f"{part.name} is not meant for {self.kind}-label data")
+        met = self._met_by(found[0].entry)
+        if met not in getattr(found[0].entry.load(), "kinds", ()):
+            raise BenchError(f"{part.name} is not meant for {met}-label data")
         return found
+
+    def _met_by(self, entry: Entry) -> str:
+        """The kind of the data that a method is fitted on."""
+        return self.kind if entry.kind == "Classifier" else self.learnt
 
     def _alone(self, spec: Spec) -> Method:
         plugin = spec.entry.load()
         if issubclass(plugin, Network):
+            if self.learnt == "single" and self.kind == "multi":
+                raise BenchError(
+                    f"{spec.name}, trained on single-label data, cannot be asked about label sets "
+                    f"as it is: write {spec.name}+CLASSIFIER"
+                )
             return Method(spec, None)
         if issubclass(plugin, Classifier):
             if plugin.needs_features:

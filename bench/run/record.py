@@ -35,6 +35,12 @@ class Cell:
         Empty, or what was chosen on the training part (`bench.run.tuning`): ``features`` and
         ``classifier`` hold the candidate values of each parameter by name, ``inner`` the folds and
         ``by`` the criterion. The parameters above are then the chosen ones.
+    source : dict
+        Under protocol ``cross``: ``dataset``, ``fingerprint``, ``synthetic``, ``n_train`` and
+        ``n_valid`` of what methods are trained on; everything above is about the target.
+    others : dict of str to dict
+        ``dataset``, ``fingerprint``, ``synthetic`` and ``n`` of the other datasets that the method
+        learns from, by the parameter that names them.
     """
 
     dataset: str
@@ -59,6 +65,8 @@ class Cell:
     selection: str
     weights: str | None = None
     tuned: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    others: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -82,6 +90,8 @@ class Record:
         ``{"seed", "count", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
     seconds : dict
         ``features``, ``fit``, ``predict``.
+    measures : dict of str to float
+        Further figures of the method on the test part (`bench.api.Network.measures`).
     notes : tuple of str
         What a reader has to know: findings of the loader, thresholds, which path ran.
     footnotes : tuple of str
@@ -104,6 +114,7 @@ class Record:
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     scores_sha256: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)

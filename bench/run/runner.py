@@ -135,8 +135,8 @@ def run(
         plan, lost = _decided(plan, inner.records, store, listener)
     todo, records = pending(plan, store)
     listener.planned(plan, len(records))
-    if todo:
-        save_faces(store.cache / "faces" / plan.faces.fingerprint, plan.faces)
+    for fingerprint in _needed(plan, todo):
+        save_faces(store.cache / "faces" / fingerprint, plan.sets[fingerprint])
     pool = Pool(workers, store.root / "worker.log", timeout, threads)
     try:
         _Run(plan, store, listener, pool, max_memory).all(todo, records)
@@ -144,6 +144,15 @@ def run(
         pool.close()
     store.rebuild()
     return Outcomes([records[job.key] for job in plan.jobs] + lost)
+
+
+def _needed(plan: Plan, todo: Sequence[Job]) -> set[str]:
+    """Fingerprints of the faces that these cells are about or learn from."""
+    found = {job.cell.fingerprint for job in todo}
+    for job in plan.feature_jobs(todo).values():
+        found |= {job.fingerprint, *job.others.values()}
+        found |= set() if job.source is None else {job.source}
+    return found
 
 
 def _decided(

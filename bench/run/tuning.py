@@ -100,7 +100,12 @@ class Choice:
 
 
 def choices(
-    registry: Registry, terms: Iterable[Term], kind: str, images: bool, rule: Rule | None
+    registry: Registry,
+    terms: Iterable[Term],
+    kind: str,
+    images: bool,
+    rule: Rule | None,
+    learnt: str | None = None,
 ) -> list[Choice]:
     """`bench.run.methods.resolve`, with what is to be chosen from put together.
 
@@ -110,14 +115,14 @@ def choices(
         As `resolve`, and for a criterion that does not fit ``kind``.
     """
     if rule is None:
-        return [Choice((method,)) for method in resolve(registry, terms, kind, images)]
+        return [Choice((method,)) for method in resolve(registry, terms, kind, images, learnt)]
     rule.criterion(kind)
     found: dict[str, Choice] = {}
     for term in terms:
         left = _swept(term.left, rule)
         right = left if term.right is None else _swept(term.right, rule)  # alone: either kind
         groups: dict[str, list[Method]] = {}
-        for method in resolve(registry, [term], kind, images):
+        for method in resolve(registry, [term], kind, images, learnt):
             rest = _rest(method.features, left), _rest(method.classifier, right)
             groups.setdefault(repr(rest), []).append(method)
         for methods in groups.values():
@@ -199,7 +204,10 @@ class Contest:
         note = self._note(best, others, means, faults)
         key = _key(job.key, job.cell.tuned, note)
         return replace(
-            job, key=key, notes=(*job.notes, note), footnotes=(self._footnote(len(faults)),)
+            job,
+            key=key,
+            notes=(*job.notes, note),
+            footnotes=(*job.footnotes, self._footnote(len(faults))),
         )
 
     def _value(self, record: Record) -> float | None:

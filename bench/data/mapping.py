@@ -1,0 +1,110 @@
+"""Two datasets as one: labels mapped by name, faces without their labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from bench.api import BenchError
+from bench.data.faces import FaceSet
+
+FEWEST = 2  # labels in common that are worth a comparison
+
+
+def unlabelled(faces: FaceSet) -> FaceSet:
+    """The faces as if nobody had labelled them: no label, no distribution, no votes."""
+    return replace(
+        faces, kind="multi", labels=np.zeros_like(faces.labels), distribution=None, votes=None
+    )
+
+
+def shared_labels(first: FaceSet, second: FaceSet) -> list[tuple[int, int]]:
+    """Columns of the labels that both have, in the order of ``first``; capitals do not count.
+
+    Raises
+    ------
+    BenchError
+        Fewer than `FEWEST`.
+    """
+    place = {name.casefold(): column for column, name in enumerate(second.label_names)}
+    found = [
+        (column, place[name.casefold()])
+        for column, name in enumerate(first.label_names)
+        if name.casefold() in place
+    ]
+    if len(found) < FEWEST:
+        raise BenchError(
+            f"{first.name} ({', '.join(first.label_names)}) and {second.name} "
+            f"({', '.join(second.label_names)}) have {len(found) or 'no'} label(s) in common by "
+            f"name, and {FEWEST} are needed: rename labels, or take other datasets"
+        )
+    return found
+
+
+def onto(source: FaceSet, target: FaceSet) -> tuple[FaceSet, tuple[int, ...], str]:
+    """The target with the labels that the source has too.
+
+    Faces that show none of them are left out: nobody trained on the source could name what they
+    show. Distributions are scaled to sum to 1 again; votes, which may be about other classes, go.
+
+    Returns
+    -------
+    FaceSet
+        ``target`` itself where the labels are the same.
+    tuple of int
+        The column of ``source`` that each of its labels is.
+    str
+        The mapping in words.
+    """
+    pairs = shared_labels(source, target)
+    columns, kept = tuple(one for one, _ in pairs), [other for _, other in pairs]
+    names = ", ".join(target.label_names[column] for column in kept)
+    if len(kept) == len(target.label_names) == len(source.label_names):
+        told = f"labels mapped by name: {names}"
+        if kept == sorted(kept):
+            return target, columns, told
+    labels = target.labels[:, kept]
+    rows = np.flatnonzero(labels.any(axis=1))
+    lost = len(target) - len(rows)
+    only = [
+        f"{', '.join(left)} (only {faces.name})"
+        for faces, mine in ((source, columns), (target, kept))
+        if (left := [n for c, n in enumerate(faces.label_names) if c not in mine])
+    ]
+    told = f"labels mapped by name: {names}" + (f"; left out: {'; '.join(only)}" if only else "")
+    if lost:
+        told += f"; {lost} of {len(target)} images of {target.name} show nothing else"
+    if not len(rows):
+        raise BenchError(f"{told}; no image is left")
+    found = replace(
+        target.take(rows),
+        label_names=tuple(target.label_names[column] for column in kept),
+        labels=labels[rows],
+        distribution=_rescaled(target.distribution, rows, kept),
+        votes=None,
+    )
+    return found, columns, told
+
+
+def _rescaled(
+    distribution: np.ndarray | None, rows: np.ndarray, kept: list[int]
+) -> np.ndarray | None:
+    if distribution is None:
+        return None
+    part = distribution[rows][:, kept]
+    total = part.sum(axis=1, keepdims=True)
+    if not (total > 0).all():
+        return None  # labels that the distribution gives no share: it cannot be scaled
+    return np.asarray(part / total)
+
+
+def in_columns(faces: FaceSet, label_names: tuple[str, ...], columns: tuple[int, ...]) -> FaceSet:
+    """The faces with labels in the columns of another dataset, False in its other ones."""
+    labels = np.zeros((len(faces), len(label_names)), dtype=bool)
+    labels[:, columns] = faces.labels
+    distribution = None
+    if faces.distribution is not None:
+        distribution = np.zeros(labels.shape, faces.distribution.dtype)
+        distribution[:, columns] = faces.distribution
+    return replace(faces, label_names=label_names, labels=labels, distribution=distribution)

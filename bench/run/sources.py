@@ -1,0 +1,161 @@
+"""The datasets that a run reads: its own, its target, and those that methods name."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError, Dataset, Features
+from bench.data.faces import FaceSet
+from bench.data.mapping import unlabelled
+from bench.data.protocols import default_protocol
+from bench.plugins import Registry
+from bench.run.grammar import parse_part, split_outside
+from bench.run.methods import Spec, dataset_spec
+
+PEOPLE = "people"
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One dataset as it was read."""
+
+    spec: Spec
+    dataset: Dataset
+    root: Path | None
+    faces: FaceSet
+
+    @cached_property
+    def told(self) -> str:
+        """Its name for records; where its folder is the user's, with what tells it from others."""
+        mark = "" if self.root is None else f"@{self.faces.fingerprint[:8]}"
+        return self.spec.written + mark
+
+    def about(self) -> dict[str, Any]:
+        """What a record says of it."""
+        faces = self.faces
+        return {
+            "dataset": self.spec.written,
+            "fingerprint": faces.fingerprint,
+            "synthetic": faces.synthetic,
+            "n": len(faces),
+        }
+
+
+class Sources:
+    """Reads datasets by their text, each once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        self.read_: dict[str, Source] = {}
+
+    def named(self, text: str, root: Path | None = None, protocol: str | None = None) -> Source:
+        """The dataset that ``--dataset`` names, which lies at ``root``."""
+        spec = dataset_spec(self.registry, text)
+        dataset: Dataset = spec.make()
+        place = find_root(spec, root)
+        faces = dataset.load(place, protocol or default_protocol(dataset))
+        _check_names(faces)
+        return Source(spec, dataset, place, faces)
+
+    def placed(self, text: str, protocol: str | None = None) -> Source:
+        """The dataset that ``NAME:DIR``, ``NAME[...]:DIR`` or ``NAME`` names.
+
+        Raises
+        ------
+        BenchError
+            No such dataset or folder, or nothing in it that can be read.
+        """
+        key = f"{text} {protocol}"
+        if key not in self.read_:
+            name, *rest = split_outside(text, ":")
+            known = self.registry.datasets
+            if rest and f"{parse_part(name).name}:" in known:  # a family: NAME:MEMBER:DIR
+                name, rest = f"{name}:{rest[0]}", rest[1:]
+            root = Path(":".join(rest)).expanduser() if rest else None
+            self.read_[key] = self.named(name, root, protocol)
+        return self.read_[key]
+
+    def companions(
+        self, spec: Spec, plugin: Features, target: Source | None
+    ) -> dict[str, tuple[Source, FaceSet]]:
+        """The other datasets that a method learns from, by parameter, and what it finds of them.
+
+        Parameters
+        ----------
+        target : Source or None
+            Of protocol ``cross``: what ``target`` means where the method leaves it open.
+
+        Raises
+        ------
+        BenchError
+            One that the method needs is not named, or is of a kind that it cannot use.
+        """
+        found = {}
+        for name, handed in plugin.companions.items():
+            text = spec.params[name]
+            if text is None and name == "target" and target is not None:
+                source = target
+            elif text is None:
+                if name in plugin.requires():
+                    raise BenchError(
+                        f"{spec.name} learns from another dataset: write "
+                        f"{spec.name}[{name}=NAME:DIR]"
+                    )
+                continue
+            else:
+                source = self.placed(text)
+            faces = source.faces
+            if faces.images is None:
+                raise BenchError(f"{spec.name}[{name}={text}]: {faces.name} holds no images")
+            if (faces.kind == PEOPLE) != (handed == PEOPLE):
+                wanted = "says who is seen" if handed == PEOPLE else "has expression labels"
+                raise BenchError(
+                    f"{spec.name}[{name}={text}]: it takes a dataset that {wanted}, and "
+                    f"{faces.name} does not"
+                )
+            if not len(faces):
+                raise BenchError(f"{spec.name}[{name}={text}]: {faces.name} holds no image")
+            found[name] = source, unlabelled(faces) if handed == "unlabelled" else faces
+        return found
+
+
+def find_root(spec: Spec, root: Path | None) -> Path | None:
+    """Where the dataset lies: ``--root``, else ``$BENCH_DATA/<dataset>``; None for an embedded one.
+
+    Raises
+    ------
+    BenchError
+        Neither is given, or it is no folder.
+    """
+    dataset = spec.entry.load()
+    assert issubclass(dataset, Dataset)
+    if dataset.embedded:
+        if root is not None:
+            raise BenchError(f"{spec.name} is made by bench itself: leave --root out")
+        return None
+    name = spec.entry.name.rstrip(":")
+    if root is None:
+        base = os.environ.get("BENCH_DATA")
+        if not base:
+            raise BenchError(
+                f"where is {spec.name}? Give its folder with --root DIR, or set BENCH_DATA to a "
+                f"folder that holds {name}/. {dataset.obtain}".strip()
+            )
+        root = Path(base) / name
+    if not root.is_dir():
+        raise BenchError(
+            f"{spec.name}: {root} is no folder; give the unpacked dataset with --root DIR or as "
+            f"$BENCH_DATA/{name}. {dataset.obtain}".strip()
+        )
+    return root
+
+
+def _check_names(faces: FaceSet) -> None:
+    if len(set(map(str, faces.ids))) != len(faces):
+        raise BenchError(f"{faces.name}: two rows have one id; a dataset plug-in must not repeat")
+    if len(set(faces.label_names)) != len(faces.label_names):
+        raise BenchError(f"{faces.name}: a label name stands twice in {faces.label_names}")
