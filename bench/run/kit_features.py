@@ -247,16 +247,8 @@ CHECKS: tuple[Check, ...] = (
     labels_are_not_looked_at,
     other_image_sizes_refused,
 )
-NETWORK_def measures_are_finite_figures(subject: Subject) -> None:
-    """`measures` gives finite numbers by name, the same ones when asked again."""
-    faces = faces_for(subject)
-    made = fitted(subject, faces)
-    found = made.measures(faces)
-    require(
-        all(isinstance(name, str) and np.isfinite(value) for name, value in found.items()),
-        f"measures gives {found}; finite numbers by name are wanted",
-    )
-    require(found == made.measures(faces), "measures gives other figures when asked again")
-
-
-CHECKS: tuple[Check, ...] = (scores_and_labels, a_validation_part_is_taken)
+NETWORK_CHECKS: tuple[Check, ...] = (
+    scores_and_labels,
+    a_validation_part_is_taken,
+    measures_are_finite_figures,
+)
