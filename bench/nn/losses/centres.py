@@ -21,6 +21,9 @@ class ClassCentres(nn.Module):
     The paper sums the center loss over the batch, yet means the softmax cross-entropy; here both
     are means (`bench.nn.losses.center` says what that does to λ).
 
+    A batch must come whole (``sums_over_samples = False`` in a network): in pieces, each would move
+    the centres. It may be of one class.
+
     Parameters
     ----------
     classes, width : int
