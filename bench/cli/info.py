@@ -57,8 +57,10 @@ def _plugin(entry: Entry) -> str:
     if entry.state == "ready":
         plugin = entry.load()
         if issubclass(plugin, Dataset):
+            from bench.data.protocols import GENERAL_PROTOCOLS
+
             own = ", ".join(plugin.protocols) or "none (cv5 by default)"
-            lines += ["", f"protocols: {own}; also cvK, cvK-subject, holdout-A-B-C"]
+            lines += ["", f"protocols: {own}; also {', '.join(GENERAL_PROTOCOLS)}"]
             lines += [f"obtain: {plugin.obtain}"] if plugin.obtain else []
         if plugin.params:
             rows = [

@@ -36,7 +36,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 _SUFFIXES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
-_NAMED = 3  # cells without a result that are named, of those with one reason
+_NAMED = 3  # cells without a result, or folds, that are named, of those with one reason
 _SHARE = 0.8  # of the machine's memory, for all workers together
 
 
@@ -51,7 +51,11 @@ def add(commands: Any) -> None:
     parser.add_argument("--dataset", metavar="NAME", help="see bench list datasets")
     parser.add_argument("--methods", metavar="LIST", help="see bench list methods")
     parser.add_argument("--root", metavar="DIR", type=Path, help="else $BENCH_DATA/<dataset>")
-    parser.add_argument("--protocol", metavar="P", help="official, cv10, holdout-60-20-20, …")
+    parser.add_argument(
+        "--protocol",
+        metavar="P",
+        help="official, cv10, cv10-subject, cv10-blocks, holdout-60-20-20, cross, …",
+    )
     parser.add_argument(
         "--target",
         metavar="NAME[:DIR]",
@@ -75,7 +79,9 @@ def add(commands: Any) -> None:
         metavar="NAMES",
         help="choose these swept parameters on the training part, instead of a row for each value",
     )
-    parser.add_argument("--inner", metavar="P", help="where: cvK, cvK-subject, holdout-A-B [cv5]")
+    parser.add_argument(
+        "--inner", metavar="P", help="cvK, cvK-subject, cvK-blocks, holdout-A-B [cv5]"
+    )
     parser.add_argument(
         "--tune-by",
         metavar="C",
@@ -153,6 +159,8 @@ def run(options: argparse.Namespace) -> int:
         say(note)
     if plan.faces.synthetic:
         say("SYNTHETIC: bench made this data; numbers on it say nothing about real faces")
+    for warning in _warnings(plan):
+        say(warning)
     if options.dry_run:
         print(_described(plan, store, workers))
         return 0
@@ -182,9 +190,27 @@ def run(options: argparse.Namespace) -> int:
             cells = missing.setdefault((record.status, record.reason), [])
             cells.append(f"{name} ({record.cell.split})")
     for (status, reason), cells in missing.items():
-        more = f" and {len(cells) - _NAMED} more" if len(cells) > _NAMED else ""
-        say(f"{status}: {', '.join(cells[:_NAMED])}{more}: {reason}")
+        say(f"{status}: {_first(cells)}: {reason}")
     return 1 if outcomes.bad else 0
+
+
+def _warnings(plan: Any) -> list[str]:
+    """What the folds have to say (subjects on both sides), folds that say the same together."""
+    noted: dict[str, dict[str, None]] = {}
+    for job in (*plan.jobs, *(one.outer[0] for one in plan.contests), *plan.inner().jobs):
+        if job.fold.note:
+            noted.setdefault(job.fold.note, {})[job.fold.name] = None
+    said = [f"warning: {_first(list(folds))}: {note}" for note, folds in noted.items()]
+    if len(said) > _NAMED:
+        rest = sum(len(folds) for folds in list(noted.values())[_NAMED:])
+        return [*said[:_NAMED], f"warning: {rest} more folds: the like"]
+    return said
+
+
+def _first(names: list[str]) -> str:
+    """The first of the names, and how many more there are."""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
 
 
 def _warn_of_long_training(plan: Any, store: Any, budget: str, workers: int) -> None:

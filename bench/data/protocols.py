@@ -6,6 +6,8 @@ A dataset names its own (``official``); every dataset has the general ones:
     K folds of a fixed permutation; every row tests once.
 ``cvK-subject``
     The same, with all rows of a subject in one fold.
+``cvK-blocks``
+    K folds of consecutive rows in the dataset's order, as papers on CK+ and ExpW divided them.
 ``holdout-A-B-C``
     A % train, B % validation and C % test of a fixed permutation.
 """
@@ -22,10 +24,10 @@ import numpy as np
 from bench.api import BenchError, Dataset, near
 from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
 
-GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "holdout-A-B-C")
-INNER_PROTOCOLS = ("cvK", "cvK-subject", "holdout-A-B")
-_CROSS = r"cv([1-9]\d{0,6})(-subject)?"
-_EXAMPLES = ("cv5", "cv10", "cv5-subject", "holdout-60-20-20")
+GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B-C")
+INNER_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B")
+_CROSS = r"cv([1-9]\d{0,6})(-subject|-blocks)?"
+_EXAMPLES = ("cv5", "cv10", "cv5-subject", "cv5-blocks", "holdout-60-20-20")
 
 # Splits do not follow --seeds: a seed varies the method, never the rows it is tested on.
 _SEED = 20_190
@@ -100,7 +102,7 @@ def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
     Parameters
     ----------
     protocol : str
-        As `check_inner` takes it: ``cvK``, ``cvK-subject`` or ``holdout-A-B``.
+        As `check_inner` takes it: ``cvK``, ``cvK-subject``, ``cvK-blocks`` or ``holdout-A-B``.
 
     Raises
     ------
@@ -184,22 +186,26 @@ def _permutation(n: int) -> np.ndarray:
     return np.argsort(np.random.PCG64(_SEED).random_raw(n), kind="stable")
 
 
-def _cross(rows: _Rows, written: str, by_subject: str | None) -> list[np.ndarray]:
+def _cross(rows: _Rows, written: str, how: str | None) -> list[np.ndarray]:
     """One int8 (n,) array of TRAIN and TEST per fold."""
     count = int(written)
     if count < 2:
         raise BenchError(f"{rows.option} cv{count}: cross-validation needs at least 2 folds")
-    tests = _by_subject(rows, count) if by_subject else _by_row(rows, count)
+    if how == "-subject":
+        tests = _by_subject(rows, count)
+    else:
+        order = np.arange(rows.count) if how == "-blocks" else _permutation(rows.count)
+        tests = _by_row(rows, count, order)
     return [np.where(tests == fold, TEST, TRAIN).astype(np.int8) for fold in range(count)]
 
 
-def _by_row(rows: _Rows, count: int) -> np.ndarray:
-    """Fold (from 0) in which each row is tested; sizes differ by one at most."""
+def _by_row(rows: _Rows, count: int, order: np.ndarray) -> np.ndarray:
+    """Fold (from 0) in which each row is tested, cut out of ``order``; sizes differ by one."""
     n = rows.count
     if count > n:
         raise BenchError(f"cv{count} needs at least {count} rows, and {rows.name} has {n}")
     tested = np.empty(n, np.int64)
-    tested[_permutation(n)] = np.arange(n) * count // n
+    tested[order] = np.arange(n) * count // n
     return tested
 
 

@@ -337,3 +337,19 @@ def test_cells_that_fail_for_one_reason_are_named_together(bench, broken: Path) 
     assert "hog+absent (official)" in skipped[0]
     assert skipped[0].endswith("and 1 more: absent needs weights: give --weights PATH")
     assert "error: hog+raises (official): raises failed in fit" in done.stderr
+
+
+def test_subjects_on_both_sides_are_warned_of(bench) -> None:  # type: ignore[no-untyped-def]
+    data = "synthetic-single[images=80,identities=5]"
+    words = ("run", "--dataset", data, "--methods", "prior", "--protocol")
+    done = bench(*words, "cv4")
+    assert done.returncode == 0, done.stderr
+    told = [line for line in done.stderr.splitlines() if "warning: " in line]
+    assert len(told) == 1  # all folds say the same
+    assert "warning: fold1, fold2, fold3 and 1 more: 5 of the 5 subjects in test" in told[0]
+    assert "cvK-subject keeps them apart" in told[0]
+    assert "warning: " in bench(*words, "cv4-blocks", "--dry-run").stderr
+    assert "warning: " not in bench(*words, "cv4-subject").stderr
+    tuned = ("run", "--dataset", data, "--methods", "lbp+linear-svm[C=1|2]", "--tune", "C")
+    done = bench(*tuned, "--protocol", "cv5-subject", "--inner", "cv2", "--dry-run")
+    assert "warning: fold1 inner fold1, fold1 inner fold2" in done.stderr

@@ -98,6 +98,35 @@ def test_subjects_stay_together(subjects: list[str], count: int) -> None:
     assert max(sizes) - min(sizes) <= largest
 
 
+@settings(deadline=None)
+@given(n=st.integers(2, 80), count=st.integers(2, 12))
+def test_blocks_are_consecutive_rows_in_order(n: int, count: int) -> None:
+    if count > n:
+        with pytest.raises(BenchError, match=rf"cv{count} needs at least {count} rows"):
+            folds(Bare(), faces(n), f"cv{count}-blocks")
+        return
+    made = folds(Bare(), faces(n), f"cv{count}-blocks")
+    for fold in made:
+        assert_partition(fold, n)
+        assert (np.diff(fold.test) == 1).all()
+    assert np.concatenate([fold.test for fold in made]).tolist() == list(range(n))
+    sizes = [len(fold.test) for fold in made]
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_blocks_by_hand_and_their_note() -> None:
+    made = folds(Bare(), faces(7, list("AABBBCC")), "cv3-blocks")
+    assert [fold.test.tolist() for fold in made] == [[0, 1, 2], [3, 4], [5, 6]]
+    assert [fold.note.partition(";")[0] for fold in made] == [
+        "1 of the 2 subjects in test are in train too",
+        "1 of the 1 subjects in test are in train too",
+        "",
+    ]
+    (outer, *_) = folds(Bare(), faces(9), "cv3-blocks")
+    inner = inner_folds(faces(9), outer, "cv2-blocks")
+    assert [fold.test.tolist() for fold in inner] == [[3, 4, 5], [6, 7, 8]]
+
+
 def test_subjects_are_balanced_by_rows() -> None:
     made = folds(Bare(), faces(12, list("AAAAABBBCCCD")), "cv2-subject")
     assert [len(fold.test) for fold in made] == [6, 6]
@@ -173,7 +202,9 @@ def test_a_split_of_the_wrong_shape_or_value() -> None:
             folds(wrong, faces(3), "official")
 
 
-@pytest.mark.parametrize("protocol", ["cv", "cv05", "cv-5", "CV5", "holdout-60-40", "", "cv5-subj"])
+@pytest.mark.parametrize(
+    "protocol", ["cv", "cv05", "cv-5", "CV5", "holdout-60-40", "", "cv5-subj", "cv5-block"]
+)
 def test_unknown_protocols(protocol: str) -> None:
     with pytest.raises(
         BenchError, match=r"with-split has no protocol .*its own: official"
@@ -187,6 +218,8 @@ def test_near_names_are_offered() -> None:
         folds(Official(), faces(9), "oficial")
     with pytest.raises(BenchError, match="did you mean cv5-subject"):
         folds(Bare(), faces(9), "cv5-subjects")
+    with pytest.raises(BenchError, match="did you mean cv5-blocks"):
+        folds(Bare(), faces(9), "cv5-block")
     with pytest.raises(BenchError, match="its own: none"):
         folds(Bare(), faces(9), "official")
 
