@@ -102,6 +102,11 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
     ties : bool
         Whether a last column shows the share of test rows with tied scores.
     """
+    return [_table(rows, f"{name}-{i}", ties) for i, rows in enumerate(groups_of(records), 1)]
+
+
+def groups_of(records: Sequence[Record]) -> list[list[Row]]:
+    """The rows of each table."""
     data: dict[str, list[Row]] = defaultdict(list)
     for row in rows_of(records):
         cell = row.cell
@@ -116,7 +121,7 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
                     if _covers((budget, selection), (row.cell.budget, row.cell.selection))
                 ]
             )
-    return [_table(rows, f"{name}-{i}", ties) for i, rows in enumerate(groups, 1)]
+    return groups
 
 
 def _variants(cells: Iterable[Cell]) -> list[tuple[str, str]]:
@@ -130,7 +135,7 @@ def _covers(table: tuple[str, str], row: tuple[str, str]) -> bool:
 
 
 def _table(rows: Sequence[Row], name: str, ties: bool) -> Table:
-    labels = _Labels(rows)
+    labels = Labels(rows)
     rows = sorted(rows, key=labels.place)  # as printed, so that footnotes are numbered downwards
     criteria = criteria_of(rows[0].cell.kind)
     splits = {record.cell.split_hash for row in rows for record in row.records}
@@ -256,7 +261,7 @@ def marks(estimates: dict[int, Estimate], direction: str) -> dict[int, str]:
     return found
 
 
-class _Labels:
+class Labels:
     """Names of methods as a reader of one table needs them: with the parameters that vary in it.
 
     Tuned ones are always told.
@@ -305,6 +310,11 @@ class _Labels:
             return _NETWORKS
         return _NO_FEATURES if row.cell.features is None else self._method(row)[1]
 
+    def whole(self, row: Row) -> str:
+        """A row's label outside any block."""
+        inside = row.cell.features is not None and row.cell.classifier is not None
+        return self.line(row) + (f" + {self.block(row)}" if inside else "")
+
     def line(self, row: Row) -> str:
         """The row's label within its block; random weights are always told."""
         features, classifier = self._method(row)
@@ -339,7 +349,8 @@ def written(value: Any) -> str:
     return value if isinstance(value, str) else canonical(value)
 
 
-def _span(values: Iterable[float], form: str = "d") -> str:
+def span(values: Iterable[float], form: str = "d") -> str:
+    """Smallest and largest, once where they are equal."""
     found = sorted(values)
     low, high = f"{found[0]:{form}}", f"{found[-1]:{form}}"
     return low if low == high else f"{low}–{high}"
@@ -352,34 +363,35 @@ def _caption(rows: Sequence[Row], splits: int) -> str:
     cells = [record.cell for record in records]
     first = cells[0]
     train, valid, test = (
-        _span(getattr(cell, name) for cell in cells) for name in ("n_train", "n_valid", "n_test")
+        span(getattr(cell, name) for cell in cells) for name in ("n_train", "n_valid", "n_test")
     )
     sentences = [
-        f"{first.dataset} ({_origin(first)}), protocol {first.protocol}, "
+        f"{first.dataset} ({origin(first)}), protocol {first.protocol}, "
         f"n train/valid/test = {train}/{valid}/{test}"
     ]
     twins = [cell.twins for cell in cells if cell.twins is not None]
     if twins:
-        sentences.append(f"Test images with a pixel-identical twin in train: {_span(twins)}")
+        sentences.append(f"Test images with a pixel-identical twin in train: {span(twins)}")
     if first.kind == "multi" and results:
         sentences.append(f"Criteria by the {results[0].convention} convention, coverage = rank − 1")
-    sentences += [_training(cells), _repeats(rows, splits)]
+    sentences += [training(cells), _repeats(rows, splits)]
     ties = [100 * row.tied_rows for row in rows if row.tied_rows is not None]
     if any(ties):
-        sentences.append(f"Test rows with tied scores: {_span(ties, '.1f')} %")
+        sentences.append(f"Test rows with tied scores: {span(ties, '.1f')} %")
     left_out = [record.left_out for record in results]
     if any(left_out):
         which = "Classes left out of mean recall (absent from test)"
         if first.kind == "multi":
             which = "Labels left out of macro-AUC (all present or all absent in test)"
-        sentences.append(f"{which}: {_span(left_out)}")
+        sentences.append(f"{which}: {span(left_out)}")
     versions = sorted({str(r.provenance["version"]) for r in records if "version" in r.provenance})
     made_by = f"bench {', '.join(versions)} " if versions else ""
     sentences.append(f"Made by {made_by}from data {first.fingerprint[:8]}")
     return ". ".join(sentences) + "."
 
 
-def _origin(cell: Cell) -> str:
+def origin(cell: Cell) -> str:
+    """Whether the faces are real, in words."""
     if not cell.synthetic:
         return "not synthetic"
     # a data set that calls itself synthetic cannot be taken for another one
@@ -387,7 +399,8 @@ def _origin(cell: Cell) -> str:
     return f"SYNTHETIC faces rendered by bench{other}"
 
 
-def _training(cells: Sequence[Cell]) -> str:
+def training(cells: Sequence[Cell]) -> str:
+    """The budget and the choice of the epoch, in words."""
     budgets = sorted({cell.budget for cell in cells} - {"any"})
     if not budgets:
         return "No method here follows a schedule"
@@ -400,7 +413,7 @@ def _repeats(rows: Sequence[Row], splits: int) -> str:
     seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
     said = "No method here depends on a seed"
     if seeds:
-        said = f"Seeds of stochastic methods: {_span(seeds)}"
+        said = f"Seeds of stochastic methods: {span(seeds)}"
     if splits > 1:
         return f"{said}; means over {splits} splits, ± the standard deviation over them"
     if max(seeds, default=1) > 1:

@@ -1,4 +1,4 @@
-"""Writes cells.csv, summary.csv, table.tex and table.md: pure functions of the records."""
+"""Writes the tables of a results folder: pure functions of the records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.api import BenchError, near
 from bench.data.files import write_text
-from bench.publish import latex, markdown
+from bench.publish import confusion, latex, markdown
 from bench.publish.escape import csv_cell, folder
 from bench.publish.layout import tables_of
 from bench.publish.rows import (
@@ -71,6 +71,11 @@ _SUMMARY_COLUMNS = (
     "tied_rows",
     *(f"{name}_{what}" for name in _OTHERS for what in _ESTIMATES),
 )
+_CONFUSION_CELL = ("dataset", "protocol", "split", "features", "classifier", "seed")
+_CONFUSION_COLUMNS = (
+    *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
+    *("truth", "predicted", "count", "percent"),
+)
 
 
 def write(
@@ -84,8 +89,9 @@ def write(
 ) -> list[Path]:
     """Write the tables of every dataset into ``out/<dataset>/``.
 
-    Of records about the same cell only the newest counts (`bench.publish.rows.newest`, which also
-    tells the others).
+    cells.csv, summary.csv, table.tex and table.md; where images have one class confusion.csv,
+    confusion.tex and confusion.md too. Of records about the same cell only the newest counts
+    (`bench.publish.rows.newest`, which also tells the others).
 
     Parameters
     ----------
@@ -127,11 +133,16 @@ def write(
         if "csv" in formats:
             texts["cells.csv"] = cells_csv(found)
             texts["summary.csv"] = summary_csv(found)
-        tables = tables_of(found, place.name, ties)
-        if "latex" in formats:
-            texts["table.tex"] = latex.render(tables)
-        if "markdown" in formats:
-            texts["table.md"] = markdown.render(tables)
+        blocks = {"table": tables_of(found, place.name, ties)}
+        if any(record.confusion for record in found):
+            blocks["confusion"] = confusion.tables_of(found, place.name)
+            if "csv" in formats:
+                texts["confusion.csv"] = confusion_csv(found)
+        for file, tables in blocks.items():
+            if "latex" in formats:
+                texts[f"{file}.tex"] = latex.render(tables)
+            if "markdown" in formats:
+                texts[f"{file}.md"] = markdown.render(tables)
         for file, text in texts.items():
             write_text(place / file, text)
             paths.append(place / file)
@@ -196,6 +207,25 @@ def _summary(row: Row) -> dict[str, Any]:
             numbers = (estimate.mean, estimate.sd_seeds, estimate.sd_folds, low, high)
             values |= zip((f"{name}_{what}" for what in _ESTIMATES), numbers, strict=True)
     return values
+
+
+def confusion_csv(records: Iterable[Record]) -> str:
+    """One row per cell, true class and predicted class.
+
+    ``percent`` is that of the cell's test images of the true class; empty where there are none.
+    ``key`` is that of cells.csv.
+    """
+    rows = []
+    for record in ordered(records):
+        cell = record.cell
+        about = {name: getattr(cell, name) for name in _CONFUSION_CELL}
+        about["params"] = _params(cell, cell.classifier_params, cell.features_params)
+        for truth, counts in zip(cell.label_names, record.confusion, strict=False):
+            for predicted, count in zip(cell.label_names, counts, strict=True):
+                percent = 100 * count / sum(counts) if any(counts) else None
+                found = {"truth": truth, "predicted": predicted, "count": count}
+                rows.append({"key": record.key, **about, **found, "percent": percent})
+    return _csv(rows, _CONFUSION_COLUMNS)
 
 
 def comparable(text: str) -> str:

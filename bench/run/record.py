@@ -82,6 +82,9 @@ class Record:
         Of the criteria below (`bench.score.criteria.CONVENTIONS`).
     criteria : dict of str to float or None
         None where the method gives no scores, or the criterion is undefined on this test part.
+    confusion : list of list of int
+        On single-label data with scores: how many test images of each class (rows) were taken for
+        each class (columns); empty elsewhere.
     left_out : int
         Labels left out of macro-AUC because test holds only one of present and absent.
     tied_rows : float or None
@@ -108,6 +111,7 @@ class Record:
     convention: str = "sklearn"
     criteria_code: str = ""
     criteria: dict[str, float | None] = field(default_factory=dict)
+    confusion: list[list[int]] = field(default_factory=list)
     left_out: int = 0
     tied_rows: float | None = None
     bootstrap: dict[str, Any] = field(default_factory=dict)

@@ -11,6 +11,7 @@ import numpy as np
 from bench.run.code import code_hash
 from bench.run.record import Record
 from bench.score import bootstrap
+from bench.score.confusion import confusion
 from bench.score.criteria import evaluate
 
 REPLICATES = 1000
@@ -32,10 +33,14 @@ def scored(
 ) -> Record:
     """The record with its criteria, and 1,000 bootstrap replicates of them, under a convention.
 
-    The draws follow the split, so that replicates of two methods on one test part pair up.
+    On single-label data with its confusion matrix too. The draws follow the split, so that
+    replicates of two methods on one test part pair up.
     """
     kind = record.cell.kind
     found = evaluate(truth, scores, labels, convention, kind)
+    counts = np.zeros(0, int)
+    if kind == "single" and scores is not None:
+        counts = confusion(truth, scores)
     seed = int(record.cell.split_hash[:8], 16)
     values = bootstrap.replicates(truth, scores, labels, convention, kind, seed, REPLICATES)
     return replace(
@@ -43,6 +48,7 @@ def scored(
         convention=convention,
         criteria_code=criteria_code(),
         criteria=found.values,
+        confusion=counts.tolist(),
         left_out=found.left_out,
         tied_rows=found.tied_rows,
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},

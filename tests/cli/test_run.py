@@ -9,9 +9,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from bench.cli.run import _warnings
 from bench.publish.tables import comparable
 
 GRID = ("--dataset", "tiny", "--methods", "halves+nearest,halves+dice,alone", "--budget", "smoke")
@@ -339,17 +341,39 @@ def test_cells_that_fail_for_one_reason_are_named_together(bench, broken: Path) 
     assert "error: hog+raises (official): raises failed in fit" in done.stderr
 
 
-def test_subjects_on_both_sides_are_warned_of(bench) -> None:  # type: ignore[no-untyped-def]
+def test_subjects_on_both_sides_are_warned_of(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     data = "synthetic-single[images=80,identities=5]"
     words = ("run", "--dataset", data, "--methods", "prior", "--protocol")
-    done = bench(*words, "cv4")
+    done = bench(*words, "cv2")
     assert done.returncode == 0, done.stderr
+    (matrix,) = tmp_path.glob("here/bench-results/tables/*/confusion.csv")
+    with matrix.open(newline="", encoding="utf-8") as file:
+        assert sum(int(row["count"]) for row in csv.DictReader(file)) == 80  # each tests once
     told = [line for line in done.stderr.splitlines() if "warning: " in line]
     assert len(told) == 1  # all folds say the same
-    assert "warning: fold1, fold2, fold3 and 1 more: 5 of the 5 subjects in test" in told[0]
+    assert "warning: fold1, fold2: 5 of the 5 subjects in test are in train too" in told[0]
     assert "cvK-subject keeps them apart" in told[0]
     assert "warning: " in bench(*words, "cv4-blocks", "--dry-run").stderr
     assert "warning: " not in bench(*words, "cv4-subject").stderr
     tuned = ("run", "--dataset", data, "--methods", "lbp+linear-svm[C=1|2]", "--tune", "C")
     done = bench(*tuned, "--protocol", "cv5-subject", "--inner", "cv2", "--dry-run")
     assert "warning: fold1 inner fold1, fold1 inner fold2" in done.stderr
+
+
+def test_many_folds_make_few_warnings() -> None:
+    def job(number: int, note: str) -> SimpleNamespace:
+        return SimpleNamespace(fold=SimpleNamespace(name=f"fold{number}", note=note))
+
+    def plan(*jobs: SimpleNamespace) -> SimpleNamespace:
+        return SimpleNamespace(jobs=jobs, contests=(), inner=lambda: plan())
+
+    assert _warnings(plan(job(1, ""))) == []
+    alike = [job(number, "n") for number in (1, 1, 2, 3, 4, 5)]
+    assert _warnings(plan(*alike)) == ["warning: fold1, fold2, fold3 and 2 more: n"]
+    different = [job(number, f"n{min(number, 5)}") for number in range(1, 8)]
+    assert _warnings(plan(*different)) == [
+        "warning: fold1: n1",
+        "warning: fold2: n2",
+        "warning: fold3: n3",
+        "warning: 4 more folds: the like",
+    ]

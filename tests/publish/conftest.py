@@ -10,6 +10,7 @@ import pytest
 
 from bench.run.record import Cell, Record
 from bench.score import bootstrap
+from bench.score.confusion import confusion
 from bench.score.criteria import evaluate
 
 LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")
@@ -80,6 +81,7 @@ def record(
             values = bootstrap.replicates(*parts, convention, cell.kind, test, 200)
         result = {
             "criteria": found.values if criteria is None else criteria,
+            "confusion": confusion(*parts[:2]).tolist() if cell.kind == "single" else [],
             "left_out": found.left_out,
             "tied_rows": found.tied_rows if tied_rows is None else tied_rows,
             "bootstrap": {"seed": test, "count": 200, "values": bootstrap.pack(values)},
