@@ -6,10 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Dataset
+from bench.api import Dataset, param
 from bench.data.duplicates import without_copies
 from bench.data.faces import FaceSet
 from bench.data.ferplus import EMOTIONS, OBTAIN, read_votes, six_emotions
+from bench.data.predominant import predominant
 
 # train / valid / test and images per label, from label.csv and from fer2013new.csv
 _COUNTS = (
@@ -26,6 +27,8 @@ class FERPlusML(Dataset):
     at least two emotions remain. Grey images of 48×48 pixels; RAF-ML's six labels in its order;
     the distribution is the votes' shares among the six.
 
+    ``labels=predominant`` gives one class per image instead (`bench.data.predominant`).
+
     Protocols: ``official`` is free of duplicates: train and valid lose every image that correlates
     above 0.9, straight or mirrored, with an image of a later part, since FER2013 holds many stock
     photographs more than once. ``with-duplicates`` keeps all. Fit on train, select on valid,
@@ -36,6 +39,11 @@ class FERPlusML(Dataset):
     kind = "multi"
     protocols = ("official", "with-duplicates")
     obtain = OBTAIN
+    labels: str = param(
+        "set",
+        choices=("set", "predominant"),
+        help="predominant: one class per image, the largest share of its distribution",
+    )
 
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:
         """Read the images that the rule selects, copies included.
@@ -49,7 +57,7 @@ class FERPlusML(Dataset):
         distribution, labels, keep = six_emotions(votes.votes)
         rows = np.flatnonzero(keep)
         images, synthetic = votes.images(rows)
-        return FaceSet(
+        faces = FaceSet(
             name=self.name,
             kind=self.kind,
             label_names=EMOTIONS,
@@ -62,6 +70,7 @@ class FERPlusML(Dataset):
             synthetic=synthetic,
             notes=(*votes.notes, f"{len(rows)} of {len(votes.ids)} images selected"),
         )
+        return predominant(faces) if self.labels == "predominant" else faces
 
     def split(self, faces: FaceSet, protocol: str) -> np.ndarray:
         """Part of each image; ``official`` leaves out the copies of later images."""
@@ -73,6 +82,11 @@ class FERPlusML(Dataset):
     def check(self, faces: FaceSet) -> list[str]:
         """The counts, where they are those of neither vote file."""
         parts = tuple(np.bincount(self.split(faces, "with-duplicates"), minlength=3).tolist())
+        if faces.kind == "single":  # nobody has published how often each is predominant
+            known = [counts for counts, _ in _COUNTS]
+            if parts in known:
+                return []
+            return [f"{parts} images in train, valid, test; FER+'s own files give one of {known}"]
         labels = tuple(np.count_nonzero(faces.labels, axis=0).tolist())
         if (parts, labels) in _COUNTS:
             return []

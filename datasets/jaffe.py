@@ -11,6 +11,7 @@ from bench.api import BenchError, Dataset, param
 from bench.data import marker
 from bench.data.faces import FaceSet
 from bench.data.images import read_images
+from bench.data.predominant import predominant
 from bench.data.text import differences, find_root, numbers, read_lines, shortened
 
 # RAF-ML's order, and the rating table's name of each.
@@ -32,6 +33,7 @@ class Jaffe(Dataset):
     table of the readme, joined by INDEX, since names disagree in places. An emotion is present
     where its mean rating (1 to 5) exceeds ``threshold``, strictly; images with none are left out,
     which leaves 188. The distribution is the ratings over their sum. There is no official split.
+    ``labels=predominant`` gives one class per image instead (`bench.data.predominant`).
     """
 
     name = "jaffe"
@@ -41,6 +43,11 @@ class Jaffe(Dataset):
         "README_FIRST.txt beside the images, and pass that folder as --root."
     )
     threshold: float = param(3.0, ge=1, lt=5, help="an emotion is present above this mean rating")
+    labels: str = param(
+        "set",
+        choices=("set", "predominant"),
+        help="predominant: one class per image, the largest share of its distribution",
+    )
 
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:
         root = find_root(root, self.name, ("*README_FIRST.txt",))
@@ -59,7 +66,7 @@ class Jaffe(Dataset):
         if not paths:
             raise BenchError(f"jaffe[threshold={self.threshold:g}] keeps no image; lower it")
         images, rendered = read_images(paths, colour="grey")
-        return FaceSet(
+        faces = FaceSet(
             name=self.name,
             kind=self.kind,
             label_names=tuple(EMOTIONS),
@@ -75,12 +82,16 @@ class Jaffe(Dataset):
                 "stimuli have no image",
             ),
         )
+        return predominant(faces) if self.labels == "predominant" else faces
 
     def check(self, faces: FaceSet) -> list[str]:
         """Counts of the RAF-ML paper's rule (ratings above 3)."""
         if self.threshold != 3.0:
             return []
         assert faces.subject is not None
+        subjects = ([len(np.unique(faces.subject))], [10])
+        if faces.kind == "single":  # the paper counts label sets only
+            return differences({"images": ([len(faces)], [188]), "subjects": subjects})
         return differences(
             {
                 "images": ([len(faces)], [188]),
@@ -89,7 +100,7 @@ class Jaffe(Dataset):
                     np.bincount(faces.labels.sum(axis=1), minlength=7)[1:].tolist(),
                     [84, 56, 32, 14, 2, 0],
                 ),
-                "subjects": ([len(np.unique(faces.subject))], [10]),
+                "subjects": subjects,
             }
         )
 

@@ -10,6 +10,7 @@ from bench.api import Dataset, param
 from bench.data.action_units import EMOTIONS
 from bench.data.annotators import CLASSES, gather, select
 from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.data.predominant import predominant
 from bench.data.rendering import portray
 
 # How often each emotion (and a third, a fourth one) takes part in a blend: fitted so that what the
@@ -32,7 +33,8 @@ class Synthetic(Dataset):
 
     Image i depends on the seed and on i alone: ``synthetic[images=1200]`` begins
     ``synthetic[images=4908]``. Every fifth image is a test image, which gives round(0.8 n) training
-    images for every n.
+    images for every n. ``labels=predominant`` gives one class per image instead
+    (`bench.data.predominant`).
     """
 
     name = "synthetic"
@@ -43,6 +45,11 @@ class Synthetic(Dataset):
     obtain = "Nothing to obtain: bench renders it."
     images: int = param(1200, ge=20, help="number of images; RAF-ML has 4908")
     seed: int = param(0, ge=0, help="another seed gives other faces and votes")
+    labels: str = param(
+        "set",
+        choices=("set", "predominant"),
+        help="predominant: one class per image, the largest share of its distribution",
+    )
 
     def load(self, root: Path | None = None, protocol: str = "") -> FaceSet:
         """Simulate the votes, select, and render what was selected; ``root`` is not used."""
@@ -50,7 +57,7 @@ class Synthetic(Dataset):
         _, distribution, labels = select(votes)
         images, landmarks = portray(truth[:, : len(EMOTIONS)], self.seed)
         number = np.arange(self.images)
-        return FaceSet(
+        faces = FaceSet(
             name=self.name,
             kind=self.kind,
             label_names=EMOTIONS,
@@ -64,6 +71,7 @@ class Synthetic(Dataset):
             synthetic=True,
             notes=("rendered by bench, not photographs",),
         )
+        return predominant(faces) if self.labels == "predominant" else faces
 
     def polled(self) -> tuple[np.ndarray, np.ndarray]:
         """What each image shows, float (n, 7), and the votes on it, int (n, 7); renders nothing."""

@@ -49,6 +49,8 @@ def write_raf_ml(faces: FaceSet, out: Path, params: Mapping[str, object] | None 
             f"{faces.name} cannot be written as raf-ml, which needs images, a distribution over "
             "six emotions and a split; use synthetic"
         )
+    if faces.kind != "multi":
+        raise BenchError(f"{faces.name} has one class per image, and raf-ml holds label sets")
     if not np.isin(split, (TRAIN, TEST)).all():
         raise BenchError(f"{faces.name} cannot be written as raf-ml, which has only train and test")
     try:

@@ -253,6 +253,17 @@ def test_multi_label_from_folders(folders: Path) -> None:
     assert "per label" in dataset.check(faces)[0]
 
 
+def test_predominant_labels_of_the_multi_label_set(folders: Path) -> None:
+    dataset = FERPlusML(labels="predominant")
+    faces, sets = dataset.load(folders), FERPlusML().load(folders)
+    assert faces.kind == "single"
+    np.testing.assert_array_equal(faces.ids, sets.ids)
+    np.testing.assert_array_equal(faces.labels.argmax(axis=1), sets.distribution.argmax(axis=1))
+    split = dataset.split(faces, "official")
+    np.testing.assert_array_equal(split, FERPlusML().split(sets, "official"))
+    assert "per label" not in dataset.check(faces)[0]
+
+
 @pytest.mark.parametrize("swapped", [False, True])
 def test_the_csv_pair_equals_the_folders(folders: Path, tmp_path: Path, swapped: bool) -> None:
     root = write_pair(tmp_path / "csv", swapped)

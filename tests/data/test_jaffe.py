@@ -91,6 +91,14 @@ def test_threshold(root: Path) -> None:
         Jaffe(threshold=4.9).load(root)
 
 
+def test_predominant_labels_are_those_of_the_highest_rating(root: Path) -> None:
+    faces = Jaffe(labels="predominant").load(root)
+    assert faces.kind == "single"
+    names = [faces.label_names[column] for column in faces.labels.argmax(axis=1)]
+    assert names == ["happiness", "fear", "sadness"]
+    assert not any("labels" in one for one in Jaffe(labels="predominant").check(faces))
+
+
 def test_there_is_no_official_split(root: Path) -> None:
     faces = Jaffe().load(root)
     assert default_protocol(Jaffe()) == "cv5"

@@ -76,6 +76,19 @@ def test_reads_the_tree_in_the_order_of_the_distribution(root: Path) -> None:
     assert (fold.train.tolist(), fold.test.tolist()) == ([0, 2], [1, 3])
 
 
+def test_predominant_labels_for_the_experiment_of_table_1(root: Path) -> None:
+    faces, sets = RafML(labels="predominant").load(root), RafML().load(root)
+    assert faces.kind == "single"
+    names = [faces.label_names[column] for column in faces.labels.argmax(axis=1)]
+    assert names == ["sadness", "anger", "surprise", "surprise"]  # the first of four equal shares
+    assert faces.notes[-1].endswith("1 of 4 rows tie and have the first label")
+    assert np.array_equal(faces.distribution, sets.distribution)
+    assert np.array_equal(faces.split, sets.split)
+    findings = RafML(labels="predominant").check(faces)
+    assert any("predominant labels" in one for one in findings)
+    assert not any("multilabel" in one or "0 to 6" in one for one in findings)
+
+
 def test_notes_count_the_partition_and_list_disagreements(root: Path) -> None:
     counts, threshold = RafML().load(root).notes
     assert counts == "2 train / 2 test by partition_label.txt"
