@@ -183,7 +183,9 @@ class Plugin:
         for field, value in list(vars(cls).items()):
             if isinstance(value, Param):
                 annotation = annotations.get(field, "object")
-                written = annotation if isinstance(annotation, str) else annotation.__name__
+                written = annotation
+                if not isinstance(annotation, str):  # `int | None` has no name
+                    written = getattr(annotation, "__name__", str(annotation))
                 declared = Param(**{**vars(value), "type": written})
                 if not declared.accepts(declared.default):
                     raise TypeError(

@@ -76,6 +76,10 @@ _CONFUSION_COLUMNS = (
     *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
     *("truth", "predicted", "count", "percent"),
 )
+_MEASURE_COLUMNS = (
+    *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
+    *("budget", "selection", "synthetic", "measure", "value"),
+)
 
 
 def write(
@@ -90,7 +94,8 @@ def write(
     """Write the tables of every dataset into ``out/<dataset>/``.
 
     cells.csv, summary.csv, table.tex and table.md; where images have one class confusion.csv,
-    confusion.tex and confusion.md too. Of records about the same cell only the newest counts
+    confusion.tex and confusion.md too; measures.csv where networks measure more of themselves. Of
+    records about the same cell only the newest counts
     (`bench.publish.rows.newest`, which also tells the others).
 
     Parameters
@@ -133,6 +138,8 @@ def write(
         if "csv" in formats:
             texts["cells.csv"] = cells_csv(found)
             texts["summary.csv"] = summary_csv(found)
+            if any(record.measures for record in found):
+                texts["measures.csv"] = measures_csv(found)
         blocks = {"table": tables_of(found, place.name, ties)}
         if any(record.confusion for record in found):
             blocks["confusion"] = confusion.tables_of(found, place.name)
@@ -226,6 +233,24 @@ def confusion_csv(records: Iterable[Record]) -> str:
                 found = {"truth": truth, "predicted": predicted, "count": count}
                 rows.append({"key": record.key, **about, **found, "percent": percent})
     return _csv(rows, _CONFUSION_COLUMNS)
+
+
+def measures_csv(records: Iterable[Record]) -> str:
+    """One row per cell and figure that its network measured of itself on the test part.
+
+    They are no criteria: each method's docstring says what its figures are. ``key`` is that of
+    cells.csv.
+    """
+    rows = []
+    for record in ordered(records):
+        cell = record.cell
+        about = {name: getattr(cell, name) for name in _MEASURE_COLUMNS if hasattr(cell, name)}
+        about["params"] = _params(cell, cell.classifier_params, cell.features_params)
+        rows += [
+            {"key": record.key, **about, "measure": name, "value": record.measures[name]}
+            for name in sorted(record.measures)
+        ]
+    return _csv(rows, _MEASURE_COLUMNS)
 
 
 def comparable(text: str) -> str:

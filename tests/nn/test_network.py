@@ -365,3 +365,91 @@ def test_random_state_and_flags_are_given_back() -> None:
         assert torch.equal(torch.rand(3), first)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert torch.backends.cudnn.deterministic == before[1]
+
+
+# -- phases, fine-tuning, ten-crop ----------------------------------------------------------------
+
+
+class Phases(Little):
+    """Reference: none."""
+
+    name = "phases"
+
+    def learn(self, model: Any, train: FaceSet, valid: FaceSet | None, seed: int) -> Any:
+        def halved(out: Output, batch: Batch) -> Terms:
+            return Terms(self.loss(out, batch).loss / 2)
+
+        self.phase("first", model, self.recipe, train, valid, seed, halved)
+        self.between_ = weights(self)
+        return self.phase("second", model, self.recipe.stretched(0.5), train, valid, seed + 1)
+
+
+def test_phases_follow_one_another_each_in_its_own_folder(tmp_path: Any) -> None:
+    network = fit(Phases(), tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.is_dir()} == {"first", "second"}
+    notes = network.remarks()
+    assert any("phases: first: trained on 40 images, 4 epochs" in note for note in notes)
+    assert any("phases: second: trained on 40 images, 2 epochs" in note for note in notes)
+    assert len(network.history_) == 2
+    again = fit(Phases(), tmp_path)  # finished phases are taken from their checkpoints
+    assert again.between_ == network.between_ != weights(network)
+    assert weights(again) == weights(network)
+    assert again.earlier_seconds > 0
+
+
+def test_the_loss_of_a_phase_counts_there_alone(tmp_path: Any) -> None:
+    fit(Phases(), tmp_path)
+    rows = [
+        (tmp_path / name / "curve.csv").read_text().splitlines() for name in ("first", "second")
+    ]
+    column = rows[0][0].split(",").index("loss")
+    first, second = (float(row[1].split(",")[column]) for row in rows)
+    assert first < 0.8 * second  # half of it, though it is the untrained network's
+
+
+def test_fine_tuning_goes_on_at_a_tenth_of_the_rate() -> None:
+    network = fit(Little(finetune=0.5))
+    before, rates = weights(network), [row["learning_rate"] for row in network.history_]
+    train, valid = some_faces(40, seed=4), some_faces(20, seed=5)
+    assert network.tunes()
+    network.tune(train, np.random.default_rng(1), valid)
+    assert weights(network) != before
+    assert len(network.history_) == 2
+    tuned = max(row["learning_rate"] for row in network.history_)
+    assert tuned <= 0.1 * max(rates) * 1.5
+    assert any("finetune: trained on 40 images" in note for note in network.remarks())
+
+
+def test_a_single_label_target_may_follow_a_multi_label_source() -> None:
+    network = fit(Little(finetune=0.5))
+    network.tune(some_faces(40, seed=4, kind="single"), np.random.default_rng(1), None)
+    labels = network.labels(some_faces(9, seed=6, kind="single"))
+    assert (labels.sum(axis=1) == 1).all()
+
+
+class Ten(Little):
+    """Reference: none."""
+
+    name = "ten"
+
+
+@pytest.mark.parametrize("averaged", ["softmax", "logits"])
+def test_ten_crops_are_averaged(averaged: str) -> None:
+    network = fit(Ten())
+    faces = some_faces(30, side=12, seed=8)
+    plain = network.scores(faces)
+    network.ten_crop = averaged
+    vectors, scores, _ = network.outputs(faces)
+    outs = []
+    for mirrored in (False, True):
+        images = faces.images[:, :, ::-1] if mirrored else faces.images
+        for top, left in ((0, 0), (0, 2), (2, 0), (2, 2), (1, 1)):
+            cut = torch.from_numpy(images[:, top : top + 10, left : left + 10].copy())
+            with torch.inference_mode():
+                outs.append(network.model_.eval()(cut[:, None].float() / 255))
+    logits = torch.stack([out.logits for out in outs])
+    wanted = logits.mean(0).softmax(1) if averaged == "logits" else logits.softmax(2).mean(0)
+    assert np.allclose(scores, wanted.numpy(), atol=1e-6)
+    embeddings = torch.stack([out.embedding for out in outs]).mean(0)
+    assert np.allclose(vectors, embeddings.numpy(), atol=1e-5)
+    assert not np.allclose(scores, plain, atol=1e-4)
