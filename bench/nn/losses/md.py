@@ -74,8 +74,8 @@ def md_loss(
     distances = (features[:, None] - centres).square().sum(dim=2)
     own = distances.gather(1, classes[:, None])
     variance = own.detach().sum().div(len(features) - 1).clamp(min=_LEAST)
+    # The own centre, infinitely far, comes last and adds nothing.
     others = distances.scatter(1, classes[:, None], torch.inf).sort(dim=1, stable=True).values
-    others = others[:, : min(nearest, len(centres) - 1)]
-    apart = torch.logsumexp(-others / (2 * variance), dim=1)
+    apart = torch.logsumexp(-others[:, :nearest] / (2 * variance), dim=1)
     loss = (own[:, 0] / (2 * variance) + apart).mean()
     return loss + cosines(centres) if margin else loss
