@@ -502,8 +502,15 @@ class Classifier(Plugin):
     threshold : {"label", "row"}
         What a label's score is compared with: one value for all rows, which may differ from label
         to label, or one for all labels of a row.
+
+    Attributes
+    ----------
+    kind : {"multi", "single"}
+        Of the dataset, given by the engine before `fit`, for methods that learn one class per row
+        in another way. No hyper-parameter: scikit-learn's ``clone`` leaves it behind.
     """
 
+    kind: str = "multi"
     stochastic: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("multi",)
     needs_features: ClassVar[bool] = True

@@ -1,14 +1,15 @@
-"""linear-svm: one linear support vector machine per label."""
+"""linear-svm: a linear support vector machine per label, or per pair of classes."""
 
 from __future__ import annotations
 
 from typing import Self
 
 import numpy as np
-from sklearn.svm import SVC
 
 from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
+from bench.learn.linear_machines import Task, held_out, train
+from bench.learn.one_against_one import pairs_of, ranking_scores, winners
 from bench.learn.openblas import gram
 
 # In units of 1 / mean ||x − mean||², so that the same costs suit counts and unit vectors. Below
@@ -23,16 +24,20 @@ class LinearSVM(Classifier):
     SVM of LIBSVM (C.-C. Chang and C.-J. Lin, ACM TIST 2 (2011) 27, Eq. 1): hinge loss, an intercept
     that is not penalised, features as they are given.
 
-    C is chosen for each label alone, out of `COSTS`, as the one with the fewest errors in
-    ``folds``-fold cross-validation over the training rows (the smallest in a tie), which minimises
-    the Hamming loss; the folds are a fixed shuffle, the same for all labels. The score is the
-    decision value, a label is present above 0; on single-label data the class is the highest
-    decision value. A label that all training rows have, or none, scores +1, or −1, everywhere (the
-    machine with w = 0).
+    On label sets a machine per label. C is chosen for each label alone, out of `COSTS`, as the one
+    with the fewest errors in ``folds``-fold cross-validation over the training rows (the smallest
+    in a tie), which minimises the Hamming loss; the folds are a fixed shuffle, the same for all
+    labels. The score is the decision value, a label is present above 0. A label that all training
+    rows have, or none, scores +1, or −1, everywhere (the machine with w = 0).
+
+    On single-label data (`kind`) a machine per pair of classes, one against one as LIBSVM does it,
+    with one C for all, which has the fewest wrong classes in that cross-validation. The class has
+    most votes, the first in a tie; scores are votes, ranked by margins within them
+    (`bench.learn.one_against_one.ranking_scores`), and the one label is the class.
 
     Deviation: none in the model. All machines are solved in the dual on one Gram matrix, which
     makes 5,900 features cost no more than 59; memory is about 14 n² + 8 n d bytes (0.5 GB at
-    n = 4,485, d = 5,900; 10 GB at n = 25,000).
+    n = 4,485, d = 5,900; 10 GB at n = 25,000), on single-label data at most 16 n² + 8 n d.
     """
 
     name = "linear-svm"
@@ -44,16 +49,19 @@ class LinearSVM(Classifier):
     folds: int = param(5, ge=2, help="of the cross-validation")
 
     def memory_needed(self, n: int, d: int, labels: int, itemsize: int = 4) -> int:
-        """Bytes: the features and their Gram matrix, its parts of one fold, LIBSVM's cache."""
+        """Bytes: the features and their Gram matrix, the part of it in use, LIBSVM's cache."""
         parts = 0 if self.C is not None else 8 * n * n * (self.folds - 1) // self.folds
+        if self.kind == "single":
+            parts = 8 * n * n  # where two classes have nearly all rows
         return 8 * n * (n + d) + parts + min(4 * n * n, _CACHE)
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> Self:
-        """Choose C and solve; ``X`` float (n, d), ``Y`` bool (n, L).
+        """Choose C and solve; ``X`` float (n, d), ``Y`` bool (n, L), one class per row if single.
 
-        Sets ``C_`` (L,), the costs as any other program takes them, ``coef_`` (L, d) and
-        ``intercept_`` (L,). Raises `BenchError` where X or Y has a wrong shape or values, or with
-        fewer rows than folds.
+        Sets ``coef_`` (M, d) and ``intercept_`` (M,) of the M machines, ``pairs_`` (the classes of
+        each; None on label sets) and ``C_``, (L,) or (1,), the costs as any other program takes
+        them. Raises `BenchError` where X or Y has a wrong shape or values, or with fewer rows than
+        folds.
         """
         X = checked_features(X, self.name)
         Y = checked_labels(Y, len(X), self.name)
@@ -61,6 +69,11 @@ class LinearSVM(Classifier):
             raise BenchError(
                 f"linear-svm[folds={self.folds}] needs at least {self.folds} training rows and got "
                 f"{len(X)}; give C or fewer folds"
+            )
+        if self.kind == "single" and (Y.sum(axis=1) != 1).any():
+            raise BenchError(
+                "linear-svm on single-label data takes exactly one class per row; set kind to "
+                "'multi' for label sets"
             )
         # The intercept takes up any shift; without the common part the Gram matrix loses no digits.
         mean = X.mean(axis=0, dtype=np.float64)
@@ -70,53 +83,61 @@ class LinearSVM(Classifier):
         products = gram(centred)
         unit = products.trace() / len(X) or 1.0
         products /= unit
-        costs = np.full(Y.shape[1], self.C) if self.C is not None else self._choose(products, Y)
-        solved = [_solve(products, y, cost) for y, cost in zip(Y.T, costs, strict=True)]
+        self.present_ = np.asarray(Y.any(axis=0))
+        self.pairs_ = pairs_of(self.present_) if self.kind == "single" else None
+        tasks = self._tasks(Y)
+        size = Y.shape[1] if self.pairs_ is None else 1
+        costs = np.full(size, self.C) if self.C is not None else self._choose(products, Y, tasks)
+        dual, intercepts = train(products, tasks, np.broadcast_to(costs, len(tasks)))
         self.n_features_in_ = X.shape[1]
         self.C_ = costs / unit
-        self.coef_ = np.stack([dual for dual, _ in solved]) @ centred / unit
-        self.intercept_ = np.array([intercept for _, intercept in solved]) - self.coef_ @ mean
+        self.coef_ = dual @ centred / unit
+        self.intercept_ = intercepts - self.coef_ @ mean
         return self
 
     def remarks(self) -> tuple[str, ...]:
         """The costs that cross-validation chose."""
-        return (f"linear-svm: C by label {', '.join(f'{cost:.3g}' for cost in self.C_)}",)
+        costs = ", ".join(f"{cost:.3g}" for cost in self.C_)
+        if self.pairs_ is not None:
+            return (f"linear-svm: one against one, {len(self.pairs_)} machines, C {costs}",)
+        return (f"linear-svm: C by label {costs}",)
 
-    def _choose(self, products: np.ndarray, Y: np.ndarray) -> np.ndarray:
-        """The cost of each label with the fewest errors in cross-validation, (L,)."""
-        fold = np.random.default_rng(0).permutation(len(Y)) % self.folds
-        errors = np.zeros((len(COSTS), Y.shape[1]), dtype=int)
-        for part in range(self.folds):
-            train = fold != part
-            inside, across = products[np.ix_(train, train)], products[np.ix_(~train, train)]
-            for label, y in enumerate(Y.T):
-                for row, cost in enumerate(COSTS):
-                    dual, intercept = _solve(inside, y[train], cost)
-                    present = across @ dual + intercept > 0
-                    errors[row, label] += np.count_nonzero(present != y[~train])
-            del inside, across  # or they stay while the next ones are made
+    def _tasks(self, Y: np.ndarray) -> list[Task]:
+        """What each machine learns: a label, or a class against another."""
+        if self.pairs_ is None:
+            return [Task(np.ones(len(Y), bool), y) for y in Y.T]
+        return [Task(Y[:, first] | Y[:, second], Y[:, first]) for first, second in self.pairs_]
+
+    def _choose(self, products: np.ndarray, Y: np.ndarray, tasks: list[Task]) -> np.ndarray:
+        """The cost with the fewest errors in cross-validation: of each label, or of all pairs."""
+        errors = np.zeros((len(COSTS), Y.shape[1] if self.pairs_ is None else 1), dtype=int)
+        for out, decisions in held_out(products, tasks, COSTS, self.folds):
+            for row in range(len(COSTS)):
+                errors[row] += self._errors(decisions[row], Y[out], Y[~out].any(axis=0))
         return COSTS[errors.argmin(axis=0)]
 
+    def _errors(self, decisions: np.ndarray, Y: np.ndarray, present: np.ndarray) -> np.ndarray:
+        """Wrong decisions of each label, or wrong classes, of rows that were left out."""
+        if self.pairs_ is None:
+            return np.count_nonzero((decisions > 0) != Y, axis=0)
+        wrong = winners(decisions, self.pairs_, present) != Y.argmax(axis=1)
+        return np.array([np.count_nonzero(wrong)])
+
     def scores(self, X: np.ndarray) -> np.ndarray:
-        """Decision values w·x + b, float (n, L); 1 and −1 on the margins."""
+        """Decision values w·x + b, 1 and −1 on the margins; votes on single-label data: (n, L)."""
         require_fitted(self)
         X = checked_features(X, self.name, self.n_features_in_)
-        scores = np.empty((len(X), len(self.coef_)))
+        decisions = np.empty((len(X), len(self.coef_)))
         for start in range(0, len(X), _ROWS):
             part = slice(start, start + _ROWS)
-            scores[part] = X[part] @ self.coef_.T + self.intercept_
-        return scores
+            decisions[part] = X[part] @ self.coef_.T + self.intercept_
+        if self.pairs_ is None:
+            return decisions
+        return ranking_scores(decisions, self.pairs_, self.present_)
 
     def labels(self, X: np.ndarray) -> np.ndarray:
-        """Decision value > 0, bool (n, L)."""
-        return self.scores(X) > 0
-
-
-def _solve(products: np.ndarray, y: np.ndarray, cost: float) -> tuple[np.ndarray, float]:
-    """Dual coefficients (n,), signed by class, and intercept of one machine."""
-    dual = np.zeros(len(y))
-    if y.all() or not y.any():
-        return dual, 1.0 if y[0] else -1.0
-    machine = SVC(C=cost, kernel="precomputed").fit(products, y)
-    dual[machine.support_] = machine.dual_coef_[0]
-    return dual, float(machine.intercept_[0])
+        """Decision value > 0; the highest score on single-label data: bool (n, L)."""
+        scores = self.scores(X)
+        if self.pairs_ is None:
+            return scores > 0
+        return np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]

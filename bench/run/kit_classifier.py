@@ -191,6 +191,20 @@ def all_zero_and_all_one_columns(subject: Subject) -> None:
         answers(subject, fitted(subject, data.X, Y), data.X_test, LABELS)
 
 
+def one_class_per_row(subject: Subject) -> None:
+    """Single-label data, where it is meant for them: classes that training has, and has not."""
+    if "single" not in subject.plugin.kinds:  # type: ignore[attr-defined]
+        raise InapplicableError("it is not meant for single-label data")
+    data = Data()
+    data.Y = np.eye(LABELS, dtype=bool)[data.X[:, :LABELS].argmax(axis=1)]
+    for present in (np.ones(TRAIN, bool), ~data.Y[:, 1], data.Y[:, 0]):
+        made = subject.make()
+        made.kind = "single"
+        made.fit(data.X[present], data.Y[present])
+        scores, _ = answers(subject, made, data.X_test, LABELS)
+        require(scores is not None, "without scores there is no class on single-label data")
+
+
 def one_label(subject: Subject) -> None:
     """L = 1 works or is refused in a sentence."""
     data = Data(labels=1)
@@ -312,6 +326,7 @@ CHECKS: tuple[Check, ...] = (
     inputs_are_not_written_to,
     unseen_labels,
     all_zero_and_all_one_columns,
+    one_class_per_row,
     one_label,
     constant_and_duplicate_features,
     duplicate_rows,

@@ -345,6 +345,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         begun = time.perf_counter()
         with blame(name, "construction"):
             classifier = job.classifier.make()
+            classifier.kind = faces.kind
             if classifier.stochastic:
                 classifier.set_params(random_state=job.cell.seed)
         with blame(name, "memory_needed"):

@@ -83,6 +83,7 @@ class Good(Classifier):
     """Ridge regression. Reference: none."""
 
     name = "good"
+    kinds = ("multi", "single")
     ridge: float = param(1.0, gt=0, help="weight")
 
     def fit(self, X, Y):
@@ -121,6 +122,10 @@ FAULTS = {
     "all zero and all one columns": (
         "self.mean_ =",
         "assert not Y.all(axis=0).any(); self.mean_ =",
+    ),
+    "one class per row": (
+        "return self.scores(X) >= 0.5",
+        "assert self.kind == 'multi'; return self.scores(X) >= 0.5",
     ),
     "one label": ("self.mean_ =", "assert Y.shape[1] > 1; self.mean_ ="),
     "constant and duplicate features": ("X.std(dtype=float) or 1.0", "X.std(axis=0)"),

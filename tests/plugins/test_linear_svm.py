@@ -130,3 +130,79 @@ def test_bad_input_is_one_sentence() -> None:
         LinearSVM().scores(X)
     with pytest.raises(BenchError, match="fitted with 8 features and now got 2"):
         LinearSVM().fit(X, Y).scores(X[:, :2])
+
+
+# -- single-label data: one against one ---------------------------------------------------------
+
+
+def classes(n: int = 120, d: int = 6, count: int = 4) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Overlapping clouds off the origin, of unequal sizes; X, Y, and the class of each row."""
+    rng = np.random.default_rng(1)
+    centres = rng.normal(size=(count, d)) * 1.5
+    of = rng.choice(count, size=n, p=np.arange(1, count + 1) / np.arange(1, count + 1).sum())
+    X = centres[of] + rng.normal(size=(n, d)) * rng.uniform(0.5, 2.5, size=d) + 4
+    return X.astype(np.float32), np.eye(count, dtype=bool)[of], of
+
+
+def single(**params: Any) -> Any:
+    method = LinearSVM(**params)
+    method.kind = "single"
+    return method
+
+
+def test_single_label_predictions_are_scikit_learns_one_against_one() -> None:
+    X, Y, of = classes()
+    new = classes(400)[0] + np.random.default_rng(5).normal(size=(400, 6)).astype(np.float32)
+    for C in (0.05, 1.0, 20.0):
+        method = single(C=C).fit(X, Y)
+        assert len(method.coef_) == 6
+        plain = SVC(C=method.C_[0], kernel="linear", decision_function_shape="ovo", tol=1e-6)
+        plain.fit(X.astype(float), of)
+        theirs = plain.decision_function(new)
+        ours = new @ method.coef_.T + method.intercept_
+        np.testing.assert_allclose(ours, theirs, atol=0.03)
+        clear = np.abs(theirs).min(axis=1) > 0.03  # the same votes, whatever the last digits
+        assert clear.sum() > 200
+        assert (method.scores(new).argmax(axis=1) == plain.predict(new))[clear].all()
+        labels = method.labels(new)
+        assert (labels.sum(axis=1) == 1).all()
+        assert (labels.argmax(axis=1) == method.scores(new).argmax(axis=1)).all()
+
+
+def test_one_cost_for_all_pairs_with_the_fewest_wrong_classes() -> None:
+    X, Y, of = classes()
+    unit = ((X - X.mean(axis=0)) ** 2).sum(axis=1).mean()
+    fold = np.random.default_rng(0).permutation(len(X)) % 5
+    errors = []
+    for cost in COSTS:
+        wrong = 0
+        for part in range(5):
+            train = fold != part
+            plain = SVC(C=cost / unit, kernel="linear").fit(X[train].astype(float), of[train])
+            wrong += int((plain.predict(X[~train]) != of[~train]).sum())
+        errors.append(wrong)
+    assert len(set(errors)) > 1
+    method = single().fit(X, Y)
+    np.testing.assert_allclose(method.C_, [COSTS[int(np.argmin(errors))] / unit], rtol=1e-5)
+    (said,) = method.remarks()
+    assert said.startswith("linear-svm: one against one, 6 machines, C ")
+
+
+def test_classes_without_training_rows_are_never_predicted() -> None:
+    X, Y, of = classes()
+    rows = of != 1
+    scores = single(C=1.0).fit(X[rows], Y[rows]).scores(X)
+    assert (scores[:, 1] == -1).all()
+    only = single(C=1.0).fit(X[of == 2], Y[of == 2])
+    assert only.labels(X).argmax(axis=1).tolist() == [2] * len(X)
+    rare = np.flatnonzero(of == 0)
+    kept = np.setdiff1d(np.arange(len(X)), rare[1:])  # one row: four folds have it, one has not
+    assert single().fit(X[kept], Y[kept]).scores(X).shape == (len(X), 4)
+
+
+def test_label_sets_are_refused_as_classes_and_memory_is_told() -> None:
+    X, Y = problem()
+    with pytest.raises(BenchError, match="exactly one class per row"):
+        single().fit(X, Y)
+    assert single().memory_needed(1000, 10, 7) > LinearSVM().memory_needed(1000, 10, 7)
+    assert single(C=1.0).memory_needed(1000, 10, 7) >= 2 * 8 * 1000**2
