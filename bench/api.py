@@ -466,6 +466,14 @@ class Network(Features):
         """`transform`, `scores` and `labels`; overridden where one pass gives all."""
         return self.transform(faces), self.scores(faces), self.labels(faces)
 
+    def scores_are_distributions(self) -> bool:
+        """Whether, after `fit`, the scores of a face are its label distribution, too."""
+        return False
+
+    def distribution(self, faces: FaceSet) -> np.ndarray | None:
+        """Label distributions, float (n, L), rows summing to 1; None where the method has none."""
+        return self.scores(faces) if self.scores_are_distributions() else None
+
     def tunes(self) -> bool:
         """Whether `tune` follows `fit` where faces of another dataset are asked about."""
         return False
@@ -493,6 +501,9 @@ class Classifier(Plugin):
 
     Class attributes
     ----------------
+    learns : {"labels", "distribution"}
+        What `fit` gets as ``Y``: label sets, or label distributions, float (n, L), rows summing to
+        1; the latter runs only on datasets that have them.
     stochastic : bool
         True where the result depends on ``random_state``; the engine sets it from the seed.
     needs_features : bool
@@ -511,6 +522,7 @@ class Classifier(Plugin):
     """
 
     kind: str = "multi"
+    learns: ClassVar[str] = "labels"
     stochastic: ClassVar[bool] = False
     kinds: ClassVar[tuple[str, ...]] = ("multi",)
     needs_features: ClassVar[bool] = True
@@ -544,6 +556,14 @@ class Classifier(Plugin):
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Both of the above; overridden where one pass gives both."""
         return self.scores(X), self.labels(X)
+
+    def scores_are_distributions(self) -> bool:
+        """Whether, after `fit`, the scores of a row are its label distribution, too."""
+        return False
+
+    def distribution(self, X: np.ndarray) -> np.ndarray | None:
+        """Label distributions, float (n, L), rows summing to 1; None where the method has none."""
+        return self.scores(X) if self.scores_are_distributions() else None
 
     # scikit-learn's names for the same things
     def predict(self, X: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from bench.plugins import Entry, Registry
 
 if TYPE_CHECKING:
     from bench.score.criteria import Criterion
+    from bench.score.distribution import DistributionCriterion
 
 
 def add(commands: Any) -> None:
@@ -25,12 +26,16 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print what the plug-in says of itself."""
+    from bench.score import distribution
     from bench.score.criteria import BY_NAME
 
     if options.name in BY_NAME:
         print(_criterion(BY_NAME[options.name]))
+    elif options.name in distribution.BY_NAME:
+        print(_of_distributions(distribution.BY_NAME[options.name]))
     else:
-        print(_plugin(_entry(registry(options), options.name, list(BY_NAME))))
+        known = [*BY_NAME, *distribution.BY_NAME]
+        print(_plugin(_entry(registry(options), options.name, known)))
     return 0
 
 
@@ -91,3 +96,17 @@ def _criterion(one: Criterion) -> str:
     ):
         lines += [f"{title}: {convention}: {rule}" for convention, rule in rules.items()]
     return "\n".join([*lines, "", f"reference: {one.reference}"])
+
+
+def _of_distributions(one: DistributionCriterion) -> str:
+    lines = [
+        f"{one.name}: {one.title}, {one.direction} is better, takes label distributions",
+        f"range, from the best to the worst or back: {one.range}",
+        "",
+        inspect.cleandoc(type(one).__doc__ or ""),
+        "",
+        "of an image with the true distribution d and the predicted one p; the mean over images",
+        "",
+        f"reference: {one.reference}",
+    ]
+    return "\n".join(lines)

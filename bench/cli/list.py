@@ -54,8 +54,10 @@ def _row(entry: Entry) -> dict[str, str]:
 
 
 def _criteria() -> list[dict[str, str]]:
-    from bench.score.criteria import CRITERIA
+    from bench.score.criteria import CRITERIA, Criterion
+    from bench.score.distribution import DISTRIBUTION_CRITERIA, DistributionCriterion
 
+    shown: tuple[Criterion | DistributionCriterion, ...] = (*CRITERIA, *DISTRIBUTION_CRITERIA)
     return [
         {
             "name": one.name,
@@ -63,5 +65,5 @@ def _criteria() -> list[dict[str, str]]:
             "state": f"takes {one.needs}",
             "about": one.reference,
         }
-        for one in CRITERIA
+        for one in shown
     ]

@@ -9,6 +9,7 @@ from sklearn.exceptions import NotFittedError
 from bench.api import BenchError, Classifier, InputError
 
 _BLOCK_ELEMENTS = 1 << 22
+_SUM = 1e-3  # how far a row of shares in float32 may be from 1
 
 
 class UnfittedError(BenchError, NotFittedError):
@@ -83,6 +84,36 @@ def checked_labels(Y: ArrayLike, rows: int, method: str) -> np.ndarray:
     if not ((array == 0) | (array == 1)).all():
         raise InputError(f"{method} takes labels of 0 and 1 (or False and True), and found others")
     return array.astype(bool, order="C")
+
+
+def checked_distribution(D: ArrayLike, rows: int, method: str) -> np.ndarray:
+    """``D`` as float64 (n, L), rows of shares that sum to 1.
+
+    Raises
+    ------
+    InputError
+        If ``D`` is no such matrix, has not ``rows`` rows, or has none.
+    """
+    array = np.asarray(D)
+    if array.ndim != 2 or array.shape[1] == 0 or array.dtype.kind not in "fiub":
+        raise InputError(
+            f"{method} takes label distributions as a matrix (n, L) with L >= 1, not {array.dtype} "
+            f"{array.shape}"
+        )
+    if len(array) != rows:
+        raise InputError(
+            f"{method} got {rows} rows of features but {len(array)} rows of label distributions"
+        )
+    if rows == 0:
+        raise InputError(f"{method} got no training rows; the training part must not be empty")
+    array = array.astype(np.float64, order="C")
+    bad = ~((array >= 0).all(axis=1) & (np.abs(array.sum(axis=1) - 1) <= _SUM))
+    if bad.any():
+        raise InputError(
+            f"{method} learns from label distributions, rows of shares that sum to 1, and row "
+            f"{np.flatnonzero(bad)[0]} is none; label sets are for other methods"
+        )
+    return array
 
 
 def require_fitted(classifier: Classifier) -> None:

@@ -259,6 +259,10 @@ class TrainedNetwork(Network):
         """Bool (n, L): score >= the threshold; on single-label data the largest score."""
         return self.outputs(faces)[2]
 
+    def scores_are_distributions(self) -> bool:
+        """A softmax is one, sigmoids are none."""
+        return not self.sigmoid or self.kind_ == "single"
+
     def remarks(self) -> tuple[str, ...]:
         """How it was trained."""
         return tuple(self.notes_)

@@ -14,6 +14,7 @@ from typing import Any
 from bench.publish.rows import TUNED, Estimate, Row, canonical, natural, rows_of, shown_params
 from bench.run.record import Cell, Record
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA, Criterion
+from bench.score.distribution import CLIP, DISTRIBUTION_CRITERIA, DistributionCriterion
 
 REASON_LENGTH = 140
 """Characters of a failed cell's reason that a footnote shows; cells.csv has all of it."""
@@ -91,7 +92,8 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
     """The tables of one dataset.
 
     Rows stand in one table where data, protocol, budget and choice of the epoch agree; methods that
-    follow no schedule, or choose no epoch, stand in each.
+    follow no schedule, or choose no epoch, stand in each. Behind each table stands one of the
+    label-distribution criteria, where methods give distributions.
 
     Parameters
     ----------
@@ -102,7 +104,14 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
     ties : bool
         Whether a last column shows the share of test rows with tied scores.
     """
-    return [_table(rows, f"{name}-{i}", ties) for i, rows in enumerate(groups_of(records), 1)]
+    found = []
+    for number, rows in enumerate(groups_of(records), 1):
+        found.append(_table(rows, f"{name}-{number}", criteria_of(rows[0].cell.kind), ties))
+        given = [row for row in rows if any(one.distribution_criteria for one in row.ok)]
+        if given:
+            title = f"{name}-{number}-distribution"
+            found.append(_table(given, title, DISTRIBUTION_CRITERIA, ties=False))
+    return found
 
 
 def groups_of(records: Sequence[Record]) -> list[list[Row]]:
@@ -134,10 +143,14 @@ def _covers(table: tuple[str, str], row: tuple[str, str]) -> bool:
     return row[0] in ("any", table[0]) and row[1] in ("none", table[1])
 
 
-def _table(rows: Sequence[Row], name: str, ties: bool) -> Table:
+def _table(
+    rows: Sequence[Row],
+    name: str,
+    criteria: Sequence[Criterion | DistributionCriterion],
+    ties: bool,
+) -> Table:
     labels = Labels(rows)
     rows = sorted(rows, key=labels.place)  # as printed, so that footnotes are numbered downwards
-    criteria = criteria_of(rows[0].cell.kind)
     splits = {record.cell.split_hash for row in rows for record in row.records}
     notes = _Notes()
     row_notes = [_row_notes(row, len(splits), notes) for row in rows]
@@ -165,7 +178,7 @@ def _table(rows: Sequence[Row], name: str, ties: bool) -> Table:
         remarks.append(f"Parameters: {labels.parameters()}.")
     return Table(
         name=name,
-        caption=_caption(rows, len(splits)),
+        caption=_caption(rows, len(splits), criteria[0].needs == "distribution"),
         columns=tuple(titles),
         blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
         notes=tuple(notes.texts),
@@ -210,7 +223,11 @@ def _shortened(reason: str) -> str:
 
 
 def _column(
-    rows: Sequence[Row], criterion: Criterion, complete: Sequence[bool], folds: bool, notes: _Notes
+    rows: Sequence[Row],
+    criterion: Criterion | DistributionCriterion,
+    complete: Sequence[bool],
+    folds: bool,
+    notes: _Notes,
 ) -> list[Value]:
     estimates = [row.estimate(criterion.name) for row in rows]
     ranked = {
@@ -235,7 +252,7 @@ def _column(
     return values
 
 
-def _why_missing(row: Row, criterion: Criterion) -> str:
+def _why_missing(row: Row, criterion: Criterion | DistributionCriterion) -> str:
     if criterion.needs == "labels":
         return "the method gives no labels"
     if row.tied_rows is None:
@@ -356,7 +373,7 @@ def span(values: Iterable[float], form: str = "d") -> str:
     return low if low == high else f"{low}–{high}"
 
 
-def _caption(rows: Sequence[Row], splits: int) -> str:
+def _caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
     """Everything that a number in the table depends on, in words."""
     records = [record for row in rows for record in row.records]
     results = [record for row in rows for record in row.ok]
@@ -372,14 +389,19 @@ def _caption(rows: Sequence[Row], splits: int) -> str:
     twins = [cell.twins for cell in cells if cell.twins is not None]
     if twins:
         sentences.append(f"Test images with a pixel-identical twin in train: {span(twins)}")
-    if first.kind == "multi" and results:
+    if distribution:
+        sentences.append(
+            "LABEL DISTRIBUTIONS, judged beside the criteria of the other table; the KL divergence "
+            f"sees predicted shares below {CLIP:g} as {CLIP:g}"
+        )
+    elif first.kind == "multi" and results:
         sentences.append(f"Criteria by the {results[0].convention} convention, coverage = rank − 1")
     sentences += [training(cells), _repeats(rows, splits)]
     ties = [100 * row.tied_rows for row in rows if row.tied_rows is not None]
-    if any(ties):
+    if any(ties) and not distribution:
         sentences.append(f"Test rows with tied scores: {span(ties, '.1f')} %")
     left_out = [record.left_out for record in results]
-    if any(left_out):
+    if any(left_out) and not distribution:
         which = "Classes left out of mean recall (absent from test)"
         if first.kind == "multi":
             which = "Labels left out of macro-AUC (all present or all absent in test)"

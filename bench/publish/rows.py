@@ -15,11 +15,11 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.run.record import Cell, Record
-from bench.run.scoring import criteria_code, scored
+from bench.run.scoring import Stored, criteria_code, scored
 from bench.score import bootstrap
 
-# Truth, scores and labels of a record's test part; None where they are not stored.
-ScoresOf = Callable[[Record], tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None]
+# What a record's criteria are computed from; None where it is not stored.
+ScoresOf = Callable[[Record], Stored | None]
 
 TUNED = "tuned"
 """Stands for the value of a parameter that was chosen on each split's training part."""
@@ -124,7 +124,7 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
         return record
     if record.convention == convention:
         stored = scores_of(record) if scores_of and outdated(record) else None
-        return record if stored is None else scored(record, *stored, convention)
+        return record if stored is None else scored(record, *stored, convention=convention)
     if record.cell.kind == "single":  # these criteria are the same under every convention
         return dataclasses.replace(record, convention=convention)
     stored = scores_of(record) if scores_of else None
@@ -133,7 +133,7 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
             f"the {convention} convention needs the stored scores of cell {record.key}; they are "
             f"not there: run that cell again, or ask for --convention {record.convention}"
         )
-    return scored(record, *stored, convention)
+    return scored(record, *stored, convention=convention)
 
 
 def outdated(record: Record) -> bool:
@@ -227,7 +227,7 @@ class Row:
         by_split: dict[str, list[Record]] = defaultdict(list)
         values: dict[str, dict[int, float]] = defaultdict(dict)
         for record in self.ok:
-            value = record.criteria.get(criterion)
+            value = {**record.criteria, **record.distribution_criteria}.get(criterion)
             if value is not None:
                 by_split[record.cell.split_hash].append(record)
                 values[record.cell.split_hash][record.cell.seed] = value

@@ -26,6 +26,7 @@ from bench.publish.rows import (
 )
 from bench.run.record import Cell, Record
 from bench.score.criteria import CONVENTIONS, COVERAGE_ONE_BASED, CRITERIA, SINGLE_CRITERIA
+from bench.score.distribution import DISTRIBUTION_CRITERIA
 
 FORMATS = ("csv", "latex", "markdown")
 VOLATILE = (
@@ -71,14 +72,22 @@ _SUMMARY_COLUMNS = (
     "tied_rows",
     *(f"{name}_{what}" for name in _OTHERS for what in _ESTIMATES),
 )
-_CONFUSION_CELL = ("dataset", "protocol", "split", "features", "classifier", "seed")
+_ABOUT_CELL = (
+    *("dataset", "protocol", "split", "features", "classifier", "seed"),
+    *("budget", "selection", "synthetic"),
+)
 _CONFUSION_COLUMNS = (
     *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
-    *("truth", "predicted", "count", "percent"),
+    *("truth", "predicted", "count", "percent", "budget", "selection", "synthetic"),
 )
 _MEASURE_COLUMNS = (
     *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
     *("budget", "selection", "synthetic", "measure", "value"),
+)
+_DISTRIBUTION_COLUMNS = (
+    *("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed"),
+    *("budget", "selection", "synthetic"),
+    *(criterion.name for criterion in DISTRIBUTION_CRITERIA),
 )
 
 
@@ -94,8 +103,9 @@ def write(
     """Write the tables of every dataset into ``out/<dataset>/``.
 
     cells.csv, summary.csv, table.tex and table.md; where images have one class confusion.csv,
-    confusion.tex and confusion.md too; measures.csv where networks measure more of themselves. Of
-    records about the same cell only the newest counts
+    confusion.tex and confusion.md too; where methods give label distributions distribution.csv too,
+    and a block of its own in table.tex and table.md; measures.csv where networks measure more of
+    themselves. Of records about the same cell only the newest counts
     (`bench.publish.rows.newest`, which also tells the others).
 
     Parameters
@@ -145,6 +155,8 @@ def write(
             blocks["confusion"] = confusion.tables_of(found, place.name)
             if "csv" in formats:
                 texts["confusion.csv"] = confusion_csv(found)
+        if "csv" in formats and any(record.distribution_criteria for record in found):
+            texts["distribution.csv"] = distribution_csv(found)
         for file, tables in blocks.items():
             if "latex" in formats:
                 texts[f"{file}.tex"] = latex.render(tables)
@@ -225,7 +237,7 @@ def confusion_csv(records: Iterable[Record]) -> str:
     rows = []
     for record in ordered(records):
         cell = record.cell
-        about = {name: getattr(cell, name) for name in _CONFUSION_CELL}
+        about = {name: getattr(cell, name) for name in _ABOUT_CELL}
         about["params"] = _params(cell, cell.classifier_params, cell.features_params)
         for truth, counts in zip(cell.label_names, record.confusion, strict=False):
             for predicted, count in zip(cell.label_names, counts, strict=True):
@@ -251,6 +263,18 @@ def measures_csv(records: Iterable[Record]) -> str:
             for name in sorted(record.measures)
         ]
     return _csv(rows, _MEASURE_COLUMNS)
+
+
+def distribution_csv(records: Iterable[Record]) -> str:
+    """One row per cell that has label-distribution criteria; ``key`` is that of cells.csv."""
+    rows = []
+    for record in ordered(records):
+        cell = record.cell
+        if record.distribution_criteria:
+            about = {name: getattr(cell, name) for name in _ABOUT_CELL}
+            about["params"] = _params(cell, cell.classifier_params, cell.features_params)
+            rows.append({"key": record.key, **about, **record.distribution_criteria})
+    return _csv(rows, _DISTRIBUTION_COLUMNS)
 
 
 def comparable(text: str) -> str:

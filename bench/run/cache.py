@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -69,13 +69,14 @@ class Kept:
     Attributes
     ----------
     matrix : float32 or float64 (n, d)
-    scores, labels : (n, L) or None
+    scores, labels, distribution : (n, L) or None
         A network's own output.
     """
 
     matrix: np.ndarray
     scores: np.ndarray | None
     labels: np.ndarray | None
+    distribution: np.ndarray | None
     seconds: float
     device: str
     notes: tuple[str, ...]
@@ -86,18 +87,21 @@ class Kept:
 def save_features(
     folder: Path,
     rows: int,
-    chunks: Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]],
+    chunks: Iterator[tuple[np.ndarray, Mapping[str, np.ndarray | None]]],
     about: Callable[[], dict[str, Any]],
 ) -> None:
     """Write features chunk by chunk; ``about`` is asked at the end (seconds, notes).
+
+    A chunk is the vectors of some rows and, by name, what else there is of them.
 
     Plain writes, not a writable memory map: on a full disk a map kills the process without a word.
     """
 
     def fill(temporary: Path) -> None:
-        scores, labels, kind, written = [], [], None, 0
+        outputs: dict[str, list[np.ndarray]] = {}
+        kind, written = None, 0
         with (temporary / "matrix.npy").open("wb") as file:
-            for matrix, some_scores, some_labels in chunks:
+            for matrix, others in chunks:
                 if kind is None:
                     kind = (matrix.dtype, matrix.shape[1])
                     header = {
@@ -113,15 +117,12 @@ def save_features(
                     )
                 file.write(np.ascontiguousarray(matrix).data)
                 written += len(matrix)
-                if some_scores is not None:
-                    scores.append(some_scores)
-                if some_labels is not None:
-                    labels.append(some_labels)
+                for name, array in others.items():
+                    if array is not None:
+                        outputs.setdefault(name, []).append(array)
         assert written == rows
-        if scores:
-            np.save(temporary / "scores.npy", np.concatenate(scores), allow_pickle=False)
-        if labels:
-            np.save(temporary / "labels.npy", np.concatenate(labels), allow_pickle=False)
+        for name, parts in outputs.items():
+            np.save(temporary / f"{name}.npy", np.concatenate(parts), allow_pickle=False)
         (temporary / "about.json").write_text(json.dumps(about()), encoding="utf-8")
 
     build_folder(folder, fill)
@@ -139,6 +140,7 @@ def open_features(folder: Path) -> Kept:
         np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False),
         optional("scores.npy"),
         optional("labels.npy"),
+        optional("distribution.npy"),
         about["seconds"],
         about["device"],
         tuple(about["notes"]),

@@ -21,7 +21,7 @@ from bench.run.kit_general import (
     require,
     same,
 )
-from bench.run.measure import checked
+from bench.run.measure import checked, checked_shares
 
 TRAIN, TEST, FEATURES, LABELS = 40, 20, 12, 4
 ROUNDING = 1e-6  # of scores that are computed in another order
@@ -40,9 +40,22 @@ class Data:
         self.X_test = X[TRAIN:]
 
 
+def known(subject: Subject, Y: np.ndarray) -> np.ndarray:
+    """What `fit` gets where label sets are ``Y`` bool (n, L): themselves, or equal shares of them.
+
+    All labels share a row without a label.
+    """
+    plugin: Any = subject.plugin
+    if plugin.learns != "distribution":
+        return Y
+    held = Y | ~Y.any(axis=1, keepdims=True)
+    return np.asarray(held / held.sum(axis=1, keepdims=True))
+
+
 def fitted(subject: Subject, X: np.ndarray, Y: np.ndarray, **params: Any) -> Any:
     """A fresh object after ``fit``."""
     made = subject.make(**params)
+    Y = known(subject, Y) if Y.dtype == bool else Y
     require(made.fit(X, Y) is made, "fit does not return the object itself")
     return made
 
@@ -67,7 +80,7 @@ def _works_or_refuses(subject: Subject, X: np.ndarray, Y: np.ndarray, made: Any 
     """Fit and predict, unless the plug-in says in a sentence that it cannot."""
     made = made or subject.make()
     try:
-        made.fit(X, Y)
+        made.fit(X, known(subject, Y))
     except BenchError:
         return
     answers(subject, made, Data().X_test, Y.shape[1])
@@ -154,7 +167,13 @@ def clone_and_deep_copy(subject: Subject) -> None:
     require(twin.get_params() == made.get_params(), "a clone has other parameters")
     refused("predicting with a clone that was not fitted", lambda: twin.labels(data.X_test))
     _agree(subject, copy.deepcopy(made), made, data.X_test, "a deep copy differs")
-    _agree(subject, twin.fit(data.X, data.Y), made, data.X_test, "a fitted clone differs")
+    _agree(
+        subject,
+        twin.fit(data.X, known(subject, data.Y)),
+        made,
+        data.X_test,
+        "a fitted clone differs",
+    )
 
 
 def prediction_before_fit_refused(subject: Subject) -> None:
@@ -166,6 +185,7 @@ def prediction_before_fit_refused(subject: Subject) -> None:
 def inputs_are_not_written_to(subject: Subject) -> None:
     """Read-only arrays are taken, writable ones stay as they are."""
     data = Data()
+    data.Y = known(subject, data.Y)
     before = [array.copy() for array in (data.X, data.Y, data.X_test)]
     made = fitted(subject, data.X, data.Y)
     answers(subject, made, data.X_test, LABELS)
@@ -191,6 +211,20 @@ def all_zero_and_all_one_columns(subject: Subject) -> None:
         answers(subject, fitted(subject, data.X, Y), data.X_test, LABELS)
 
 
+def distributions_are_shares(subject: Subject) -> None:
+    """Rows of a label distribution sum to 1; what learns from them refuses label sets."""
+    data = Data()
+    made = fitted(subject, data.X, data.Y)
+    shares = made.distribution(data.X_test)
+    checked_shares(subject.name, shares, (TEST, LABELS))
+    if made.learns == "distribution":
+        require(shares is not None, "it learns from distributions and gives none")
+        sets = np.ones((TRAIN, LABELS), dtype=bool)
+        refused("fit on label sets", lambda: subject.make().fit(data.X, sets))
+    elif shares is None:
+        raise InapplicableError("it gives no label distributions")
+
+
 def one_class_per_row(subject: Subject) -> None:
     """Single-label data, where it is meant for them: classes that training has, and has not."""
     if "single" not in subject.plugin.kinds:  # type: ignore[attr-defined]
@@ -200,7 +234,7 @@ def one_class_per_row(subject: Subject) -> None:
     for present in (np.ones(TRAIN, bool), ~data.Y[:, 1], data.Y[:, 0]):
         made = subject.make()
         made.kind = "single"
-        made.fit(data.X[present], data.Y[present])
+        made.fit(data.X[present], known(subject, data.Y[present]))
         scores, _ = answers(subject, made, data.X_test, LABELS)
         require(scores is not None, "without scores there is no class on single-label data")
 
@@ -278,13 +312,14 @@ def wrong_input_refused(subject: Subject) -> None:
     """Values that are not finite, other numbers of rows or columns: one sentence each."""
     data = Data()
     made = fitted(subject, data.X, data.Y)
-    refused("fit with fewer labels than rows", lambda: subject.make().fit(data.X, data.Y[:-1]))
+    Y = known(subject, data.Y)
+    refused("fit with fewer labels than rows", lambda: subject.make().fit(data.X, Y[:-1]))
     if not made.needs_features:
         return
     for value in (np.nan, np.inf):
         X, X_test = data.X.copy(), data.X_test.copy()
         X[3, 2] = X_test[3, 2] = value
-        refused(f"fit on {value}", partial(subject.make().fit, X, data.Y))
+        refused(f"fit on {value}", partial(subject.make().fit, X, Y))
         refused(f"scores of {value}", partial(made.scores, X_test))
         refused(f"labels of {value}", partial(made.labels, X_test))
     refused("prediction with fewer columns", lambda: made.labels(data.X_test[:, :-1]))
@@ -295,9 +330,10 @@ def fit_twice_equals_fit_once(subject: Subject) -> None:
     """Nothing is left of an earlier fit, not even of one to data of another shape."""
     data, other = Data(), Data(1, FEATURES + 3, LABELS + 1)
     once = fitted(subject, data.X, data.Y)
-    twice = fitted(subject, data.X, data.Y).fit(data.X, data.Y)
+    Y = known(subject, data.Y)
+    twice = fitted(subject, data.X, Y).fit(data.X, Y)
     _agree(subject, twice, once, data.X_test, "fitting twice")
-    after = fitted(subject, other.X, other.Y).fit(data.X, data.Y)
+    after = fitted(subject, other.X, other.Y).fit(data.X, Y)
     _agree(subject, after, once, data.X_test, "fitting after a fit to other data")
 
 
@@ -326,6 +362,7 @@ CHECKS: tuple[Check, ...] = (
     inputs_are_not_written_to,
     unseen_labels,
     all_zero_and_all_one_columns,
+    distributions_are_shares,
     one_class_per_row,
     one_label,
     constant_and_duplicate_features,

@@ -13,7 +13,7 @@ from bench.data.faces import TRAIN, FaceSet
 from bench.data.mapping import unlabelled
 from bench.run.kit_classifier import follow_threshold
 from bench.run.kit_general import Check, InapplicableError, Subject, refused, require, same
-from bench.run.measure import checked
+from bench.run.measure import checked, checked_shares
 
 FACES, LABELS = 12, 4
 TOLERANCE = 1e-5  # of float32 that is computed in batches of other sizes
@@ -207,13 +207,10 @@ def scores_and_labels(subject: Subject) -> None:
     )
     if scores is not None and labels is not None:
         follow_threshold(scores, labels, made.threshold)
-    if hasattr(made, "distribution"):
-        shares = made.distribution(faces)
-        require(shares.shape == (len(faces), LABELS), "distribution must give float (n, L)")
-        require(
-            bool((shares >= 0).all() and np.allclose(shares.sum(axis=1), 1, atol=1e-4)),
-            "rows of distribution are no shares that sum to 1",
-        )
+    shares = made.distribution(faces)
+    checked_shares(subject.name, shares, (len(faces), LABELS))
+    if made.scores_are_distributions():
+        same(made.distribution(faces), made.scores(faces), "the distribution is not the scores")
 
 
 def a_validation_part_is_taken(subject: Subject) -> None:

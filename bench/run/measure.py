@@ -30,9 +30,10 @@ from bench.run.memory import peak_memory_mb, reset_peak_memory
 from bench.run.methods import Spec
 from bench.run.provenance import provenance
 from bench.run.record import Cell, Record
-from bench.run.scoring import criteria_code, scored
+from bench.run.scoring import Stored, criteria_code, scored
 from bench.run.store import Store
 from bench.score.criteria import evaluate
+from bench.score.distribution import check_shares
 
 
 @dataclass(frozen=True)
@@ -183,8 +184,11 @@ def _own_measures(
 
 def _transformed(
     plugin: Features, name: str, faces: FaceSet, labels_learnt: int, columns: Sequence[int] | None
-) -> Iterator[tuple[np.ndarray, np.ndarray | None, np.ndarray | None]]:
-    """In chunks: vectors, and a network's scores and labels of ``columns`` (None: of all)."""
+) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray | None]]]:
+    """In chunks: vectors, and a network's scores and labels of ``columns`` (None: of all).
+
+    And its label distributions, unless it was asked about some of its labels only.
+    """
     for start in range(0, len(faces), CHUNK):
         part = faces.take(slice(start, start + CHUNK))
         # Labels are hidden: what a method has not been given it cannot leak.
@@ -194,10 +198,12 @@ def _transformed(
         if plugin.input.size is not None or part.images is not None:
             part = prepare(part, plugin.input)
         part = replace(part, labels=hidden, distribution=None, votes=None)
-        scores = labels = None
+        scores = labels = shares = None
         with blame(name, "transform"):
             if isinstance(plugin, Network):
                 matrix, scores, labels = plugin.outputs(part)
+                as_scores = plugin.scores_are_distributions()
+                shares = scores if as_scores else plugin.distribution(part)
             else:
                 matrix = plugin.transform(part)
         if (
@@ -216,9 +222,13 @@ def _transformed(
                 f"{name} gave NaN or infinite features for {bad} of {len(part)} faces"
             )
         scores, labels = checked(name, scores, labels, (len(part), labels_learnt))
+        checked_shares(name, shares, (len(part), labels_learnt))
         if columns is not None:
             scores, labels = _of_columns(scores, labels, columns, faces.kind)
-        yield matrix, scores, labels
+            if shares is not None:
+                whole = len(columns) == labels_learnt
+                shares = np.ascontiguousarray(shares[:, columns]) if whole else None
+        yield matrix, {"scores": scores, "labels": labels, "distribution": shares}
 
 
 def _of_columns(
@@ -280,6 +290,15 @@ def checked(
     return scores, labels
 
 
+def checked_shares(name: str, shares: np.ndarray | None, shape: tuple[int, ...]) -> None:
+    """Raise `MethodError` unless label distributions, where there are any, are such."""
+    if shares is not None:
+        try:
+            check_shares(shares, shape, f"{name}: label distributions")
+        except BenchError as error:
+            raise MethodError(str(error)) from error
+
+
 def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
     """Measure a cell, store its scores and record, return the record.
 
@@ -324,6 +343,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
     truth = np.array(faces.labels[fold.test])
     scores: np.ndarray | None
     labels: np.ndarray | None
+    shares: np.ndarray | None
     kept = None
     if job.features is not None:
         ensure_features(job.features, store)
@@ -337,10 +357,10 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         assert kept.scores is not None
         assert kept.labels is not None
         scores, labels = kept.scores[fold.test], kept.labels[fold.test]
+        shares = None if kept.distribution is None else kept.distribution[fold.test]
     else:
         matrix = np.empty((len(faces), 0), np.float32) if kept is None else kept.matrix
         train, test = _frozen(matrix[fold.train]), _frozen(matrix[fold.test])
-        targets = _frozen(np.array(faces.labels[fold.train]))
         name = job.classifier.name
         begun = time.perf_counter()
         with blame(name, "construction"):
@@ -348,6 +368,9 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
             classifier.kind = faces.kind
             if classifier.stochastic:
                 classifier.set_params(random_state=job.cell.seed)
+        known = faces.distribution if classifier.learns == "distribution" else faces.labels
+        assert known is not None  # no cell is planned without what its method learns
+        targets = _frozen(np.array(known[fold.train]))
         with blame(name, "memory_needed"):
             needed = classifier.memory_needed(*train.shape, targets.shape[1], train.itemsize)
         if needed > max_memory:
@@ -361,11 +384,18 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         fitted = time.perf_counter()
         with blame(name, "predict"):
             scores, labels = classifier.scores_and_labels(test)
+            as_scores = classifier.scores_are_distributions()
+            shares = scores if as_scores else classifier.distribution(test)
         seconds["fit"] = fitted - begun
         seconds["predict"] = time.perf_counter() - fitted
         scores, labels = checked(name, scores, labels, truth.shape)
+        checked_shares(name, shares, truth.shape)
         notes.extend(classifier.remarks())
-    digest = store.write_scores(job.key, faces.ids[fold.test], truth, scores, labels)
+    found = Stored(truth, scores, labels)
+    if faces.distribution is not None and shares is not None:
+        true_shares = np.array(faces.distribution[fold.test], dtype=float)
+        found = Stored(truth, scores, labels, true_shares, shares)
+    digest = store.write_scores(job.key, faces.ids[fold.test], *found)
     record = Record(
         job.key,
         job.cell,
@@ -378,7 +408,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         provenance={"device": device},
         criteria_code=criteria_code(),
     )
-    return scored(record, truth, scores, labels)
+    return scored(record, *found)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

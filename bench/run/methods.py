@@ -85,6 +85,7 @@ def resolve(
     kind: str,
     images: bool,
     learnt: str | None = None,
+    distribution: bool = False,
 ) -> list[Method]:
     """The methods that ``terms`` stand for on a dataset of ``kind``, each once, in order.
 
@@ -94,8 +95,10 @@ def resolve(
         False for a dataset of precomputed features, where ``all`` features means ``identity``.
     learnt : str or None
         Kind of the dataset that features and networks are fitted on, where it is another one.
+    distribution : bool
+        Whether the dataset has label distributions, for classifiers that learn from them.
     """
-    chooser = _Chooser(registry, kind, images, learnt or kind)
+    chooser = _Chooser(registry, kind, images, learnt or kind, distribution)
     found: dict[str, Method] = {}
     for term in terms:
         for method in chooser.expand(term):
@@ -103,9 +106,16 @@ def resolve(
     return list(found.values())
 
 
+def _needs_distribution(entry: Entry) -> bool:
+    return getattr(entry.load(), "learns", "labels") == "distribution"
+
+
 class _Chooser:
-    def __init__(self, registry: Registry, kind: str, images: bool, learnt: str) -> None:
+    def __init__(
+        self, registry: Registry, kind: str, images: bool, learnt: str, distribution: bool
+    ) -> None:
         self.registry, self.kind, self.images, self.learnt = registry, kind, images, learnt
+        self.distribution = distribution
 
     def expand(self, term: Term) -> list[Method]:
         left, right = term.left, term.right
@@ -143,6 +153,7 @@ class _Chooser:
             if entry.builtin and entry.state == "ready" and entry.kind in kinds
             if not entry.name.endswith(":") and not entry.settings.get("by_name_only")
             if self._met_by(entry) in getattr(entry.load(), "kinds", ())
+            if self.distribution or not _needs_distribution(entry)
             for spec in specs(self.registry, "method", Part(entry.name))
         ]
 
@@ -156,6 +167,11 @@ class _Chooser:
         met = self._met_by(found[0].entry)
         if met not in getattr(found[0].entry.load(), "kinds", ()):
             raise BenchError(f"{part.name} is not meant for {met}-label data")
+        if _needs_distribution(found[0].entry) and not self.distribution:
+            raise BenchError(
+                f"{part.name} learns from label distributions, and this dataset has none: take a "
+                "classifier that learns labels, or a dataset with distributions (raf-ml, say)"
+            )
         return found
 
     def _met_by(self, entry: Entry) -> str:

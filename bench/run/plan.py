@@ -110,7 +110,8 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     else:
         asked, columns, protocol = _target(sources, request, read)
     faces = asked.faces
-    chosen = choices(registry, terms, faces.kind, faces.images is not None, rule, read.faces.kind)
+    has = faces.images is not None, faces.distribution is not None
+    chosen = choices(registry, terms, faces.kind, has[0], rule, read.faces.kind, has[1])
     methods = [method for choice in chosen for method in choice.methods]
     if not methods:
         raise BenchError(f"{request.methods}: no ready method fits {request.dataset}")

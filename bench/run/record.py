@@ -85,6 +85,9 @@ class Record:
     confusion : list of list of int
         On single-label data with scores: how many test images of each class (rows) were taken for
         each class (columns); empty elsewhere.
+    distribution_criteria : dict of str to float
+        Where the truth and the method give label distributions
+        (`bench.score.distribution.DISTRIBUTION_CRITERIA`); empty elsewhere.
     left_out : int
         Labels left out of macro-AUC because test holds only one of present and absent.
     tied_rows : float or None
@@ -112,6 +115,7 @@ class Record:
     criteria_code: str = ""
     criteria: dict[str, float | None] = field(default_factory=dict)
     confusion: list[list[int]] = field(default_factory=list)
+    distribution_criteria: dict[str, float] = field(default_factory=dict)
     left_out: int = 0
     tied_rows: float | None = None
     bootstrap: dict[str, Any] = field(default_factory=dict)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,8 +14,22 @@ from bench.run.record import Record
 from bench.score import bootstrap
 from bench.score.confusion import confusion
 from bench.score.criteria import evaluate
+from bench.score.distribution import distribution_measures, evaluate_distribution
 
 REPLICATES = 1000
+
+
+class Stored(NamedTuple):
+    """What criteria are computed from, (n, L) each; None where the method gives no such thing.
+
+    The last two, float, rows summing to 1, are there together or not at all.
+    """
+
+    truth: np.ndarray
+    scores: np.ndarray | None
+    labels: np.ndarray | None
+    distribution_truth: np.ndarray | None = None
+    distribution: np.ndarray | None = None
 
 
 @cache
@@ -29,12 +44,16 @@ def scored(
     truth: np.ndarray,
     scores: np.ndarray | None,
     labels: np.ndarray | None,
+    distribution_truth: np.ndarray | None = None,
+    distribution: np.ndarray | None = None,
+    *,
     convention: str = "sklearn",
 ) -> Record:
     """The record with its criteria, and 1,000 bootstrap replicates of them, under a convention.
 
-    On single-label data with its confusion matrix too. The draws follow the split, so that
-    replicates of two methods on one test part pair up.
+    On single-label data with its confusion matrix too, and with the label-distribution criteria
+    where there are distributions. The draws follow the split, so that replicates of two methods on
+    one test part pair up.
     """
     kind = record.cell.kind
     found = evaluate(truth, scores, labels, convention, kind)
@@ -43,12 +62,18 @@ def scored(
         counts = confusion(truth, scores)
     seed = int(record.cell.split_hash[:8], 16)
     values = bootstrap.replicates(truth, scores, labels, convention, kind, seed, REPLICATES)
+    shares: dict[str, float] = {}
+    if distribution_truth is not None and distribution is not None:
+        shares = evaluate_distribution(distribution_truth, distribution)
+        measures = distribution_measures(distribution_truth, distribution)
+        values |= bootstrap.resampled(measures, truth.shape, seed, REPLICATES)
     return replace(
         record,
         convention=convention,
         criteria_code=criteria_code(),
         criteria=found.values,
         confusion=counts.tolist(),
+        distribution_criteria=shares,
         left_out=found.left_out,
         tied_rows=found.tied_rows,
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},

@@ -21,6 +21,7 @@ from bench import __version__
 from bench.api import BenchError
 from bench.data.files import explained, sha256, whole, write_text
 from bench.run.record import SCHEMA, Record
+from bench.run.scoring import Stored
 
 
 class Store:
@@ -147,22 +148,20 @@ class Store:
         truth: np.ndarray,
         scores: np.ndarray | None,
         labels: np.ndarray | None,
+        distribution_truth: np.ndarray | None = None,
+        distribution: np.ndarray | None = None,
     ) -> str:
         """Store what the criteria are computed from; returns the file's SHA-256."""
-        arrays = {"ids": np.asarray(ids, dtype=np.str_), "truth": truth}
-        if scores is not None:
-            arrays["scores"] = scores
-        if labels is not None:
-            arrays["labels"] = labels
+        given = Stored(truth, scores, labels, distribution_truth, distribution)._asdict()
+        arrays = {"ids": np.asarray(ids, dtype=np.str_)}
+        arrays |= {name: array for name, array in given.items() if array is not None}
         path = self.runs / key / "scores.npz"
         with whole(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **arrays)
         return sha256(path)
 
-    def scores(
-        self, record: Record
-    ) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None] | None:
-        """Truth, scores and labels of a cell's test part; None where they are not stored.
+    def scores(self, record: Record) -> Stored | None:
+        """What a cell's criteria are computed from; None where it is not stored.
 
         Raises
         ------
@@ -175,7 +174,7 @@ class Store:
         if sha256(path) != record.scores_sha256:
             raise BenchError(f"{path} is damaged: delete {path.parent} and run the cell again")
         with np.load(path, allow_pickle=False) as stored:
-            return stored["truth"], stored.get("scores"), stored.get("labels")
+            return Stored(*(stored.get(name) for name in Stored._fields))
 
     def records(self) -> list[Record]:
         """All records, sorted by key; unchanged ones come from the index without opening files."""

@@ -106,6 +106,7 @@ def choices(
     images: bool,
     rule: Rule | None,
     learnt: str | None = None,
+    distribution: bool = False,
 ) -> list[Choice]:
     """`bench.run.methods.resolve`, with what is to be chosen from put together.
 
@@ -115,14 +116,15 @@ def choices(
         As `resolve`, and for a criterion that does not fit ``kind``.
     """
     if rule is None:
-        return [Choice((method,)) for method in resolve(registry, terms, kind, images, learnt)]
+        found_all = resolve(registry, terms, kind, images, learnt, distribution)
+        return [Choice((method,)) for method in found_all]
     rule.criterion(kind)
     found: dict[str, Choice] = {}
     for term in terms:
         left = _swept(term.left, rule)
         right = left if term.right is None else _swept(term.right, rule)  # alone: either kind
         groups: dict[str, list[Method]] = {}
-        for method in resolve(registry, [term], kind, images, learnt):
+        for method in resolve(registry, [term], kind, images, learnt, distribution):
             rest = _rest(method.features, left), _rest(method.classifier, right)
             groups.setdefault(repr(rest), []).append(method)
         for methods in groups.values():

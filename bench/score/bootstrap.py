@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.score.criteria import measures
-from bench.score.outcome import Outcome
+from bench.score.outcome import Measure, Outcome
 
 # Numbers per array while replicates are computed: 8 MB each, whatever the size of the test part.
 CHUNK = 2**20
@@ -67,10 +67,17 @@ def replicates(
     """
     outcome = Outcome(truth, scores, labels, convention, kind)
     ready = {name: measure for name, measure in measures(outcome).items() if measure is not None}
-    chunk = max(1, CHUNK // truth.size)
+    return resampled(ready, truth.shape, seed, count)
+
+
+def resampled(
+    ready: Mapping[str, Measure], shape: tuple[int, ...], seed: int, count: int
+) -> dict[str, np.ndarray]:
+    """Values of these measures on the resamples of n images with L labels, ``shape`` (n, L)."""
+    chunk = max(1, CHUNK // (shape[0] * shape[1]))
     values = {name: np.empty(count, dtype=np.float32) for name in ready}
     done = 0
-    for weights in resamples(len(truth), seed, count, chunk):
+    for weights in resamples(shape[0], seed, count, chunk):
         columns = slice(done, done + weights.shape[1])
         for name, measure in ready.items():
             values[name][columns] = measure(weights)

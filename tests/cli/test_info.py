@@ -8,9 +8,12 @@ import pytest
 
 from bench.plugins import Registry
 from bench.score.criteria import CRITERIA
+from bench.score.distribution import DISTRIBUTION_CRITERIA
 
 
-@pytest.mark.parametrize("name", ["mlknn", "lbp", "raf-ml", "mulan:yeast", "mulan:", "coverage"])
+@pytest.mark.parametrize(
+    "name", ["mlknn", "lbp", "raf-ml", "mulan:yeast", "mulan:", "coverage", "clark"]
+)
 def test_info_tells_reference_and_parameters(bench, name: str) -> None:  # type: ignore[no-untyped-def]
     done = bench("info", name)
     assert done.returncode == 0, done.stderr
@@ -19,6 +22,8 @@ def test_info_tells_reference_and_parameters(bench, name: str) -> None:  # type:
         assert "k" in done.stdout.split("parameters")[1]
     if name == "raf-ml":
         assert "obtain:" in done.stdout
+    if name == "clark":
+        assert "a label with d = p = 0 adds 0" in done.stdout
     if name == "coverage":
         assert "matlab: the later column ranks first" in done.stdout
 
@@ -39,7 +44,11 @@ def test_list_shows_states(bench, tmp_path: Path) -> None:  # type: ignore[no-un
     assert done.returncode == 0, done.stderr
     assert "needs: pip install surely_not_installed" in done.stdout
     assert "odd.py:1" in done.stdout
-    for name in (*Registry().methods, *Registry().datasets, *(one.name for one in CRITERIA)):
+    for name in (
+        *Registry().methods,
+        *Registry().datasets,
+        *(c.name for c in (*CRITERIA, *DISTRIBUTION_CRITERIA)),
+    ):
         assert name in done.stdout
 
 

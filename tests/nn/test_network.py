@@ -143,6 +143,23 @@ def test_a_sigmoid_is_compared_with_a_half() -> None:
     assert remark(found, "threshold").endswith("threshold 0.5 (of a sigmoid)")
 
 
+def test_a_softmax_is_a_label_distribution_and_sigmoids_are_none(trained: Any) -> None:
+    faces = some_faces()
+    assert trained.scores_are_distributions()
+    shares = trained.distribution(faces)
+    np.testing.assert_array_equal(shares, trained.scores(faces))
+    np.testing.assert_allclose(shares.sum(axis=1), 1, atol=1e-5)
+
+    class Sigmoid(Little):
+        sigmoid = True
+
+    assert fit(Sigmoid(), budget="smoke").distribution(faces) is None
+    single = Sigmoid()
+    single.setting = Setting(budget="smoke")
+    single.fit(some_faces(kind="single"), np.random.default_rng(0))
+    np.testing.assert_allclose(single.distribution(faces).sum(axis=1), 1, atol=1e-5)
+
+
 def test_a_tenth_is_held_out_where_there_is_no_validation_part() -> None:
     seen: list[int] = []
 

@@ -15,7 +15,10 @@ from bench.publish.latex import render
 from bench.publish.tables import write
 from bench.run.record import Record
 
-COLUMNS = "key,dataset,protocol,split,features,classifier,params,seed,truth,predicted,count,percent"
+COLUMNS = (
+    "key,dataset,protocol,split,features,classifier,params,seed,truth,predicted,count,percent,"
+    "budget,selection,synthetic"
+)
 
 
 def read(path: Path) -> list[dict[str, str]]:

@@ -1,0 +1,262 @@
+"""Label distributions through the engine: who learns from them, who gives them, what is kept."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.api import BenchError
+from bench.plugins import Registry
+from bench.publish import tables
+from bench.run.grammar import parse_methods
+from bench.run.methods import Method, resolve
+from bench.run.plan import Plan, Request, make_plan
+from bench.run.record import Record
+from bench.run.runner import run
+from bench.run.store import Store
+from bench.score import bootstrap
+from bench.score.criteria import CRITERIA, evaluate
+from bench.score.distribution import DISTRIBUTION_CRITERIA, evaluate_distribution
+
+PLUGINS = '''
+"""A dataset with distributions, and methods that give or learn them."""
+import numpy as np
+from bench.api import Classifier, Dataset, FaceInput, Features, Network, param
+from bench.data.faces import TEST, TRAIN, FaceSet
+
+
+class Blends(Dataset):
+    """Three brightnesses, and shares that follow them."""
+    name = "blends"
+    embedded = True
+    single: bool = param(False)
+    bare: bool = param(False)
+
+    def load(self, root, protocol=""):
+        rng = np.random.default_rng(0)
+        shares = rng.dirichlet(np.ones(3), size=50)
+        images = np.clip(shares[:, None, :] * 250, 0, 255).astype(np.uint8).repeat(3, axis=1)
+        labels = shares >= 1 / 3
+        if self.single:
+            labels = np.arange(3) == shares.argmax(1)[:, None]
+        return FaceSet("blends", "single" if self.single else "multi", ("a", "b", "c"),
+                       np.array([f"{i}" for i in range(50)]), labels, images=images,
+                       distribution=None if self.bare else shares,
+                       split=np.where(np.arange(50) % 5 == 0, TEST, TRAIN).astype(np.int8),
+                       synthetic=True)
+
+
+class Pixels(Features):
+    """Pixels."""
+    name = "pixels"
+    stateless = True
+    kinds = ("multi", "single")
+
+    def transform(self, faces):
+        return faces.images.reshape(len(faces), -1).astype(np.float32)
+
+
+class Shares(Network):
+    """Its scores are shares, or no shares."""
+    name = "shares"
+    kinds = ("multi", "single")
+    input = FaceInput()
+    wrong: bool = param(False)
+    own: bool = param(False)
+
+    def fit(self, faces, rng, valid=None):
+        assert faces.distribution is not None
+        return self
+
+    def transform(self, faces):
+        assert faces.distribution is None
+        return faces.images.reshape(len(faces), -1).astype(np.float32)
+
+    def scores(self, faces):
+        found = faces.images[:, 0].astype(float) + 1
+        return found / found.sum(1, keepdims=True) * (2 if self.wrong else 1)
+
+    def labels(self, faces):
+        return self.scores(faces) >= 1 / 3
+
+    def scores_are_distributions(self):
+        return not self.own
+
+    def distribution(self, faces):
+        return np.full((len(faces), 3), 1 / 3) if self.own else super().distribution(faces)
+
+
+class Frequencies(Classifier):
+    """Learns labels, gives none."""
+    name = "frequencies"
+    kinds = ("multi", "single")
+
+    def fit(self, X, Y):
+        assert Y.dtype == bool
+        self.p_ = Y.mean(0)
+        return self
+
+    def scores(self, X):
+        return np.tile(self.p_, (len(X), 1))
+
+    def labels(self, X):
+        return self.scores(X) >= 0.5
+'''
+
+
+class Silent:
+    """A listener."""
+
+    def planned(self, plan: Plan, finished: int) -> None: ...
+    def started(self, label: str) -> None: ...
+    def ended(self, label: str, record: Record | None) -> None: ...
+    def progressed(self, label: str, done: int, steps: int, words: str) -> None: ...
+    def said(self, message: str) -> None: ...
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    path = tmp_path / "blends.py"
+    path.write_text(PLUGINS)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = Store(tmp_path / "results")
+    made.open()
+    return made
+
+
+def measured(plugins: Path, store: Store, methods: str, dataset: str = "blends") -> list[Record]:
+    plan = make_plan(Registry([plugins]), Request(dataset, methods, budget="smoke"))
+    return run(plan, store, Silent(), workers=0, timeout=60).records
+
+
+def test_criteria_apart_from_the_nine_where_truth_and_method_have_shares(
+    plugins: Path, store: Store
+) -> None:
+    learner, net, labels = measured(plugins, store, "pixels+aa-knn,shares,pixels+frequencies")
+    names = [one.name for one in DISTRIBUTION_CRITERIA]
+    for record in (learner, net):
+        assert record.status == "ok"
+        assert list(record.distribution_criteria) == names
+        assert not set(names) & set(record.criteria)
+        stored = store.scores(record)
+        assert stored is not None
+        again = evaluate_distribution(stored.distribution_truth, stored.distribution)
+        assert again == record.distribution_criteria
+        assert evaluate(*stored[:3]).values == record.criteria
+        np.testing.assert_array_equal(stored.distribution, stored.scores)
+        values = bootstrap.unpack(record.bootstrap["values"])
+        assert set(names) | {one.name for one in CRITERIA} <= set(values)
+        low, high = bootstrap.interval(values["chebyshev"])
+        assert low < record.distribution_criteria["chebyshev"] < high
+    assert learner.distribution_criteria["kullback_leibler"] < 0.1  # it learned from shares
+    assert labels.status == "ok"
+    assert labels.distribution_criteria == {}
+    assert store.scores(labels)[3:] == (None, None)  # type: ignore[index]
+    assert all(one.name in learner.criteria for one in CRITERIA)
+
+
+def test_the_true_shares_are_those_of_the_test_rows(plugins: Path, store: Store) -> None:
+    (record,) = measured(plugins, store, "pixels+aa-knn")
+    faces = make_plan(Registry([plugins]), Request("blends", "shares")).faces
+    assert faces.distribution is not None
+    stored = store.scores(record)
+    assert stored is not None
+    np.testing.assert_array_equal(stored.distribution_truth, faces.distribution[faces.split == 2])
+
+
+def test_single_label_data_with_shares_have_them_too(plugins: Path, store: Store) -> None:
+    learner, net = measured(plugins, store, "pixels+sa-bfgs,shares", "blends[single=true]")
+    for record in (learner, net):
+        assert set(record.criteria) == {"accuracy", "mean_recall"}
+        assert record.distribution_criteria["intersection"] > 0.5
+        assert np.sum(record.confusion) == 10
+
+
+def test_a_distribution_of_its_own_is_not_the_scores(plugins: Path, store: Store) -> None:
+    (record,) = measured(plugins, store, "shares[own=true]")
+    stored = store.scores(record)
+    assert stored is not None
+    assert np.allclose(stored.distribution, 1 / 3)
+    assert not np.allclose(stored.scores, 1 / 3)
+
+
+def test_what_is_no_distribution_is_one_failed_cell(plugins: Path, store: Store) -> None:
+    (record,) = measured(plugins, store, "shares[wrong=true]")
+    assert record.status == "error"
+    assert "shares: label distributions are no shares that sum to 1 in 50 of 50 rows" in (
+        record.reason
+    )
+
+
+def resolved(text: str, distribution: bool, kind: str = "multi") -> list[Method]:
+    return resolve(Registry(), parse_methods(text), kind, True, distribution=distribution)
+
+
+def test_without_distributions_their_learners_are_refused(plugins: Path, store: Store) -> None:
+    for name in ("aa-knn", "sa-bfgs"):
+        with pytest.raises(BenchError, match=f"{name} learns from label distributions, and this"):
+            measured(plugins, store, f"pixels+{name}", "blends[bare=true]")
+    (record,) = measured(plugins, store, "pixels+frequencies", "blends[bare=true]")
+    assert record.distribution_criteria == {}
+
+
+@pytest.mark.parametrize("kind", ["multi", "single"])
+def test_all_has_them_only_where_there_are_distributions(kind: str) -> None:
+    def classifiers(distribution: bool) -> set[str]:
+        found = resolved("lbp+all", distribution, kind)
+        return {method.classifier.name for method in found if method.classifier}
+
+    assert classifiers(True) - classifiers(False) == {"aa-knn", "sa-bfgs"}
+    assert "linear-svm" in classifiers(False)
+
+
+def test_changed_criteria_come_from_the_stored_shares(plugins: Path, store: Store) -> None:
+    (record,) = measured(plugins, store, "pixels+aa-knn")
+    store.write(replace(record, criteria_code="old", distribution_criteria={"clark": 9.0}))
+    (again,) = measured(plugins, store, "pixels+aa-knn")
+    assert again.distribution_criteria == record.distribution_criteria
+    assert again.bootstrap == record.bootstrap
+
+
+def test_published_in_files_and_a_block_of_their_own(plugins: Path, store: Store) -> None:
+    records = measured(plugins, store, "pixels+aa-knn,shares,pixels+frequencies")
+    paths = {path.name: path for path in tables.write(records, store.tables)}
+    with paths["distribution.csv"].open(newline="") as file:
+        rows = {row["key"]: row for row in csv.DictReader(file)}
+    assert set(rows) == {record.key for record in records[:2]}
+    for record in records[:2]:
+        for name, value in record.distribution_criteria.items():
+            assert float(rows[record.key][name]) == value
+        assert json.loads(rows[record.key]["params"]).keys() == {"classifier", "features"}
+    text = paths["table.md"].read_text()
+    nine, block = text.split("LABEL DISTRIBUTIONS")
+    assert "| pixels |" in nine
+    titles = ("Chebyshev ↓", "Clark ↓", "Canberra ↓", "KL divergence ↓", "Cosine ↑")
+    assert " | ".join((*titles, "Intersection ↑")) in block
+    assert "frequencies" in nine
+    assert "frequencies" not in block
+    assert "tied scores" not in block
+    assert r"\label{tab:blends-1-distribution}" in paths["table.tex"].read_text()
+    assert "chebyshev" not in paths["cells.csv"].read_text()
+    other = tables.write(records[2:], store.root / "other")
+    assert "distribution.csv" not in {path.name for path in other}
+
+
+def test_another_convention_keeps_them(plugins: Path, store: Store) -> None:
+    records = measured(plugins, store, "pixels+aa-knn")
+    paths = tables.write(
+        records, store.tables, convention="mulan", scores_of=store.scores, formats=["csv"]
+    )
+    (path,) = (path for path in paths if path.name == "distribution.csv")
+    with path.open(newline="") as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["clark"]) == records[0].distribution_criteria["clark"]
