@@ -53,6 +53,13 @@ class FeatureJob:
     columns: tuple[int, ...]  # of the source's labels: those of the faces
     tuning: Fold | None  # of the faces: where the trained network goes on
     others: Mapping[str, str]  # fingerprints of other datasets, by parameter
+    alone: bool = False  # only the method's own output on ``tested`` is wanted
+
+    def place(self, store: Store) -> Path:
+        """The folder with vectors of every face or, where those of ``tested`` will do, of these."""
+        whole = store.cache / "features" / self.key
+        part = whole.with_name(f"{self.key}-tested")
+        return part if self.alone and not whole.exists() else whole
 
 
 @dataclass(frozen=True)
@@ -97,7 +104,7 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
     ------
     MethodError, UnavailableError, DiskFullError
     """
-    folder = store.cache / "features" / job.key
+    folder = job.place(store)
     if folder.exists():
         return
     faces = open_faces(store.cache / "faces" / job.fingerprint)
@@ -136,6 +143,7 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
                 plugin.tune(train, rng, valid)
 
     fitted = time.perf_counter()
+    wanted = faces.take(job.tested) if job.alone else faces
 
     def about() -> dict[str, Any]:
         measures = _own_measures(plugin, faces, learnt, job)
@@ -144,7 +152,7 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
         if isinstance(plugin, Network):
             earlier = plugin.earlier_seconds
         if plugin.accelerated:
-            speed = len(faces) / (ended - fitted)
+            speed = len(wanted) / (ended - fitted)
             notes.append(f"{name}: {speed:.3g} images/s when its vectors and scores were computed")
         return {
             "seconds": ended - started + earlier,
@@ -155,8 +163,8 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
         }
 
     columns = None if job.source is None else job.columns
-    found = _transformed(plugin, name, faces, len(learnt.label_names), columns)
-    save_features(folder, len(faces), found, about)
+    found = _transformed(plugin, name, wanted, len(learnt.label_names), columns)
+    save_features(folder, len(wanted), found, about)
 
 
 def _training(
@@ -346,8 +354,9 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
     shares: np.ndarray | None
     kept = None
     if job.features is not None:
-        ensure_features(job.features, store)
-        kept = open_features(store.cache / "features" / job.features.key)
+        needs = replace(job.features, alone=job.classifier is None)
+        ensure_features(needs, store)
+        kept = open_features(needs.place(store))
         seconds["features"] = kept.seconds
         notes.extend(kept.notes)
         footnotes, device = footnotes + kept.footnotes, kept.device
@@ -356,8 +365,11 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         assert kept is not None
         assert kept.scores is not None
         assert kept.labels is not None
-        scores, labels = kept.scores[fold.test], kept.labels[fold.test]
-        shares = None if kept.distribution is None else kept.distribution[fold.test]
+        rows = fold.test
+        if len(kept.scores) < len(faces):
+            rows = np.searchsorted(needs.tested, fold.test)
+        scores, labels = kept.scores[rows], kept.labels[rows]
+        shares = None if kept.distribution is None else kept.distribution[rows]
     else:
         matrix = np.empty((len(faces), 0), np.float32) if kept is None else kept.matrix
         train, test = _frozen(matrix[fold.train]), _frozen(matrix[fold.test])

@@ -213,10 +213,12 @@ class _Run:
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
         self.cells = {job.key: job for job in todo}
         self.features = self.plan.feature_jobs(todo)
+        paired = {job.features.key for job in todo if job.features and job.classifier}
+        for key, needs in self.features.items():
+            self.features[key] = replace(needs, alone=key not in paired)
         for job in todo:
-            needs = job.features
-            if needs is not None and not (self.store.cache / "features" / needs.key).exists():
-                self.waiting[needs.key].append(job)
+            if job.features and not self.features[job.features.key].place(self.store).exists():
+                self.waiting[job.features.key].append(job)
         for key in self.waiting:
             self._submit(self.features[key])
         for job in todo:

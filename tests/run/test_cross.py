@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +128,14 @@ class Told(Network):
 
     def measures(self, faces):
         return {"tested": float(len(faces)), "labels": float(len(faces.label_names))}
+
+
+class Looks(Told):
+    """Scores that are the first pixels."""
+    name = "looks"
+
+    def scores(self, faces):
+        return faces.images.reshape(len(faces), -1)[:, : self.labels_] / 256.0
 '''
 
 
@@ -170,7 +179,7 @@ def test_a_network_is_trained_on_the_source_and_asked_about_the_target(
     # Its scores of the columns 0 and 2 of the source, in that order: 0.1 and 0.3.
     stored = Store(tmp_path / "results").scores(record)
     assert stored is not None
-    _, scores, labels = stored
+    scores, labels = stored.scores, stored.labels
     assert scores is not None
     assert labels is not None
     assert np.allclose(scores, [0.1, 0.3])
@@ -215,7 +224,7 @@ def test_from_label_sets_to_one_class_the_highest_score_is_the_class(
     assert record.cell.kind == "single"
     assert set(record.criteria) == {"accuracy", "mean_recall"}
     assert record.criteria["accuracy"] == pytest.approx(
-        float(np.mean(Store(tmp_path / "results").scores(record)[0][:, 1]))  # type: ignore[index]
+        float(np.mean(Store(tmp_path / "results").scores(record).truth[:, 1]))  # type: ignore[union-attr]
     )
 
 
@@ -278,3 +287,27 @@ def test_measures_are_published_apart(registry: Registry, tmp_path: Path) -> Non
     assert not any(
         path.name == "measures.csv" for path in tables.write(others, tmp_path / "without")
     )
+
+
+def test_a_network_alone_is_asked_about_test_faces_only_and_never_trained_twice(
+    registry: Registry, tmp_path: Path
+) -> None:
+    store = Store(tmp_path / "results")
+    _, [alone] = done(registry, tmp_path, Request("from", "told"))
+    [place] = (store.cache / "features").iterdir()
+    assert place.name.endswith("-tested")
+    assert len(np.load(place / "scores.npy")) == alone.cell.n_test
+    _, pair = done(registry, tmp_path, Request("from", "told, told+nearest"))
+    assert pair[0] == alone  # the same cell, not measured again
+    sizes = {path.name: len(np.load(path / "matrix.npy")) for path in place.parent.iterdir()}
+    assert sizes == {place.name: 10, place.name.removesuffix("-tested"): 40}
+
+
+def test_scores_of_tested_faces_fall_on_the_right_rows(registry: Registry, tmp_path: Path) -> None:
+    whole = tmp_path / "whole"
+    request = Request("from", "looks", protocol="cross", target="to", target_protocol="cv3")
+    both = replace(request, methods="looks, looks+nearest")
+    _, alone = done(registry, tmp_path, request)
+    _, pairs = done(registry, whole, both)
+    own = [record for record in pairs if record.cell.classifier is None]
+    assert [record.scores_sha256 for record in alone] == [r.scores_sha256 for r in own]

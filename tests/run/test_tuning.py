@@ -381,7 +381,7 @@ def test_single_label_data_is_tuned_by_accuracy(plugins: Path, store: Store) -> 
         ({"tune": "draw"}, "no method sweeps it .known: noise"),
         ({"tune": "noise,"}, "no method sweeps it"),
         ({"tune": ""}, "no method sweeps it"),
-        ({"inner": "official"}, "one of cvK, cvK-subject, holdout-A-B"),
+        ({"inner": "official"}, "one of cvK, cvK-subject, cvK-blocks, holdout-A-B"),
         ({"inner": "cv1"}, "at least 2 folds"),
         ({"inner": "cv40"}, "the training part of tiny has 36"),
         ({"inner": "cv3-subject"}, "use --inner cv3"),
