@@ -12,6 +12,7 @@ from bench.data.annotators import CLASSES, gather, select
 from bench.data.faces import TEST, TRAIN, FaceSet
 from bench.data.predominant import predominant
 from bench.data.rendering import portray
+from bench.data.shift import Shift
 
 # How often each emotion (and a third, a fourth one) takes part in a blend: fitted so that what the
 # selection keeps has RAF-ML's published label counts and cardinalities (S. Li and W. Deng, IJCV
@@ -50,12 +51,18 @@ class Synthetic(Dataset):
         choices=("set", "predominant"),
         help="predominant: one class per image, the largest share of its distribution",
     )
+    lighting: float = param(0.0, ge=0, le=1, help="domain shift: lamp below, dark; 0 none")
+    style: float = param(0.0, ge=0, le=1, help="domain shift: share of a pencil drawing; 0 none")
+    resolution: int | None = param(
+        None, ge=4, le=100, help="domain shift: side in pixels that it was enlarged from"
+    )
 
     def load(self, root: Path | None = None, protocol: str = "") -> FaceSet:
         """Simulate the votes, select, and render what was selected; ``root`` is not used."""
         truth, votes = self.polled()
         _, distribution, labels = select(votes)
-        images, landmarks = portray(truth[:, : len(EMOTIONS)], self.seed)
+        shift = Shift(self.lighting, self.style, self.resolution)
+        images, landmarks = portray(truth[:, : len(EMOTIONS)], self.seed, shift=shift)
         number = np.arange(self.images)
         faces = FaceSet(
             name=self.name,
@@ -69,7 +76,7 @@ class Synthetic(Dataset):
             votes=votes,
             split=np.where(number % 5 == 2, TEST, TRAIN).astype(np.int8),
             synthetic=True,
-            notes=("rendered by bench, not photographs",),
+            notes=("rendered by bench, not photographs", *shift.notes()),
         )
         return predominant(faces) if self.labels == "predominant" else faces
 

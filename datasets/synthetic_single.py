@@ -11,6 +11,7 @@ from bench.data.action_units import EMOTIONS
 from bench.data.annotators import CLASSES, gather
 from bench.data.faces import TEST, TRAIN, FaceSet
 from bench.data.rendering import draw_people, portray
+from bench.data.shift import Shift
 
 _STREAM = 2  # of random numbers under one seed
 
@@ -33,13 +34,19 @@ class SyntheticSingle(Dataset):
     images: int = param(1200, ge=20, help="number of images")
     seed: int = param(0, ge=0, help="another seed gives other faces and votes")
     identities: int = param(60, ge=5, help="number of people who are seen")
+    lighting: float = param(0.0, ge=0, le=1, help="domain shift: lamp below, dark; 0 none")
+    style: float = param(0.0, ge=0, le=1, help="domain shift: share of a pencil drawing; 0 none")
+    resolution: int | None = param(
+        None, ge=4, le=100, help="domain shift: side in pixels that it was enlarged from"
+    )
 
     def load(self, root: Path | None = None, protocol: str = "") -> FaceSet:
         """Simulate the votes, select, and render what was selected; ``root`` is not used."""
         truth, votes = self.polled()
         identity = np.arange(self.images) % self.identities
         people = draw_people(self.identities, self.seed)[identity]
-        images, landmarks = portray(truth[:, : len(EMOTIONS)], self.seed, people)
+        shift = Shift(self.lighting, self.style, self.resolution)
+        images, landmarks = portray(truth[:, : len(EMOTIONS)], self.seed, people, shift)
         return FaceSet(
             name=self.name,
             kind=self.kind,
@@ -53,7 +60,7 @@ class SyntheticSingle(Dataset):
             votes=votes,
             split=np.where(identity % 5 == 2, TEST, TRAIN).astype(np.int8),
             synthetic=True,
-            notes=("rendered by bench, not photographs",),
+            notes=("rendered by bench, not photographs", *shift.notes()),
         )
 
     def polled(self) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from bench.data.action_units import FaceShape, intensities, shape_faces, vary
 from bench.data.face_painter import SIZE, Painter
+from bench.data.shift import UNSHIFTED, Shift
 
 _CHUNK = 64
 _PORTRAIT, _PERSON = 101, 102  # streams of random numbers under one seed
@@ -148,7 +149,10 @@ def render_faces(
 
 
 def portray(
-    weights: np.ndarray, seed: int, people: np.ndarray | None = None
+    weights: np.ndarray,
+    seed: int,
+    people: np.ndarray | None = None,
+    shift: Shift = UNSHIFTED,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Faces that show the blends, each under its own conditions.
 
@@ -160,6 +164,8 @@ def portray(
         Image i depends on the seed, on i and on its row of the arguments, on nothing else.
     people : structured (n,), optional
         Who is seen (rows of `draw_person`); without it everyone differs.
+    shift : Shift
+        Of the domain: of the pixels alone.
 
     Returns
     -------
@@ -171,7 +177,9 @@ def portray(
     conditions = np.concatenate([draw_conditions(rng) for rng in rngs])
     units = intensities(weights)
     units = np.stack([vary(row, rng) for row, rng in zip(units, rngs, strict=True)])
-    return render_faces(drawn if people is None else people, conditions, units, rngs)
+    people = drawn if people is None else people
+    images, landmarks = render_faces(people, shift.lit(conditions), units, rngs)
+    return shift.seen(images), landmarks
 
 
 def _depth(x: np.ndarray, y: np.ndarray) -> np.ndarray:
