@@ -28,6 +28,7 @@ BASES = {
     **{name: name for name in KINDS},
     "TrainedNetwork": "Network",
     "DCNNNetwork": "Network",
+    "BiManifoldNetwork": "Network",
     "Backbone": "Features",
     "FullyConnected": "Features",
 }

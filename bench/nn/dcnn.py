@@ -76,10 +76,14 @@ class DCNN(nn.Module):
                 nn.init.kaiming_normal_(module.weight, nonlinearity="relu")  # "MSRA"
                 nn.init.zeros_(module.bias)
 
+    def embed(self, images: Tensor) -> Tensor:
+        """The 2000-d layer, float (n, 2000), from float (n, C, size, size)."""
+        maps = self.convolutions(images).flatten(1)
+        return torch.relu(self.embedding(maps))
+
     def forward(self, images: Tensor) -> Output:
         """From float (n, C, size, size)."""
-        maps = self.convolutions(images).flatten(1)
-        embedding = torch.relu(self.embedding(maps))
+        embedding = self.embed(images)
         return Output(embedding, self.output(self.dropout(embedding)))
 
     def groups(self) -> list[dict[str, Any]]:
