@@ -86,16 +86,16 @@ class DBMDACNN(BiManifoldNetwork):
                 "dbm-dacnn needs a target to adapt to: name one, dbm-dacnn[target=NAME:DIR], or "
                 "run with --protocol cross"
             )
-        for part, faces in (("target", target), ("training part", train)):
-            if len(faces) < 2:
-                raise BenchError(
-                    f"dbm-dacnn: the {part} {faces.name} has {len(faces)} image(s), and a "
-                    "discrepancy is estimated from two at least"
-                )
+        if len(target) < 2:
+            raise BenchError(
+                f"dbm-dacnn: the target {target.name} has {len(target)} image(s), and a discrepancy "
+                "is estimated from two at least"
+            )
 
     def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
         """With the target beside the source."""
-        self.said_, self.target_ = "no target took part in training (γ = η = 0)", None
+        self.said_ = "no target took part in training (γ = η = 0)"
+        self.target_: tuple[FaceSet, Pixels] | None = None
         if not self.requires():
             return super().learn(model, train, valid, seed)
         target = prepare(self.setting.others["target"], self.input)
@@ -103,7 +103,7 @@ class DBMDACNN(BiManifoldNetwork):
             f"adapted from {train.name} to {target.name}: its {len(target)} images took part in "
             "training without labels, those of its test part included (transductive)"
         )
-        self.target_: tuple[FaceSet, Pixels] | None = target, self.keep(target)
+        self.target_ = target, self.keep(target)
         trained = super().learn(model, train, valid, seed)
         self.target_ = None  # fine-tuning, which may follow, is on one domain
         return trained
