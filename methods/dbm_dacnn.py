@@ -88,8 +88,8 @@ class DBMDACNN(BiManifoldNetwork):
             )
         if len(target) < 2:
             raise BenchError(
-                f"dbm-dacnn: the target {target.name} has {len(target)} image(s), and a discrepancy "
-                "is estimated from two at least"
+                f"dbm-dacnn: the target {target.name} has {len(target)} image(s), and a "
+                "discrepancy is estimated from two at least"
             )
 
     def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
