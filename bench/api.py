@@ -248,9 +248,9 @@ class Dataset(Plugin):
 
     Class attributes
     ----------------
-    kind : {"multi", "single"}
-        Label sets, or one class per image, of what `load` gives by default; a parameter may change
-        it, and `FaceSet.kind` decides.
+    kind : {"multi", "single", "people"}
+        Label sets, one class per image, or persons without labels, to learn identities from, of
+        what `load` gives by default; a parameter may change it, and `FaceSet.kind` decides.
     embedded : bool
         True where `load` makes the data itself and needs no root.
     protocols : tuple of str

@@ -47,7 +47,8 @@ def run(options: argparse.Namespace) -> int:
 def _row(entry: Entry) -> dict[str, str]:
     kind = entry.kind.lower()
     if entry.kind == "Dataset":
-        kind = f"{entry.settings.get('kind') or 'multi'}-label"
+        kind = entry.settings.get("kind") or "multi"
+        kind = kind if kind == "people" else f"{kind}-label"
     name = entry.name + ("NAME" if entry.name.endswith(":") else "")
     about = entry.summary if entry.state == "ready" else f"{entry.state}: {entry.reason}"
     return {"name": name, "kind": kind, "state": entry.state, "about": about}

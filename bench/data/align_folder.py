@@ -18,7 +18,7 @@ from bench.api import BenchError
 from bench.data import marker
 from bench.data.alignment import align
 from bench.data.files import explained, sha256, whole
-from bench.data.images import SYNTHETIC_COMMENT, read_image
+from bench.data.images import SUFFIXES, SYNTHETIC_COMMENT, read_image
 from bench.data.landmarks import detect, detector_code
 
 TABLE = "landmarks.csv"
@@ -35,10 +35,6 @@ COLUMNS = (
     "sha256",
     "reason",
 )
-_SUFFIXES = {
-    *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".webp"),
-}
 _Row = dict[str, str]
 
 
@@ -175,7 +171,7 @@ def _images(source: Path) -> tuple[list[str], int, bool]:
     names, others, rendered = [], 0, marker.is_synthetic(source)
     for folder, _, files in os.walk(source, onerror=_complain):
         for file in files:
-            if Path(file).suffix.lower() in _SUFFIXES:
+            if Path(file).suffix.lower() in SUFFIXES:
                 names.append((Path(folder) / file).relative_to(source).as_posix())
             elif file == marker.FILE_NAME:
                 rendered = True

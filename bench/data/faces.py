@@ -34,8 +34,8 @@ class FaceSet:
     ----------
     name : str
         The dataset as the user named it.
-    kind : {"multi", "single"}
-        Label sets, or exactly one class per row.
+    kind : {"multi", "single", "people"}
+        Label sets, exactly one class per row, or no labels at all but ``subject``.
     label_names : tuple of str
         Names of the L labels, in column order.
     ids : str (n,)
@@ -99,6 +99,8 @@ class FaceSet:
                 f"{self.name}: images must be uint8 (n, H, W) or (n, H, W, 3), not "
                 f"{self.images.dtype} {self.images.shape}"
             )
+        if self.kind == "people" and (self.label_names or self.subject is None):
+            raise BenchError(f"{self.name}: people have no labels, and a subject for each row")
         if self.kind == "single" and not (self.labels.sum(axis=1) == 1).all():
             raise BenchError(f"{self.name}: a single-label row has not exactly one class")
 

@@ -15,6 +15,12 @@ from bench.api import BenchError
 SYNTHETIC_COMMENT = "bench synthetic"
 """Text that bench writes into every file it renders (JPEG comment, PNG text ``Comment``)."""
 
+SUFFIXES = {
+    *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"),
+    *(".ppm", ".pgm", ".pbm", ".pnm", ".webp"),
+}
+"""How the names of image files end, in lower case, where a folder holds other files too."""
+
 # Without a list Pillow also tries formats that start other programs (EPS calls Ghostscript).
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
 

@@ -54,37 +54,83 @@ def write_raf_ml(faces: FaceSet, out: Path, params: Mapping[str, object] | None 
     if not np.isin(split, (TRAIN, TEST)).all():
         raise BenchError(f"{faces.name} cannot be written as raf-ml, which has only train and test")
     try:
-        _claim(out)
-        marker.mark(
-            out,
-            version=__version__,
-            dataset=faces.name,
-            images=len(faces),
-            params=dict(params or {}),
-        )
+        _begin(faces, out, params)
         aligned, labels = out / "Image" / "aligned", out / "EmoLabel"
         aligned.mkdir(parents=True)
         labels.mkdir()
         names = [f"{number:04d}" for number in range(1, len(faces) + 1)]
         for name, pixels in zip(names, images, strict=True):
-            Image.fromarray(pixels).save(
-                aligned / f"{name}_aligned.jpg",
-                quality=_QUALITY,
-                subsampling=0,
-                comment=SYNTHETIC_COMMENT.encode(),
-            )
+            _save(pixels, aligned / f"{name}_aligned.jpg")
         shares = [[f"{part / _MICRO:.6f}" for part in row] for row in _six_decimals(distribution)]
         _write(labels / "distribution.txt", names, shares)
         _write(labels / "multilabel.txt", names, faces.labels.astype(int).tolist())
         _write(labels / "partition_label.txt", names, (split == TEST).astype(int)[:, None].tolist())
     except OSError as error:
+        raise _incomplete(error, out) from error
+
+
+def write_people(faces: FaceSet, out: Path, params: Mapping[str, object] | None = None) -> None:
+    """Write CASIA-WebFace's layout: a folder per person, ``person-001/0001.jpg``.
+
+    ``SYNTHETIC.json`` comes first; images are written as `write_raf_ml` does.
+
+    Parameters
+    ----------
+    faces : FaceSet
+        Synthetic, of kind ``people``, with ids ``PERSON/IMAGE.jpg``.
+    out : Path
+        New, or an empty folder.
+    params : mapping, optional
+        Parameters of the dataset (its seed among them), for `SYNTHETIC.json`.
+
+    Raises
+    ------
+    BenchError
+        Where ``faces`` is not such a set, or ``out`` is a file, not empty or cannot be written.
+    """
+    if not faces.synthetic:
+        raise BenchError(f"{faces.name} is real data: bench writes layouts of synthetic data only")
+    if faces.kind != "people" or faces.images is None:
         raise BenchError(
-            f"{error.filename or out} cannot be written ({error.strerror}): what is in {out} is "
-            "not complete; remove it and choose another --out or free some space"
-        ) from error
+            f"{faces.name} cannot be written as people, which needs pictures sorted by who is seen;"
+            " use synthetic-people"
+        )
+    try:
+        _begin(faces, out, params)
+        for name, pixels in zip(faces.ids, faces.images, strict=True):
+            path = out / str(name)
+            path.parent.mkdir(exist_ok=True)
+            _save(pixels, path)
+    except OSError as error:
+        raise _incomplete(error, out) from error
 
 
-LAYOUTS: dict[str, Callable[..., None]] = {"raf-ml": write_raf_ml}
+LAYOUTS: dict[str, Callable[..., None]] = {"raf-ml": write_raf_ml, "people": write_people}
+
+
+def _begin(faces: FaceSet, out: Path, params: Mapping[str, object] | None) -> None:
+    """An empty folder that says what it will hold."""
+    _claim(out)
+    marker.mark(
+        out,
+        version=__version__,
+        dataset=faces.name,
+        images=len(faces),
+        params=dict(params or {}),
+    )
+
+
+def _save(pixels: np.ndarray, path: Path) -> None:
+    Image.fromarray(pixels).save(
+        path, quality=_QUALITY, subsampling=0, comment=SYNTHETIC_COMMENT.encode()
+    )
+
+
+def _incomplete(error: OSError, out: Path) -> BenchError:
+    return BenchError(
+        f"{error.filename or out} cannot be written ({error.strerror}): what is in {out} is "
+        "not complete; remove it and choose another --out or free some space"
+    )
 
 
 def _claim(out: Path) -> None:

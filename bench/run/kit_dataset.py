@@ -28,7 +28,8 @@ def _loaded(subject: Subject) -> tuple[Any, FaceSet]:
 def metadata_is_complete(subject: Subject) -> None:
     """Kind, protocols, and how to get the data."""
     plugin: Any = subject.plugin
-    require(plugin.kind in ("multi", "single"), f"kind is {plugin.kind!r}, not multi or single")
+    kinds = ("multi", "single", "people")
+    require(plugin.kind in kinds, f"kind is {plugin.kind!r}, not one of {', '.join(kinds)}")
     require(bool(plugin.obtain.strip()), "obtain does not say how to get the data")
     named = all(re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", one) for one in plugin.protocols)
     require(named, f"protocols {plugin.protocols} are not lower-case words joined by hyphens")
@@ -76,6 +77,8 @@ def names_and_shares_hold(subject: Subject) -> None:
 def protocols_split_the_faces(subject: Subject) -> None:
     """Each of its protocols, or the general one where it has none, trains and tests."""
     made, faces = _loaded(subject)
+    if made.kind == "people":
+        raise InapplicableError("nothing is measured on people without labels")
     for protocol in made.protocols or (default_protocol(made),):
         try:
             parts = folds(made, faces, protocol)

@@ -20,9 +20,9 @@ from bench.plugins import Registry
 from bench.run.code import code_hash
 from bench.run.grammar import parse_methods
 from bench.run.measure import FeatureJob, Job, engine_code
-from bench.run.methods import Method, Spec
+from bench.run.methods import Method, Spec, dataset_spec
 from bench.run.record import SCHEMA, Cell, Record
-from bench.run.sources import Source, Sources
+from bench.run.sources import PEOPLE, Source, Sources
 from bench.run.tuning import Contest, choices, read_rule
 
 BUDGETS = ("smoke", "quick", "paper")
@@ -99,6 +99,7 @@ def make_plan(registry: Registry, request: Request) -> Plan:
                 registry.find("method", part.name)
     rule = read_rule(request.tune, request.inner, request.tune_by, terms)
     sources = Sources(registry)
+    _check_measurable(dataset_spec(registry, request.dataset))
     crossed = request.protocol == CROSS
     read = sources.named(request.dataset, request.root, None if crossed else request.protocol)
     findings = tuple(read.dataset.check(read.faces))
@@ -143,6 +144,15 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     return Plan(faces, written, tuple(jobs), findings, tuple(contests), sets)
 
 
+def _check_measurable(spec: Spec) -> None:
+    if getattr(spec.entry.load(), "kind", "") == PEOPLE:
+        raise BenchError(
+            f"{spec.name} says who is seen and has no expression labels, so that nothing can be "
+            "measured on it: take another dataset, and give this one to a method that learns "
+            f"identities, as tfe-jl[people={spec.name}:DIR]"
+        )
+
+
 def _check_target(request: Request) -> None:
     if request.protocol == CROSS:
         if request.target is None:
@@ -183,6 +193,7 @@ def _target(
     """The target, the source's columns that its labels are, and its protocol."""
     assert request.target is not None
     target = sources.placed(request.target, request.target_protocol)
+    _check_measurable(target.spec)
     for one in (source, target):
         if one.faces.images is None:
             raise BenchError(f"--protocol {CROSS} needs images, and {one.faces.name} holds none")

@@ -47,3 +47,20 @@ def test_what_cannot_be_made_is_one_sentence(bench, tmp_path: Path) -> None:  # 
         assert said in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "here/full/file").read_text() == "mine"
+
+
+def test_rendered_people_can_be_written_but_not_measured(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    words = ("synthetic-people[identities=3]", "--layout", "people", "--images", "9")
+    made = bench("data", "make", *words, "--out", "people")
+    assert made.returncode == 0, made.stderr
+    people = tmp_path / "here/people"
+    assert [path.name for path in sorted(people.iterdir())] == [
+        "SYNTHETIC.json",
+        *("person-001", "person-002", "person-003"),
+    ]
+    done = bench("run", "--dataset", "people", "--root", "people", "--methods", "prior")
+    assert done.returncode == 2
+    assert "people says who is seen and has no expression labels" in done.stderr
+    assert done.stderr.count("\n") == 1
+    listed = bench("list", "datasets")
+    assert "people-label" not in listed.stdout
