@@ -433,6 +433,16 @@ class Features(Plugin):
         """
         raise NotImplementedError
 
+    def measures(self, faces: FaceSet) -> dict[str, float]:
+        """Further figures on the test part, by names of the field; kept apart from the criteria.
+
+        Parameters
+        ----------
+        faces : FaceSet
+            With their labels and landmarks: what is measured is what the method says of them.
+        """
+        return {}
+
 
 class Network(Features):
     """An end-to-end method: features that also score and decide labels themselves.
@@ -484,16 +494,6 @@ class Network(Features):
         Its labels are in the columns of those that `fit` saw.
         """
         raise NotImplementedError
-
-    def measures(self, faces: FaceSet) -> dict[str, float]:
-        """Further figures on the test part, by names of the field; kept apart from the criteria.
-
-        Parameters
-        ----------
-        faces : FaceSet
-            With their labels and landmarks: what is measured is what the method says of them.
-        """
-        return {}
 
 
 class Classifier(Plugin):

@@ -29,6 +29,8 @@ BASES = {
     "TrainedNetwork": "Network",
     "DCNNNetwork": "Network",
     "BiManifoldNetwork": "Network",
+    "ResNetTFE": "Network",
+    "TFENetwork": "Network",
     "Backbone": "Features",
     "FullyConnected": "Features",
 }

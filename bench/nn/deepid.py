@@ -64,8 +64,28 @@ class DeepID(nn.Module):
         return torch.relu(self.embedding(torch.cat([maps.flatten(1), last.flatten(1)], dim=1)))
 
 
+class IdentityBranch(nn.Module):
+    """DeepID with the per-pixel statistics of the images that it learns from.
+
+    Parameters
+    ----------
+    channels, size : int
+        Of the images.
+    """
+
+    def __init__(self, channels: int, size: int) -> None:
+        super().__init__()
+        self.standardise = Standardise(channels, size)
+        self.body = DeepID(channels, size, size)
+
+    def embed(self, images: Tensor) -> Tensor:
+        """The feature, float (n, 160), from float (n, C, size, size) in [0, 1]."""
+        feature: Tensor = self.body(self.standardise(images))
+        return feature
+
+
 class IdentityNetwork(nn.Module):
-    """DeepID under a softmax over persons, with the per-pixel statistics that it learnt with.
+    """The branch under a softmax over persons.
 
     Parameters
     ----------
@@ -76,17 +96,11 @@ class IdentityNetwork(nn.Module):
 
     def __init__(self, persons: int, channels: int, size: int, dropout: float = 0.4) -> None:
         super().__init__()
-        self.standardise = Standardise(channels, size)
-        self.body = DeepID(channels, size, size)
+        self.branch = IdentityBranch(channels, size)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(WIDTH, persons)
 
     def forward(self, images: Tensor) -> Output:
         """From float (n, C, size, size) in [0, 1]; the embedding is that before dropout."""
-        embedding = self.embed(images)
+        embedding = self.branch.embed(images)
         return Output(embedding, self.output(self.dropout(embedding)))
-
-    def embed(self, images: Tensor) -> Tensor:
-        """The feature, float (n, 160)."""
-        feature: Tensor = self.body(self.standardise(images))
-        return feature

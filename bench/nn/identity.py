@@ -24,7 +24,7 @@ from bench.data.faces import FaceSet
 from bench.data.files import write_text
 from bench.data.prepare import prepare
 from bench.nn import deepid, faces, standardise, train, verification
-from bench.nn.deepid import IdentityNetwork
+from bench.nn.deepid import IdentityBranch, IdentityNetwork
 from bench.nn.device import described, seeded
 from bench.nn.faces import Pixels, crops
 from bench.nn.output import Batch, Output, Terms
@@ -38,13 +38,18 @@ _AT_ONCE = 512  # images in inference
 _NAME = "identity stage"
 _INPUT = FaceInput(colour="grey")
 
-RECIPES = {
-    "paper": Recipe(SGD(0.01), batch=128, epochs=200, size=48, flip=True, drop_last=True),
-    # Of ours, for a laptop.
-    "quick": Recipe(
-        SGD(0.03), batch=64, iterations=600, schedule=OneCycle(), size=48, flip=True, drop_last=True
-    ),
-}
+_PAPER = Recipe(SGD(0.01), batch=128, epochs=200, size=48, flip=True, drop_last=True)
+# Of ours, for a laptop.
+_QUICK = replace(
+    _PAPER,
+    optimizer=SGD(0.03),
+    batch=64,
+    epochs=None,
+    iterations=600,
+    schedule=OneCycle(),
+    size=32,
+)
+RECIPES = {"paper": _PAPER, "quick": _QUICK, "smoke": replace(_QUICK, batch=16, iterations=4)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +75,11 @@ class Parts:
     held: np.ndarray
     held_out: int
     single: int
+
+
+def identity_recipe(budget: str, length: float = 1.0) -> Recipe:
+    """The schedule of the stage, over ``length`` times its length."""
+    return RECIPES[budget].stretched(length)
 
 
 def divide(people: FaceSet) -> Parts:
@@ -120,17 +130,17 @@ class Identity:
 
     Attributes
     ----------
-    network : IdentityNetwork
+    branch : IdentityBranch
         On the device, in evaluation mode.
     record : dict
         ``conditions``, ``figures``, ``seconds`` …, as in its file.
-    here : float
-        Seconds of the stage's training that were spent in this call.
+    earlier_seconds : float
+        Seconds of the stage's training that were spent before this call.
     """
 
-    network: IdentityNetwork
+    branch: IdentityBranch
     record: dict[str, Any]
-    here: float
+    earlier_seconds: float
 
     def remarks(self, method: str) -> list[str]:
         """The stage in words, for the records of the methods that use it."""
@@ -187,13 +197,13 @@ def identity_stage(
         return _stage(people, parts, recipe, replace(setting, folder=folder), seed, compiled)
 
 
-def embeddings(network: nn.Module, pixels: Pixels, rows: np.ndarray, size: int) -> np.ndarray:
-    """Features of these rows, float32 (r, d); ``network`` has a method ``embed``."""
-    network.eval()
+def embeddings(branch: IdentityBranch, pixels: Pixels, rows: np.ndarray, size: int) -> np.ndarray:
+    """Features of these rows int64 (r,), float32 (r, 160)."""
+    branch.eval()
     found = []
     with torch.inference_mode():
         for some in torch.from_numpy(rows).split(_AT_ONCE):
-            found.append(network.embed(_scaled(crops(pixels.take(some), size))).float().cpu())
+            found.append(branch.embed(_scaled(crops(pixels.take(some), size))).float().cpu())
     return torch.cat(found).numpy()
 
 
@@ -231,7 +241,7 @@ def _stage(
     trained_rows = torch.from_numpy(parts.train)
     with seeded(setting.device, seed):
         network = IdentityNetwork(len(parts.persons), pixels.channels, recipe.size)
-    network.standardise.learn(pixels, trained_rows)
+    network.branch.standardise.learn(pixels, trained_rows)
     network = network.to(setting.device, memory_format=torch.channels_last)
 
     def inputs(rows: Tensor, generator: torch.Generator) -> Tensor:
@@ -278,7 +288,7 @@ def _stage(
         }
         pairs = draw_pairs(people.subject[parts.held])
         if pairs is not None:
-            found = verify(embeddings(network, pixels, parts.held, recipe.size), pairs)
+            found = verify(embeddings(network.branch, pixels, parts.held, recipe.size), pairs)
             record["conditions"]["pairs"] = len(pairs)
             record["figures"] |= {
                 "verification_accuracy": found.accuracy,
@@ -287,7 +297,7 @@ def _stage(
             }
         if setting.folder is not None:
             write_text(setting.folder / RECORD, json.dumps(record, indent=1) + "\n")
-    return Identity(network, record, seconds - trained.earlier_seconds)
+    return Identity(network.branch, record, trained.earlier_seconds)
 
 
 def _conditions(

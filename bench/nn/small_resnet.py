@@ -57,7 +57,7 @@ class Block(nn.Module):
 
 class SmallResNet(nn.Module):
     """M. Li et al., "Facial expression recognition with identity and emotion joint learning", IEEE
-    TAFFC, section 3.1.
+    TAFFC, manuscript of 2017, section 3.1.
 
     conv 3×3, 16 – blocks of 16, 16, 32 and 64 maps – global average pooling – fc L. No max pooling.
 

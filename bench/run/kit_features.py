@@ -243,9 +243,6 @@ CHECKS: tuple[Check, ...] = (
     chunks_do_not_matter,
     labels_are_not_looked_at,
     other_image_sizes_refused,
-)
-NETWORK_CHECKS: tuple[Check, ...] = (
-    scores_and_labels,
-    a_validation_part_is_taken,
     measures_are_finite_figures,
 )
+NETWORK_CHECKS: tuple[Check, ...] = (scores_and_labels, a_validation_part_is_taken)
