@@ -18,7 +18,7 @@ class ResNet18TFE(ResNetTFE):
 
     Deviations, all where the paper is silent: the rate falls to a tenth every 70 epochs, weight
     decay is 1e-4, faces are turned by up to 10° and shifted by up to a tenth of their side. Budget
-    ``quick`` (ours): 32×32 pixels, 700 iterations in batches of 64, one cycle of the rate.
+    ``quick`` (ours): 32×32 pixels, 600 iterations in batches of 64, one cycle of the rate.
     """
 
     name = "resnet18-tfe"

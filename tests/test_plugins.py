@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import importlib
 import json
+import pkgutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import bench.nn
 from bench.api import KINDS, BenchError, Classifier, param
 from bench.plugins import BASES, Registry, read
 
@@ -173,7 +175,8 @@ def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
 
 def test_classes_that_plugins_derive_from_make_them_what_the_registry_says() -> None:
     modules = [
-        importlib.import_module(f"bench.nn.{name}") for name in ("network", "dcnn", "backbone")
+        importlib.import_module(f"bench.nn.{one.name}")
+        for one in pkgutil.iter_modules(bench.nn.__path__)
     ]
     for name, kind in BASES.items():
         if name not in KINDS:

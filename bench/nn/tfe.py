@@ -37,7 +37,7 @@ def paper(rate: float) -> Recipe:
 QUICK = Recipe(
     SGD(0.1, momentum=0.9, weight_decay=1e-4),
     batch=64,
-    iterations=700,
+    iterations=600,
     schedule=OneCycle(),
     size=32,
     flip=True,
