@@ -227,6 +227,11 @@ OTHER_FAULTS = {
             "    def loss",
             "    def labels(self, faces):\n        return ~super().labels(faces)\n\n    def loss",
         ),
+        "measures are finite figures": (
+            "    def loss",
+            "    def measures(self, faces):\n        return {'error': float('nan')}\n\n"
+            "    def loss",
+        ),
         "a validation part is taken": (
             "    def loss",
             "    def fit(self, faces, rng):\n        return super().fit(faces, rng)\n\n"

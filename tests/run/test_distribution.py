@@ -181,6 +181,14 @@ def test_single_label_data_with_shares_have_them_too(plugins: Path, store: Store
         assert np.sum(record.confusion) == 10
 
 
+def test_classifiers_hear_of_the_kind(plugins: Path, store: Store) -> None:
+    (single,) = measured(plugins, store, "pixels+linear-svm", "blends[single=true]")
+    (sets,) = measured(plugins, store, "pixels+linear-svm")
+    assert any("one against one, 3 machines" in note for note in single.notes)
+    assert any("C by label" in note for note in sets.notes)
+    assert single.distribution_criteria == {}
+
+
 def test_a_distribution_of_its_own_is_not_the_scores(plugins: Path, store: Store) -> None:
     (record,) = measured(plugins, store, "shares[own=true]")
     stored = store.scores(record)
@@ -192,7 +200,7 @@ def test_a_distribution_of_its_own_is_not_the_scores(plugins: Path, store: Store
 def test_what_is_no_distribution_is_one_failed_cell(plugins: Path, store: Store) -> None:
     (record,) = measured(plugins, store, "shares[wrong=true]")
     assert record.status == "error"
-    assert "shares: label distributions are no shares that sum to 1 in 50 of 50 rows" in (
+    assert "shares: label distributions are no shares that sum to 1 in 10 of 10 rows" in (
         record.reason
     )
 
@@ -242,6 +250,9 @@ def test_published_in_files_and_a_block_of_their_own(plugins: Path, store: Store
     assert "| pixels |" in nine
     titles = ("Chebyshev ↓", "Clark ↓", "Canberra ↓", "KL divergence ↓", "Cosine ↑")
     assert " | ".join((*titles, "Intersection ↑")) in block
+    for record in records[:2]:
+        for name in ("chebyshev", "intersection"):
+            assert f"{record.distribution_criteria[name]:.3f}" in block
     assert "frequencies" in nine
     assert "frequencies" not in block
     assert "tied scores" not in block
