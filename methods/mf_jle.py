@@ -12,7 +12,7 @@ from torchvision.transforms.v2.functional import resize
 from bench.api import BenchError, FaceInput, param
 from bench.data.crops import local_crops
 from bench.data.faces import FaceSet
-from bench.nn.faces import Pixels
+from bench.nn.faces import Pixels, mirrored
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
@@ -186,12 +186,3 @@ class MFJLE(TrainedNetwork):
                 f"{flipped} of {before.numel()} labels of the validation part"
             )
         return said
-
-
-def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Mirror the images (b, C, H, W) whose draw is below ½, with their landmarks (b, 5, 2)."""
-    chosen = (draws < 0.5).to(images.device)
-    turned = points[:, [1, 0, 2, 4, 3]] * points.new_tensor([-1, 1])
-    turned[..., 0] += images.shape[-1]
-    images = torch.where(chosen[:, None, None, None], images.flip(3), images)
-    return images, torch.where(chosen[:, None, None], turned, points)

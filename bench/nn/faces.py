@@ -124,6 +124,15 @@ def crops(
     return cut.permute(0, 3, 1, 2)
 
 
+def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
+    """Mirror the images (b, C, H, W) whose draw is below ½, with their landmarks (b, 5, 2)."""
+    chosen = (draws < 0.5).to(images.device)
+    turned = points[:, [1, 0, 2, 4, 3]] * points.new_tensor([-1, 1])
+    turned[..., 0] += images.shape[-1]
+    images = torch.where(chosen[:, None, None, None], images.flip(3), images)
+    return images, torch.where(chosen[:, None, None], turned, points)
+
+
 def targets(faces: FaceSet, device: str) -> tuple[Tensor, Tensor]:
     """Labels as float 0 or 1, and label distributions: float32 (n, L) each, on the device.
 
