@@ -31,6 +31,7 @@ BASES = {
     "BiManifoldNetwork": "Network",
     "ResNetTFE": "Network",
     "TFENetwork": "Network",
+    "TwoDatasetNetwork": "Network",
     "Backbone": "Features",
     "FullyConnected": "Features",
 }

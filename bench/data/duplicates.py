@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from bench.api import BenchError
@@ -73,6 +75,27 @@ def later_copies(images: np.ndarray, split: np.ndarray, threshold: float = 0.9) 
                 open_pairs = ~copies[i]
                 copies[_exact(images, i[open_pairs], j[open_pairs], threshold)] = True
     return copies
+
+
+def same_images(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Which of the images is one of the others, pixel by pixel: bool (n,).
+
+    An image of one single grey value is nobody's copy, as in `later_copies`.
+
+    Parameters
+    ----------
+    images, others : uint8 (n, H, W) or (n, H, W, 3)
+        Of one shape; where these differ, none is the same.
+    """
+    if images.shape[1:] != others.shape[1:]:
+        return np.zeros(len(images), dtype=bool)
+    # Hashes: the pixels themselves would be held twice.
+    seen = {_digest(image) for image in others}
+    return np.array([_digest(image) in seen and np.ptp(image) > 0 for image in images], dtype=bool)
+
+
+def _digest(image: np.ndarray) -> bytes:
+    return hashlib.blake2b(np.ascontiguousarray(image).data, digest_size=16).digest()
 
 
 def correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:

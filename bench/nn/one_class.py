@@ -1,0 +1,85 @@
+"""Networks that give a face one class."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar
+
+import numpy as np
+from torch import nn
+from torch.nn.functional import one_hot
+
+from bench.api import param
+from bench.data.faces import FaceSet
+from bench.nn.losses.softmax import multilabel_softmax
+from bench.nn.network import Loss, TrainedNetwork
+from bench.nn.output import Batch, Output, Terms
+from bench.nn.recipe import Recipe
+from bench.nn.train import Trained
+
+
+def as_classes(faces: FaceSet) -> FaceSet:
+    """Single-label data: each face's strongest label.
+
+    The first of the largest in its label distribution, or in its label set where the dataset has no
+    distributions. Faces without any label are left out.
+    """
+    if faces.kind == "single":
+        return faces
+    shares = faces.labels if faces.distribution is None else faces.distribution
+    rows = np.flatnonzero(shares.max(axis=1) > 0)
+    classes = shares[rows].argmax(axis=1)
+    return replace(
+        faces.take(rows),
+        kind="single",
+        labels=np.arange(shares.shape[1]) == classes[:, None],
+        distribution=None,
+        votes=None,
+    )
+
+
+class OneClassNetwork(TrainedNetwork):
+    """A network that learns one class of each face, and scores by a softmax.
+
+    On multi-label data only with ``target=argmax``: the class of a face is the first of the largest
+    in its label distribution, or in its label set; a face without any says nothing.
+
+    The parameter ``loss`` may take the name of the method that other networks have; `joint` is in
+    its place.
+    """
+
+    kinds: ClassVar[tuple[str, ...]] = ("single",)
+
+    target: str = param(
+        "none",
+        choices=("none", "argmax"),
+        help="argmax: learn each face's strongest label, on multi-label data",
+    )
+
+    def unsuited(self, kind: str) -> str | None:
+        """Multi-label data are for ``target=argmax``."""
+        if kind == "multi" and self.target == "none":
+            return (
+                f"{self.name} gives a face one class: on multi-label data write "
+                f"{self.name}[target=argmax], which learns each face's strongest label"
+            )
+        return None
+
+    def phase(
+        self,
+        name: str,
+        model: nn.Module,
+        recipe: Recipe,
+        train: FaceSet,
+        valid: FaceSet | None,
+        seed: int,
+        loss: Loss | None = None,
+    ) -> Trained:
+        """As in `TrainedNetwork`, by `joint` where no other loss is given."""
+        return super().phase(name, model, recipe, train, valid, seed, loss or self.joint)
+
+    def joint(self, out: Output, batch: Batch) -> Terms:
+        """The softmax cross-entropy of each face's class."""
+        classes = one_hot(batch.distribution.argmax(dim=1), batch.labels.shape[1])
+        known = batch.distribution.sum(dim=1) > 0
+        return Terms(multilabel_softmax(out.logits, classes * known[:, None]))
