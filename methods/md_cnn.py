@@ -5,25 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from bench.api import FaceInput, param
 from bench.data.faces import FaceSet
-from bench.nn.landmarks import landmark_measures, located, packed
-from bench.nn.losses.centres import ClassCentres
+from bench.nn.landmarks import landmark_measures
 from bench.nn.md import (
     PRETRAINING,
     TUNING,
-    WIDTH,
     Component,
     ComponentCNN,
     Integrated,
     Lesson,
     binary_accuracy,
 )
-from bench.nn.recipe import Recipe
 from bench.nn.one_class import as_classes
+from bench.nn.recipe import Recipe
 from bench.nn.second import TwoDatasetNetwork
 from bench.nn.train import Trained
 
@@ -40,11 +37,10 @@ class MDCNN(TwoDatasetNetwork):
     Labels: the largest S; on multi-label data (``target=argmax``: each face's strongest label is
     learned) S >= the threshold with the best micro-F1 on the validation part.
 
-    Labels are matched by name, and S is a sum over those that both datasets have. Faces of
-    ``second`` with another class are left out; on labels that it lacks, the component that learned
-    the run's dataset last decides alone (`bench.nn.md.integrated`). The paper's label sets agree.
-    C_j is a softmax. Of ``second``, the official training part is learned (all of it where it has
-    no parts), and of images that the run's dataset holds too those of its training part alone.
+    S is a sum over the labels that both datasets have, matched by name; on those that ``second``
+    lacks, the component that learned the run's dataset last decides alone
+    (`bench.nn.md.integrated`). The paper's label sets agree. C_j is a softmax. Which faces of
+    ``second`` are learned: `bench.nn.second`.
 
     A landmark head on the last pooled maps learns five points where faces have them; the record
     says its mean error in inter-ocular distances and its cumulative error curve, and apart from the
@@ -65,7 +61,7 @@ class MDCNN(TwoDatasetNetwork):
     recipes = PRETRAINING[0]
     mean, std = (0.5,), (0.25,)
     sums_over_samples = False
-    small = {**TwoDatasetNetwork.small, "weight": 1.0, "exchange": "none"}
+    small = {**TwoDatasetNetwork.small, "exchange": "none"}
     seconds_per_1000 = {"smoke": 3.0, "quick": 8.0, "paper": 30_000.0}
 
     loss: str = param(  # type: ignore[assignment]
@@ -94,7 +90,8 @@ class MDCNN(TwoDatasetNetwork):
         components = [
             Component(
                 ComponentCNN(labels, channels, self.recipe.size, 1 - self.dropout, any(located)),
-                [self._centres(labels), self._centres(labels)],
+                self.alpha,
+                moving=self.centres == "moving",
             )
             for _ in last
         ]
@@ -134,25 +131,12 @@ class MDCNN(TwoDatasetNetwork):
             told = self.phase(name, lesson, recipe, *parts[dataset], seed + number, loss)
         return told
 
-    def inputs(
-        self, pixels: Tensor, faces: FaceSet, rows: Tensor, generator: torch.Generator | None
-    ) -> Tensor:
-        """Images with their landmarks, both mirrored in training."""
-        flip = generator is not None and self.recipe.flip
-        draws = torch.rand(len(rows), generator=generator) if flip else None
-        images, points, known = located(pixels, faces, rows, draws)
-        return packed(self.normalised(images), points, known)
-
     def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
         """Who answers alone, and on how many labels."""
         assert isinstance(self.model_, Integrated)
-        alone = self.labels_ - len(self.common_)
-        if not alone:
-            return []
-        return [
-            f"md-cnn: component {self.model_.whole + 1}, which learned them last, decides alone on "
-            f"the {alone} label(s) that the second dataset lacks"
-        ]
+        alone, who = self.labels_ - len(self.common_), self.model_.whole + 1
+        said = f"md-cnn: component {who} decides alone on the {alone} label(s) that second lacks"
+        return [said] if alone else []
 
     def measures(self, faces: FaceSet) -> dict[str, float]:
         """Eq. 11 by class and its mean; where landmarks are known, how well they are found."""
@@ -162,6 +146,3 @@ class MDCNN(TwoDatasetNetwork):
         found |= {f"tp_tn_accuracy_{name}": float(value) for name, value in named}
         points = self._forward(faces).other
         return found if points is None else found | landmark_measures(points.cpu().numpy(), faces)
-
-    def _centres(self, labels: int) -> ClassCentres:
-        return ClassCentres(labels, WIDTH, alpha=self.alpha, moving=self.centres == "moving")

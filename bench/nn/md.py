@@ -19,6 +19,7 @@ from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe, Steps
 
 WIDTH = 2048  # of both fully connected layers
+DATASETS = 2
 ABSENT = -1e4  # as a logit: a softmax of 0, and still a number
 _POINTS = 10  # coordinates of five landmarks
 
@@ -143,14 +144,17 @@ class Component(nn.Module):
     Parameters
     ----------
     network : ComponentCNN
-    centres : sequence of ClassCentres
-        One for each dataset, over the columns of all labels.
+    alpha, moving
+        Of `ClassCentres`.
     """
 
-    def __init__(self, network: ComponentCNN, centres: Sequence[ClassCentres]) -> None:
+    def __init__(self, network: ComponentCNN, alpha: float = 0.5, moving: bool = True) -> None:
         super().__init__()
         self.network = network
-        self.centres = nn.ModuleList(centres)
+        labels = network.output.out_features
+        self.centres = nn.ModuleList(
+            ClassCentres(labels, WIDTH, alpha=alpha, moving=moving) for _ in range(DATASETS)
+        )
 
     def forward(self, packed: Tensor) -> Output:
         """From what `bench.nn.landmarks.packed` gives; ``other`` as `ComponentCNN`."""

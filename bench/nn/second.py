@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from bench.api import BenchError, InputError, param
 from bench.data.duplicates import same_images
 from bench.data.faces import LEFT_OUT, TRAIN, VALID, FaceSet
 from bench.data.mapping import in_columns, onto
 from bench.data.prepare import prepare
-from bench.nn.landmarks import known_landmarks
+from bench.nn.landmarks import known_landmarks, located, packed
 from bench.nn.one_class import OneClassNetwork, as_classes
 
 
@@ -28,6 +30,8 @@ class TwoDatasetNetwork(OneClassNetwork):
         After `check`: ``second`` as single-label data, in the columns of the run's dataset.
     common_ : tuple of int
         Columns of the labels that both have.
+    landmarks_known_ : tuple of bool
+        Whether the training part, and ``second``, have landmarks.
     """
 
     companions = {"second": "labelled"}
@@ -57,6 +61,15 @@ class TwoDatasetNetwork(OneClassNetwork):
             self.landmarks_known_[0],
             bool(known_landmarks(self.second_).any()),
         )
+
+    def inputs(
+        self, pixels: Tensor, faces: FaceSet, rows: Tensor, generator: torch.Generator | None
+    ) -> Tensor:
+        """Images with their landmarks, both mirrored in training."""
+        flip = generator is not None and self.recipe.flip
+        draws = torch.rand(len(rows), generator=generator) if flip else None
+        images, points, known = located(pixels, faces, rows, draws)
+        return packed(self.normalised(images), points, known)
 
     def second_parts(self, train: FaceSet, seed: int) -> tuple[FaceSet, FaceSet | None]:
         """Training and validation part of ``second``.

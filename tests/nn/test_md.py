@@ -12,11 +12,9 @@ from torch import nn
 
 from bench.nn.landmarks import landmark_loss, packed
 from bench.nn.losses.center import center
-from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
 from bench.nn.md import (
     ABSENT,
-    WIDTH,
     Component,
     ComponentCNN,
     CReLU,
@@ -239,13 +237,7 @@ def test_a_component_without_weight_says_nothing() -> None:
 
 def components(landmarks: bool = True) -> list[Component]:
     torch.manual_seed(0)
-    return [
-        Component(
-            ComponentCNN(4, 1, 16, landmarks=landmarks),
-            [ClassCentres(4, WIDTH), ClassCentres(4, WIDTH)],
-        ).eval()
-        for _ in range(2)
-    ]
+    return [Component(ComponentCNN(4, 1, 16, landmarks=landmarks)).eval() for _ in range(2)]
 
 
 def given(n: int = 3) -> torch.Tensor:
