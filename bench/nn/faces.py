@@ -124,6 +124,25 @@ def crops(
     return cut.permute(0, 3, 1, 2)
 
 
+def standardised(images: Tensor, least: float = 8.0) -> Tensor:
+    """Each image less its mean, by its deviation over all pixels and channels.
+
+    Parameters
+    ----------
+    images : uint8 (n, C, H, W)
+    least : float
+        Grey values that a smaller deviation is taken for: noise of an even image stays small.
+
+    Returns
+    -------
+    float (n, C, H, W)
+        Channels last in memory.
+    """
+    deviation, mean = torch.std_mean(images.float(), dim=(1, 2, 3), correction=0, keepdim=True)
+    found = (images - mean) / deviation.clamp(min=least)
+    return found.contiguous(memory_format=torch.channels_last)
+
+
 def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
     """Mirror the images (b, C, H, W) whose draw is below ½, with their landmarks (b, 5, 2)."""
     chosen = (draws < 0.5).to(images.device)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from networks import some_faces
 
 from bench.nn.faces import mirrored
 from bench.nn.landmarks import (
@@ -21,7 +22,6 @@ from bench.nn.landmarks import (
     relative_landmarks,
     unpacked,
 )
-from tests.support.networks import some_faces
 
 BETA = 0.02
 

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from networks import some_faces
 
 from bench.api import BenchError, InputError, Setting
 from bench.data.faces import TEST, TRAIN, VALID, FaceSet
 from bench.nn.landmarks import THRESHOLDS
 from bench.plugins import Registry
-from tests.support.networks import some_faces
 
 CLASS = Registry().find("method", "md-cnn")[0].load()
 POINTS = np.array([[4, 5], [10, 5], [7, 8], [5, 11], [9, 11]], dtype=float)
