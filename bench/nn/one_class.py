@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bench.api import param
+from bench.api import InputError, param
 from bench.data.faces import FaceSet
+from bench.nn.faces import targets
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import Loss, TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
@@ -56,14 +57,34 @@ class OneClassNetwork(TrainedNetwork):
         help="argmax: learn each face's strongest label, on multi-label data",
     )
 
+    def takes_sets(self) -> bool:
+        """Whether label sets are learned as they are; a network of one class a face does not."""
+        return False
+
     def unsuited(self, kind: str) -> str | None:
         """Multi-label data are for ``target=argmax``."""
-        if kind == "multi" and self.target == "none":
+        if kind == "multi" and self.target == "none" and not self.takes_sets():
             return (
                 f"{self.name} gives a face one class: on multi-label data write "
                 f"{self.name}[target=argmax], which learns each face's strongest label"
             )
         return None
+
+    def check(self, train: FaceSet) -> None:
+        """Raise `InputError` where there are not two classes to tell apart."""
+        why = self.unsuited(train.kind)
+        if why is not None:
+            raise InputError(why)
+        if train.kind == "multi" and self.target == "none":
+            return
+        classes, known = strongest(targets(train, "cpu")[1])
+        shown = classes[known].unique().tolist()
+        if len(shown) < 2:
+            only = f"only {train.label_names[shown[0]]}" if shown else "no class"
+            raise InputError(
+                f"{self.name}: the training part of {train.name} shows {only}; it takes faces of "
+                "two classes or more"
+            )
 
     def phase(
         self,
@@ -80,6 +101,19 @@ class OneClassNetwork(TrainedNetwork):
 
     def joint(self, out: Output, batch: Batch) -> Terms:
         """The softmax cross-entropy of each face's class."""
-        classes = one_hot(batch.distribution.argmax(dim=1), batch.labels.shape[1])
-        known = batch.distribution.sum(dim=1) > 0
-        return Terms(multilabel_softmax(out.logits, classes * known[:, None]))
+        classes, known = strongest(batch.distribution)
+        target = one_hot(classes, batch.labels.shape[1]) * known[:, None]
+        return Terms(multilabel_softmax(out.logits, target))
+
+
+def strongest(distribution: Tensor) -> tuple[Tensor, Tensor]:
+    """The class of each row of a label distribution float (n, L), and whether it has any.
+
+    Returns
+    -------
+    int64 (n,)
+        The first of the largest shares.
+    bool (n,)
+        False where all shares are 0.
+    """
+    return distribution.argmax(dim=1), distribution.sum(dim=1) > 0

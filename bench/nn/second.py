@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.api import BenchError, InputError, param
+from bench.api import BenchError, param
 from bench.data.duplicates import same_images
 from bench.data.faces import LEFT_OUT, TRAIN, VALID, FaceSet
 from bench.data.mapping import in_columns, onto
@@ -39,10 +39,14 @@ class TwoDatasetNetwork(OneClassNetwork):
     second: str | None = param(None, help="the other dataset to learn: NAME:DIR")
 
     def check(self, train: FaceSet) -> None:
-        """Match the labels; raise `BenchError` where fewer than two are common."""
-        why = self.unsuited(train.kind)
-        if why is not None:
-            raise InputError(why)
+        """Match the labels.
+
+        Raises
+        ------
+        BenchError
+            Fewer than two labels, or classes of the training part, to tell apart.
+        """
+        super().check(train)
         self.second_: FaceSet | None = None
         self.common_ = tuple(range(len(train.label_names)))
         self.landmarks_known_ = (bool(known_landmarks(train).any()), False)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bench.api import BenchError
 from bench.data import duplicates
-from bench.data.duplicates import correlation, later_copies, without_copies
+from bench.data.duplicates import correlation, later_copies, same_images, without_copies
 from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
 
 # correlates exactly .5 with HALF_LIKE, straight; less when mirrored
@@ -125,3 +125,18 @@ def test_without_copies_leaves_rows_out_and_needs_images() -> None:
     vectors = FaceSet("toy", "multi", ("joy",), ids, labels, features=np.zeros((3, 2)))
     with pytest.raises(BenchError, match="toy has no images"):
         without_copies(vectors, split)
+
+
+def test_the_same_pixels_are_found_whatever_the_row() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (6, 4, 5), dtype=np.uint8)
+    others = np.stack([images[4], images[1], images[2]])
+    others[2, 0, 0] ^= 1  # one pixel differs by one
+    assert same_images(images, others).tolist() == [False, True, False, False, True, False]
+    assert not same_images(images, others[:, :, :4]).any()
+    assert not same_images(images, others[:0]).any()
+    # The same bytes in other places are another image; one grey value is nobody's copy.
+    assert not same_images(images, others.transpose(0, 2, 1).reshape(3, 4, 5)).any()
+    even = np.full((2, 4, 5), 7, dtype=np.uint8)
+    assert not same_images(even, even).any()
+    rgb = np.random.default_rng(1).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
+    assert same_images(rgb, rgb[[2, 0]]).tolist() == [True, False, True]
