@@ -399,6 +399,18 @@ class Features(Plugin):
         """Those of `companions` that must be given with the parameters as they are."""
         return ()
 
+    def unsuited(self, kind: str) -> str | None:
+        """Why it takes no dataset of a kind with its parameters as they are; None: it does.
+
+        Overridden where a parameter lets it take a kind that is not in `kinds`. The engine asks
+        where a method is named; ``all`` goes by `kinds` alone.
+        """
+        return (
+            None
+            if kind in self.kinds
+            else f"{self.name}{self.member or ''} is not meant for {kind}-label data"
+        )
+
     def weights_used(self) -> str | None:
         """SHA-256 of the file that `fit` reads weights or vectors from, 64 hexadecimal digits.
 

@@ -110,18 +110,20 @@ class Steps:
 
 @dataclass(frozen=True)
 class EveryEpochs:
-    """The rate times ``gamma`` every ``every`` epochs."""
+    """The rate times ``gamma`` every ``every`` epochs, counted from epoch ``start`` (from 0)."""
 
     every: int
     gamma: float
+    start: int = 0
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """γ to the number of whole periods passed."""
-        return self.gamma ** (epoch // self.every)
+        """γ to the number of whole periods passed since the start."""
+        return self.gamma ** (max(epoch - self.start, 0) // self.every)
 
     def stretched(self, by: float) -> Schedule:
-        """A longer period."""
-        return replace(self, every=max(1, round(self.every * by)))
+        """A longer period, and a later start."""
+        every = max(1, round(self.every * by))
+        return replace(self, every=every, start=round(self.start * by))
 
 
 @dataclass(frozen=True)

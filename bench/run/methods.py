@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.api import BenchError, Classifier, Dataset, Network, Plugin
+from bench.api import BenchError, Classifier, Dataset, Features, Network, Plugin
 from bench.plugins import Entry, Registry
 from bench.run.grammar import Part, Term, parse_part
 
@@ -165,8 +165,14 @@ class _Chooser:
         if place == "classifier" and kind != "Classifier":
             raise BenchError(f"{part.name} is no classifier: write {part.name}+CLASSIFIER")
         met = self._met_by(found[0].entry)
-        if met not in getattr(found[0].entry.load(), "kinds", ()):
-            raise BenchError(f"{part.name} is not meant for {met}-label data")
+        for spec in found:
+            made = spec.make()
+            if isinstance(made, Features):
+                why = made.unsuited(met)
+                if why is not None:
+                    raise BenchError(why)
+            elif met not in made.kinds:
+                raise BenchError(f"{part.name} is not meant for {met}-label data")
         if _needs_distribution(found[0].entry) and not self.distribution:
             raise BenchError(
                 f"{part.name} learns from label distributions, and this dataset has none: take a "

@@ -48,6 +48,8 @@ def test_schedules_by_hand() -> None:
     assert factors(Steps((2, 5)), 6, 2) == pytest.approx([1, 1, 0.1, 0.1, 0.1, 0.01])
     assert factors(EveryEpochs(2, 0.5), 8, 1) == [1, 1, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125]
     assert factors(EveryEpochs(2, 0.5), 8, 2) == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5]
+    late = [1, 1, 1, 1, 1, 0.5, 0.5, 0.25]
+    assert factors(EveryEpochs(2, 0.5, start=3), 8, 1) == late
 
 
 def test_one_cycle_rises_and_falls_by_half_cosines() -> None:
@@ -70,6 +72,8 @@ def test_stretching_keeps_the_course(by: float) -> None:
     assert longer.schedule == Steps((round(20 * by), round(80 * by)))
     epochs = replace(BY_EPOCH, epochs=40, schedule=EveryEpochs(10, 0.9)).stretched(by)
     assert (epochs.epochs, epochs.schedule) == (round(40 * by), EveryEpochs(round(10 * by), 0.9))
+    late = replace(BY_EPOCH, epochs=40, schedule=EveryEpochs(10, 0.9, start=20)).stretched(by)
+    assert late.schedule == EveryEpochs(round(10 * by), 0.9, start=round(20 * by))
     assert replace(BY_EPOCH, schedule=OneCycle()).stretched(by).schedule == OneCycle()
 
 
