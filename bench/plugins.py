@@ -32,6 +32,8 @@ BASES = {
     "ResNetTFE": "Network",
     "TFENetwork": "Network",
     "TwoDatasetNetwork": "Network",
+    "CentredNetwork": "Network",
+    "ComparedNetwork": "Network",
     "Backbone": "Features",
     "FullyConnected": "Features",
 }

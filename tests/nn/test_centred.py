@@ -1,0 +1,466 @@
+"""Networks with class centres: the joint loss slowly, what moves the centres, what is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from networks import RECIPE, Layers, some_faces, weights
+from torch import Tensor, nn
+
+from bench.api import BenchError, InputError, Setting
+from bench.data.crops import ten_crop
+from bench.data.faces import FaceSet
+from bench.nn import train as train_module
+from bench.nn.centred import (
+    Centred,
+    CentredNetwork,
+    ComparedNetwork,
+    FeatureHead,
+    strongest,
+)
+from bench.nn.losses.centres import ClassCentres
+from bench.nn.output import Batch, Output
+from bench.nn.recipe import Recipe
+
+LOSSES = ("softmax", "center", "island", "islets")
+N, D, L = 9, 5, 4
+
+
+@pytest.fixture(autouse=True)
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same arithmetic on every machine."""
+    monkeypatch.setattr(train_module, "trains_in_bfloat16", lambda device: False)
+
+
+class Near(CentredNetwork):
+    """Reference: none."""
+
+    name = "near"
+    width = 125
+    recipes = {"paper": RECIPE, "quick": RECIPE}
+
+    def network(self, labels: int, channels: int) -> nn.Module:
+        return Layers(labels, channels, 0.2, norm=True)
+
+
+class Vectors(CentredNetwork):
+    """Reference: none."""
+
+    name = "vectors"
+    width = D
+
+    def network(self, labels: int, channels: int) -> nn.Module:
+        return nn.Identity()
+
+
+def fit_on(faces: FaceSet, network: Any, valid: FaceSet | None = None, **setting: Any) -> Any:
+    network.setting = Setting(**setting)
+    return network.fit(faces, np.random.default_rng(0), valid)
+
+
+def fitted(network: Any, **setting: Any) -> Any:
+    faces = some_faces(60, kind="single")
+    return fit_on(faces.take(slice(0, 40)), network, faces.take(slice(40, 60)), **setting)
+
+
+# -- the loss -------------------------------------------------------------------------------------
+
+
+def given(kind: str = "single", **params: Any) -> tuple[Any, Output, Batch]:
+    """A network with centres that are drawn, and a batch, all in float64."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    made = Vectors(**params)
+    made.kind_ = kind
+    made.model_ = made.build(L, 1).double()
+    if made.centred:
+        made.model_.centres.centres = 0.02 * draw(L, D)
+    labels = torch.eye(L, dtype=torch.float64)[torch.arange(N) % 3]  # one class without a row
+    out = Output(draw(N, D).requires_grad_(), draw(N, L).requires_grad_())
+    return made, out, Batch(torch.zeros(0), labels, labels)
+
+
+def slow(made: Any, out: Output, classes: list[int]) -> dict[str, float]:
+    x, z = out.embedding.detach().numpy(), out.logits.detach().numpy()
+    found = {"cross_entropy": 0.0}
+    for i, y in enumerate(classes):
+        found["cross_entropy"] -= (z[i, y] - np.log(np.exp(z[i]).sum())) / N
+    total = found["cross_entropy"]
+    if made.loss != "softmax":
+        c = made.model_.centres.centres.numpy()
+        found["center"] = sum(((x[i] - c[y]) ** 2).sum() for i, y in enumerate(classes)) / (2 * N)
+        total += made.lam * found["center"]
+        pairs = [(j, k) for j in range(L) for k in range(L) if j != k]
+        if made.loss != "center":
+            found["island"] = sum(
+                c[j] @ c[k] / np.sqrt((c[j] @ c[j]) * (c[k] @ c[k])) + 1 for j, k in pairs
+            )
+            total += made.lam * made.lam1 * found["island"]
+        if made.loss == "islets":
+            apart = sum(np.sqrt(((c[j] - c[k]) ** 2).sum()) for j, k in pairs)
+            found["islets"] = float(np.exp(-apart / 2))
+            total += made.lam * made.lam2 * found["islets"]
+    return {"loss": total, **found}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
+    made, out, batch = given(loss=loss, lam=0.7, lam1=0.3, lam2=0.8)
+    expected = slow(made, out, batch.labels.argmax(dim=1).tolist())
+    terms = made.joint(out, batch)
+    found = {"loss": terms.loss, **terms.parts}
+    assert list(found) == list(expected)
+    for name, value in expected.items():
+        assert float(found[name]) == pytest.approx(value, rel=1e-12), name
+    if loss == "islets":
+        assert float(found["islets"]) > 0.01  # or nobody would see it missing
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_features_feel_the_distance_to_their_own_centre_alone(loss: str) -> None:
+    made, out, batch = given(loss=loss, lam=0.7)
+    centres = made.model_.centres.centres.clone() if made.centred else None
+    made.model_.train()
+    made.joint(out, batch).loss.backward()  # the centres have moved by then
+    assert out.embedding.grad is not None or not made.centred
+    if centres is not None:
+        own = centres[batch.labels.argmax(dim=1)]
+        expected = 0.7 * (out.embedding.detach() - own) / N
+        torch.testing.assert_close(out.embedding.grad, expected, rtol=1e-12, atol=1e-14)
+    p = out.logits.detach().softmax(dim=1)
+    torch.testing.assert_close(out.logits.grad, (p - batch.labels) / N, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", LOSSES[1:])
+def test_centres_move_in_training_alone_and_by_equation_4(loss: str) -> None:
+    made, out, batch = given(loss=loss, lam1=0.3, lam2=0.8, alpha=0.25)
+    start = made.model_.centres.centres.clone()
+    made.model_.eval()
+    made.joint(out, batch)
+    assert torch.equal(made.model_.centres.centres, start)
+    made.model_.train()
+    made.joint(out, batch)
+    lam1, lam2 = {"center": (0, 0), "island": (0.3, 0), "islets": (0.3, 0.8)}[loss]
+    other = ClassCentres(L, D, lam1=lam1, lam2=lam2, alpha=0.25).double()
+    other.centres = start.clone()
+    other.update(out.embedding.detach(), batch.labels.argmax(dim=1))
+    assert not torch.equal(other.centres, start)
+    assert torch.equal(made.model_.centres.centres, other.centres)
+    # The class without a row moves by the terms between centres, where there are any.
+    assert torch.equal(other.centres[3], start[3]) == (loss == "center")
+
+
+def test_placebos_leave_out_what_they_say() -> None:
+    made, out, batch = given(loss="islets", centres="fixed")
+    start = made.model_.centres.centres.clone()
+    made.model_.train()
+    terms = made.joint(out, batch)
+    assert torch.equal(made.model_.centres.centres, start)
+    assert float(terms.parts["center"]) > 0  # and still draw
+    without, as_island = (fitted(Near(**one)) for one in ({"lam2": 0.0}, {"loss": "island"}))
+    assert weights(without) == weights(as_island)
+    assert weights(fitted(Near())) != weights(as_island)
+    fixed = fitted(Near(centres="fixed"))
+    with train_module.seeded("cpu", int(np.random.default_rng(0).integers(2**62))):
+        first = fixed.build(3, 1)
+    assert torch.equal(fixed.model_.centres.centres, first.centres.centres)
+    assert not torch.equal(fitted(Near()).model_.centres.centres, first.centres.centres)
+
+
+def test_lam_0_trains_the_network_that_softmax_trains() -> None:
+    plain, weightless = fitted(Near(loss="softmax")), fitted(Near(lam=0.0))
+    assert not any(name.startswith("centres") for name in weights(plain))
+    inside = {
+        name.removeprefix("network."): value
+        for name, value in weights(weightless).items()
+        if name.startswith("network.")
+    }
+    assert inside == weights(plain)
+    assert weights(fitted(Near())) != weights(weightless)
+
+
+def test_centres_end_up_among_their_features() -> None:
+    faces = some_faces(200, kind="single")
+    network = Near(loss="center", lam=0.01)
+    network.recipes = {"paper": replace(RECIPE, epochs=10, flip=False)}
+    fit_on(faces, network, selection="last")
+    assert isinstance(network.model_, Centred)
+    features = torch.from_numpy(network.transform(faces))
+    centres = network.model_.centres.centres
+    nearest = torch.cdist(features, centres).argmin(dim=1).numpy()
+    assert (nearest == faces.labels.argmax(axis=1)).mean() > 0.8
+    assert network.history_[-1]["center"] < network.history_[0]["center"] * 10
+    assert network.history_[-1]["cross_entropy"] < network.history_[0]["cross_entropy"]
+
+
+def test_terms_are_logged_and_the_loss_is_their_sum() -> None:
+    rows = fitted(Near()).history_
+    for row in rows:
+        apart = row["center"] + 0.2 * row["island"] + 0.9 * row["islets"]
+        assert row["loss"] == pytest.approx(row["cross_entropy"] + 0.6 * apart, rel=1e-5)
+
+
+def test_batches_are_taken_whole_where_centres_move() -> None:
+    assert not any(Near(loss=loss).sums_over_samples for loss in LOSSES[1:])
+    assert Near(loss="softmax").sums_over_samples
+    assert all(Near(loss=loss, centres="fixed").sums_over_samples for loss in LOSSES)
+
+
+def test_centres_are_in_checkpoints_and_training_goes_on_with_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = fitted(Near())
+
+    class Stopped(Near):
+        name = "near"
+        left = 2 * 3 + 1  # batches of 40 images, until the middle of the third epoch
+
+        def joint(self, out: Output, batch: Batch) -> Any:
+            if self.model_.training:
+                self.left -= 1
+                if not self.left:
+                    raise KeyboardInterrupt
+            return super().joint(out, batch)
+
+    monkeypatch.setattr(train_module, "SAVING_SHARE", 1e9)  # a checkpoint each epoch
+    with pytest.raises(KeyboardInterrupt):
+        fitted(Stopped(), folder=tmp_path)
+    assert list(tmp_path.glob("epoch-0002.json"))
+    # Whatever centres a new model starts with, those of the checkpoint count.
+    with monkeypatch.context() as patch:
+        patch.setattr("bench.nn.losses.centres.torch.randn", lambda *shape: torch.full(shape, 7.0))
+        resumed = fitted(Near(), folder=tmp_path)
+    assert weights(resumed) == weights(whole)
+
+
+# -- batches and parts with few classes -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_batch_of_one_class_or_of_one_face_is_no_trouble(loss: str) -> None:
+    for rows in (slice(0, 1), slice(0, N, 3)):
+        made, out, batch = given(loss=loss)
+        made.model_.train()
+        few = Batch(batch.inputs, batch.labels[rows], batch.distribution[rows])
+        assert len(few.labels.argmax(dim=1).unique()) == 1
+        terms = made.joint(Output(out.embedding[rows], out.logits[rows]), few)
+        terms.loss.backward()
+        assert all(bool(value.isfinite()) for value in (terms.loss, *terms.parts.values()))
+        assert bool(out.logits.grad.isfinite().all())
+        if made.centred:
+            assert bool(made.model_.centres.centres.isfinite().all())
+
+
+def test_rows_of_one_class_follow_one_another_without_harm() -> None:
+    faces = some_faces(32, kind="single")
+    order = np.argsort(faces.labels.argmax(axis=1), kind="stable")
+    network = Near()
+    network.recipes = {"paper": replace(RECIPE, batch=4)}
+    found = fit_on(faces.take(order), network, selection="last")
+    assert np.isfinite(found.scores(faces)).all()
+
+
+def test_fewer_than_two_classes_are_refused() -> None:
+    faces = some_faces(30, kind="single")
+    labels = np.zeros_like(faces.labels)
+    labels[:, 1] = True
+    with pytest.raises(InputError) as caught:
+        fit_on(replace(faces, labels=labels), Near())
+    assert str(caught.value) == (
+        "near: the training part of noise shows only right; it takes faces of two classes or more"
+    )
+    none = some_faces(30)
+    with pytest.raises(InputError, match="near: the training part of noise shows no class; it"):
+        fit_on(replace(none, labels=np.zeros_like(none.labels)), Near(target="argmax"))
+
+
+# -- multi-label data -----------------------------------------------------------------------------
+
+
+def test_multi_label_faces_are_refused_unless_argmax_is_asked_for() -> None:
+    sentence = (
+        "near gives a face one class: on multi-label data write near[target=argmax], which learns "
+        "each face's strongest label"
+    )
+    with pytest.raises(InputError) as caught:
+        fit_on(some_faces(30), Near())
+    assert str(caught.value) == sentence
+    assert Near().unsuited("multi") == sentence
+    assert Near().unsuited("single") is None
+    assert Near(target="argmax").unsuited("multi") is None
+    assert Near(target="argmax").unsuited("single") is None
+
+
+def test_the_strongest_label_is_the_first_of_the_largest() -> None:
+    shares = torch.tensor([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0, 0.5, 0.5], [0, 0, 0]])
+    classes, known = strongest(shares)
+    assert classes.tolist()[:3] == [1, 0, 1]
+    assert known.tolist() == [True, True, True, False]
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_faces_without_a_class_say_nothing(loss: str) -> None:
+    made, out, batch = given("multi", loss=loss, target="argmax", lam1=0.0, lam2=0.0)
+    shares = torch.rand(N, L, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    empty = [0, 5]
+    shares[empty] = 0
+    classes = shares.argmax(dim=1).tolist()
+    made.model_.train()
+    start = made.model_.centres.centres.clone() if made.centred else None
+    terms = made.joint(out, Batch(batch.inputs, batch.labels, shares))
+    terms.loss.backward()
+    rows = [i for i in range(N) if i not in empty]
+    z = out.logits.detach()
+    expected = -sum(float(z[i].log_softmax(dim=0)[classes[i]]) for i in rows) / N
+    assert float(terms.parts["cross_entropy"]) == pytest.approx(expected, rel=1e-12)
+    assert not bool(out.logits.grad[empty].any())
+    if start is not None:
+        x = out.embedding.detach()
+        apart = sum(float((x[i] - start[classes[i]]).square().sum()) for i in rows)
+        assert float(terms.parts["center"]) == pytest.approx(apart / (2 * len(rows)), rel=1e-12)
+        assert not bool(out.embedding.grad[empty].any())
+        first = [i for i in rows if classes[i] == classes[rows[0]]]
+        step = sum(start[classes[rows[0]]] - x[i] for i in first) / (1 + len(first))
+        moved = made.model_.centres.centres[classes[rows[0]]]
+        torch.testing.assert_close(moved, start[classes[rows[0]]] - 0.5 * step)
+
+
+def test_a_batch_without_any_class_is_survived() -> None:
+    made, out, batch = given("multi", target="argmax")
+    made.model_.train()
+    terms = made.joint(out, Batch(batch.inputs, 0 * batch.labels, 0 * batch.labels))
+    terms.loss.backward()
+    assert float(terms.loss.detach()) == 0
+    assert not bool(out.logits.grad.any())
+
+
+def test_on_multi_label_data_scores_are_a_softmax_with_a_threshold() -> None:
+    faces = some_faces(60)
+    found = fit_on(faces.take(slice(0, 40)), Near(target="argmax"), faces.take(slice(40, 60)))
+    scores, labels = found.scores(faces), found.labels(faces)
+    np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-6)
+    assert np.array_equal(labels, scores >= found.threshold_)
+    assert any("(best micro-F1)" in one for one in found.remarks())
+    # What counts is the strongest label: the second of two equal ones makes no difference.
+    labels = faces.labels.copy()
+    both = labels[:, 0] & labels[:, 1]
+    assert both.any()
+    labels[both, 1] = False
+    one = replace(faces, labels=labels)
+    again = fit_on(
+        one.take(slice(0, 40)), Near(target="argmax"), faces.take(slice(40, 60)), selection="last"
+    )
+    same = fit_on(
+        faces.take(slice(0, 40)), Near(target="argmax"), faces.take(slice(40, 60)), selection="last"
+    )
+    assert weights(again) == weights(same)
+
+
+# -- the networks that the paper compares ---------------------------------------------------------
+
+
+class Pooled(nn.Module):
+    """Four means of the image, then the head."""
+
+    def __init__(self, labels: int, channels: int) -> None:
+        super().__init__()
+        self.pool = nn.AdaptiveAvgPool2d(2)
+        self.head = FeatureHead(4 * channels, labels, dropout=0.1)
+
+    def forward(self, x: Tensor) -> Output:
+        out: Output = self.head(self.pool(x).flatten(1))
+        return out
+
+
+class Compared(ComparedNetwork):
+    """Reference: none."""
+
+    name = "compared"
+    recipes: dict[str, Recipe] = {  # type: ignore[assignment]
+        "paper": replace(RECIPE, size=80, crop_from=100, epochs=1),
+        "quick": replace(RECIPE, size=16, crop_from=20, epochs=1),
+    }
+
+    def network(self, labels: int, channels: int) -> nn.Module:
+        return Pooled(labels, channels)
+
+
+@pytest.mark.parametrize(
+    ("side", "budget", "size", "crop_from"),
+    [
+        (48, "paper", 40, 48),
+        (64, "paper", 40, 48),
+        (65, "paper", 80, 100),
+        (100, "paper", 80, 100),
+        (48, "quick", 16, 20),
+        (100, "quick", 16, 20),
+    ],
+)
+def test_crops_follow_the_size_of_the_training_images(
+    side: int, budget: str, size: int, crop_from: int
+) -> None:
+    faces = some_faces(24, side=side, kind="single", colour="rgb")
+    found = fit_on(faces, Compared(), budget=budget)
+    cut = f"input 3×{size}×{size} cut from {crop_from}"
+    assert any(cut in remark for remark in found.remarks())
+    # Faces of another size are cut as those of training were.
+    other = some_faces(6, side=148 - side, kind="single", colour="rgb")
+    assert found.scores(other).shape == (6, 3)
+    assert (found.recipe.size, found.recipe.crop_from) == (size, crop_from)
+    assert (Compared().recipe.size, Compared().recipe.crop_from) == (80, 100)
+
+
+def test_ten_crops_average_the_softmax_at_the_papers_budget_alone() -> None:
+    faces = some_faces(24, side=48, kind="single", colour="rgb")
+    found = fit_on(faces, Compared(), budget="paper")
+    images = torch.from_numpy(faces.images.copy()).permute(0, 3, 1, 2)
+    total, vectors = 0, 0
+    found.model_.eval()
+    with torch.inference_mode():
+        for crop in ten_crop(images, 40).unbind(dim=1):
+            out = found.model_((crop.float() / 255 - 0.5) / 0.25)
+            total, vectors = total + out.logits.softmax(dim=1), vectors + out.embedding
+    np.testing.assert_allclose(found.scores(faces), total / 10, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.transform(faces), vectors / 10, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.distribution(faces).sum(axis=1), 1, atol=1e-5)
+    assert Compared().ten_crop == "softmax"
+    quick = Compared()
+    quick.setting = Setting(budget="quick")
+    assert quick.ten_crop == ""
+
+
+@pytest.mark.parametrize("loss", ["softmax", "islets"])
+@pytest.mark.parametrize("budget", ["paper", "quick", "smoke"])
+def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
+    for params, decay in (({}, 1e-3), ({"weight_decay": 0.25}, 0.25)):
+        network = Compared(loss=loss, **params)
+        network.setting = Setting(budget=budget)
+        model = network.build(3, 3)
+        optimizer = network.recipe.optimizer.make(network.groups(model))
+        found = {
+            id(p): (group["lr"], group["weight_decay"])
+            for group in optimizer.param_groups
+            for p in group["params"]
+        }
+        assert sum(len(group["params"]) for group in optimizer.param_groups) == len(found)
+        for name, parameter in model.named_parameters():
+            slow = budget != "paper" and "head.linear" in name
+            assert found[id(parameter)] == pytest.approx((0.05 / 30 if slow else 0.05, decay))
+        assert len(found) == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"loss": "triplet"}, {"lam": -0.1}, {"alpha": 1.5}, {"centres": "still"}, {"target": "max"}],
+)
+def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(BenchError, match=f"{next(iter(wrong))} takes"):
+        Near(**wrong)
