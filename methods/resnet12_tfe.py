@@ -13,7 +13,8 @@ class ResNet12TFE(ResNetTFE):
     as there, the deviations too. The paper augments FER+ and says nothing of CK+: here both alike
     (``rotation=0,shift=0`` leaves the mirrors).
 
-    Label: the largest softmax.
+    Label: the largest softmax; on multi-label data (``target=argmax``) those that reach the
+    threshold.
     """
 
     name = "resnet12-tfe"

@@ -14,7 +14,8 @@ class ResNet18TFE(ResNetTFE):
     deviation of the training part; SGD with momentum 0.9 from a rate of 0.1, batch 128, 200 epochs,
     the smaller last batch left out; faces mirrored, turned and shifted.
 
-    Label: the largest softmax.
+    Label: the largest softmax; on multi-label data (``target=argmax``) those that reach the
+    threshold.
 
     Deviations, all where the paper is silent: the rate falls to a tenth every 70 epochs, weight
     decay is 1e-4, faces are turned by up to 10° and shifted by up to a tenth of their side. Budget

@@ -38,7 +38,8 @@ class TFEJL(TFENetwork):
     the identity stage on ``people``, then all weights together: SGD with momentum 0.9, rate 0.001,
     batch 128, 100 epochs, faces mirrored, turned and shifted; softmax cross-entropy.
 
-    Label: the largest softmax.
+    Label: the largest softmax; on multi-label data (``target=argmax``) those that reach the
+    threshold.
 
     Deviations, where the paper is silent: no hidden layer between the 224 and the output; both
     branches see the same grey face of 48×48 pixels, each standardised by the statistics of the

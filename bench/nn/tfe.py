@@ -12,7 +12,7 @@ from bench.api import FaceInput, param
 from bench.data.faces import FaceSet
 from bench.nn.augment import moved
 from bench.nn.faces import crops
-from bench.nn.network import TrainedNetwork
+from bench.nn.one_class import OneClassNetwork
 from bench.nn.recipe import SGD, EveryEpochs, OneCycle, Recipe
 from bench.nn.small_resnet import SmallResNet
 from bench.nn.train import Trained
@@ -45,13 +45,12 @@ QUICK = Recipe(
 )
 
 
-class TFENetwork(TrainedNetwork):
+class TFENetwork(OneClassNetwork):
     """Base of the networks on whole grey faces, standardised pixel by pixel inside the network.
 
     In training faces are mirrored, turned and shifted (section 4.3).
     """
 
-    kinds = ("single",)
     threshold = "row"
     input = FaceInput(colour="grey")
 

@@ -364,8 +364,26 @@ def test_wrong_people_are_refused_before_anything_runs(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["resnet18-tfe", "tfe-jl[identity=untrained]"])
 def test_label_sets_are_refused(name: str) -> None:
-    with pytest.raises(BenchError, match="is not meant for multi-label data"):
+    with pytest.raises(BenchError, match="multi-label data"):
         planned(name, "synthetic[images=20]")
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_the_strongest_label_is_learnt_where_that_is_asked_for(name: str) -> None:
+    sets = some_faces(30, side=32)
+    sets.labels[:, 2] |= ~sets.labels.any(axis=1)
+    classes = np.eye(3, dtype=bool)[sets.labels.argmax(axis=1)]
+    single = replace(sets, kind="single", labels=classes)
+
+    def last(part: FaceSet, **params: Any) -> Any:
+        made = method(name, **params)
+        made.setting = replace(made.setting, selection="last")
+        return made.fit(part, np.random.default_rng(0))
+
+    one, other = last(sets, target="argmax"), last(single)
+    assert state(one.model_) == state(other.model_)
+    with pytest.raises(InputError, match=rf"write {name}\[target=argmax\]"):
+        last(sets)
 
 
 # -- from the command line to the record ----------------------------------------------------------
