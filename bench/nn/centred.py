@@ -199,7 +199,7 @@ class ComparedNetwork(CentredNetwork):
         recipe = super().recipe
         small = self._native is not None and self._native <= _SMALL_FACE
         if self.setting.budget == "paper" and small:
-            return replace(recipe, size=40, crop_from=48)
+            return self.sized(replace(recipe, size=40, crop_from=48))
         return recipe
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:

@@ -73,6 +73,9 @@ class TrainedNetwork(Network):
     small = {"length": 1 / _SMOKE}  # one iteration
 
     length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
+    size: int | None = param(
+        None, ge=8, le=1024, help="side of the input in pixels, in place of the schedule's"
+    )
     compile: bool = param(False, help="torch.compile the training steps")
     finetune: float = param(
         0.0,
@@ -134,9 +137,17 @@ class TrainedNetwork(Network):
         """The one of ``recipes`` that the budget asks for, over `length` times its length."""
         if self.setting.budget == "smoke":
             quick = recipes["quick"]
-            smoke = replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
-            return smoke.stretched(self.length)
-        return recipes[self.setting.budget].stretched(self.length)
+            recipe = replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
+        else:
+            recipe = recipes[self.setting.budget]
+        return self.sized(recipe).stretched(self.length)
+
+    def sized(self, recipe: Recipe) -> Recipe:
+        """With inputs of `size` pixels, where it is given, cut from as much more as before."""
+        if self.size is None:
+            return recipe
+        side = recipe.crop_from and round(recipe.crop_from * self.size / recipe.size)
+        return replace(recipe, size=self.size, crop_from=side)
 
     def normalised(self, images: Tensor) -> Tensor:
         """Float from uint8 (n, C, H, W), channels last in memory, less the mean, by the std."""

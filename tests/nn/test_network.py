@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from networks import RECIPE, Little, fit, some_faces, weights
+from networks import RECIPE, Little, LittleAdam, fit, some_faces, weights
 
 from bench.api import BenchError, InputError, Setting
 from bench.data.faces import FaceSet
@@ -470,3 +470,12 @@ def test_ten_crops_are_averaged(averaged: str) -> None:
     embeddings = torch.stack([out.embedding for out in outs]).mean(0)
     assert np.allclose(vectors, embeddings.numpy(), atol=1e-5)
     assert not np.allclose(scores, plain, atol=1e-4)
+
+
+def test_the_input_may_have_another_size() -> None:
+    network = Little(size=20)
+    assert (network.recipe.size, network.recipe.crop_from) == (20, 24)
+    assert (Little().recipe.size, Little().recipe.crop_from) == (10, 12)
+    assert LittleAdam(size=12).recipe.crop_from is None
+    with pytest.raises(InputError, match="size"):
+        Little(size=4)
