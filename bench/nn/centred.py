@@ -105,6 +105,7 @@ class CentredNetwork(OneClassNetwork):
     lam: float = param(0.6, ge=0, help="λ, weight of the loss with class centres")
     lam1: float = param(0.2, ge=0, help="λ_1, weight of the cosines between centres")
     lam2: float = param(0.9, ge=0, help="λ_2, weight of the distances between centres; 0: placebo")
+    nearest: int = param(3, ge=1, help="P, other centres that the MD loss looks at")
     alpha: float = param(0.5, ge=0, le=1, help="α, the centres' rate; not in the paper")
     centres: str = param("moving", choices=("moving", "fixed"), help="fixed is a placebo")
 
@@ -119,8 +120,8 @@ class CentredNetwork(OneClassNetwork):
 
     @property
     def sums_over_samples(self) -> bool:  # type: ignore[override]
-        """Not where centres move: each batch moves them once."""
-        return not self.centred or self.centres == "fixed"
+        """Not where centres move, once a batch, nor with the MD loss and its variance of a batch."""
+        return not self.centred or (self.centres == "fixed" and self.loss != "md")
 
     def build(self, labels: int, channels: int) -> nn.Module:
         """The network, beside its class centres where the loss has any."""
@@ -161,7 +162,7 @@ class CentredNetwork(OneClassNetwork):
         if self.loss == "md":
             if len(features) < 2:  # one face has no variance
                 return {"md": 0 * features.sum()}
-            return {"md": md_loss(features, centres.centres, classes)}
+            return {"md": md_loss(features, centres.centres, classes, self.nearest)}
         between = centres.terms()
         names = {"center": (), "island": ("island",), "islets": ("island", "islets")}[self.loss]
         found = {name: between[name] for name in names}

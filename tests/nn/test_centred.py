@@ -24,10 +24,11 @@ from bench.nn.centred import (
     strongest,
 )
 from bench.nn.losses.centres import ClassCentres
+from bench.nn.losses.md import md_loss
 from bench.nn.output import Batch, Output
 from bench.nn.recipe import Recipe
 
-LOSSES = ("softmax", "center", "island", "islets")
+LOSSES = ("softmax", "center", "island", "islets", "md")
 N, D, L = 9, 5, 4
 
 
@@ -96,6 +97,10 @@ def slow(made: Any, out: Output, classes: list[int]) -> dict[str, float]:
     total = found["cross_entropy"]
     if made.loss != "softmax":
         c = made.model_.centres.centres.numpy()
+    if made.loss == "md":
+        found["md"] = slow_md(x, c, classes)
+        total += made.lam * found["md"]
+    elif made.loss != "softmax":
         found["center"] = sum(((x[i] - c[y]) ** 2).sum() for i, y in enumerate(classes)) / (2 * N)
         total += made.lam * found["center"]
         pairs = [(j, k) for j in range(L) for k in range(L) if j != k]
@@ -111,6 +116,24 @@ def slow(made: Any, out: Output, classes: list[int]) -> dict[str, float]:
     return {"loss": total, **found}
 
 
+def slow_md(x: np.ndarray, c: np.ndarray, classes: list[int], nearest: int = 3) -> float:
+    """Radioengineering 2020, Eq. 9 as it must be meant."""
+    d = [[float(((row - centre) ** 2).sum()) for centre in c] for row in x]
+    variance = sum(d[i][y] for i, y in enumerate(classes)) / (len(x) - 1)
+    margin = sum(
+        float(c[j] @ c[k] / np.sqrt((c[j] @ c[j]) * (c[k] @ c[k])))
+        for j in range(len(c))
+        for k in range(len(c))
+        if j != k
+    )
+    total = 0.0
+    for i, y in enumerate(classes):
+        others = sorted(d[i][j] for j in range(len(c)) if j != y)[:nearest]
+        beside = sum(np.exp(-one / (2 * variance)) for one in others)
+        total -= np.log(np.exp(-d[i][y] / (2 * variance) - margin) / beside) / len(x)
+    return total
+
+
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
     made, out, batch = given(loss=loss, lam=0.7, lam1=0.3, lam2=0.8)
@@ -119,12 +142,35 @@ def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
     found = {"loss": terms.loss, **terms.parts}
     assert list(found) == list(expected)
     for name, value in expected.items():
-        assert float(found[name]) == pytest.approx(value, rel=1e-12), name
+        assert float(found[name].detach()) == pytest.approx(value, rel=1e-12), name
     if loss == "islets":
         assert float(found["islets"]) > 0.01  # or nobody would see it missing
 
 
-@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("nearest", [1, 2])
+def test_the_md_loss_looks_at_the_nearest_centres(nearest: int) -> None:
+    made, out, batch = given(loss="md", lam=0.7, nearest=nearest)
+    expected = slow_md(
+        out.embedding.detach().numpy(),
+        made.model_.centres.centres.numpy(),
+        batch.labels.argmax(dim=1).tolist(),
+        nearest,
+    )
+    assert float(made.joint(out, batch).parts["md"]) == pytest.approx(expected, rel=1e-10)
+
+
+def test_features_feel_the_md_loss_with_centres_as_they_were() -> None:
+    made, out, batch = given(loss="md", lam=0.7)
+    centres = made.model_.centres.centres.clone()
+    made.model_.train()
+    made.joint(out, batch).loss.backward()  # the centres have moved by then
+    assert not torch.equal(made.model_.centres.centres, centres)
+    x = out.embedding.detach().clone().requires_grad_()
+    (0.7 * md_loss(x, centres, batch.labels.argmax(dim=1), 3)).backward()
+    torch.testing.assert_close(out.embedding.grad, x.grad, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("loss", LOSSES[:-1])
 def test_features_feel_the_distance_to_their_own_centre_alone(loss: str) -> None:
     made, out, batch = given(loss=loss, lam=0.7)
     centres = made.model_.centres.centres.clone() if made.centred else None
@@ -148,14 +194,14 @@ def test_centres_move_in_training_alone_and_by_equation_4(loss: str) -> None:
     assert torch.equal(made.model_.centres.centres, start)
     made.model_.train()
     made.joint(out, batch)
-    lam1, lam2 = {"center": (0, 0), "island": (0.3, 0), "islets": (0.3, 0.8)}[loss]
+    lam1, lam2 = {"island": (0.3, 0), "islets": (0.3, 0.8)}.get(loss, (0, 0))
     other = ClassCentres(L, D, lam1=lam1, lam2=lam2, alpha=0.25).double()
     other.centres = start.clone()
     other.update(out.embedding.detach(), batch.labels.argmax(dim=1))
     assert not torch.equal(other.centres, start)
     assert torch.equal(made.model_.centres.centres, other.centres)
     # The class without a row moves by the terms between centres, where there are any.
-    assert torch.equal(other.centres[3], start[3]) == (loss == "center")
+    assert torch.equal(other.centres[3], start[3]) == (loss in ("center", "md"))
 
 
 def test_placebos_leave_out_what_they_say() -> None:
@@ -211,7 +257,8 @@ def test_terms_are_logged_and_the_loss_is_their_sum() -> None:
 def test_batches_are_taken_whole_where_centres_move() -> None:
     assert not any(Near(loss=loss).sums_over_samples for loss in LOSSES[1:])
     assert Near(loss="softmax").sums_over_samples
-    assert all(Near(loss=loss, centres="fixed").sums_over_samples for loss in LOSSES)
+    assert all(Near(loss=loss, centres="fixed").sums_over_samples for loss in LOSSES[:-1])
+    assert not Near(loss="md", centres="fixed").sums_over_samples  # a variance of the batch
 
 
 def test_centres_are_in_checkpoints_and_training_goes_on_with_them(
@@ -324,8 +371,12 @@ def test_faces_without_a_class_say_nothing(loss: str) -> None:
     assert not bool(out.logits.grad[empty].any())
     if start is not None:
         x = out.embedding.detach()
-        apart = sum(float((x[i] - start[classes[i]]).square().sum()) for i in rows)
-        assert float(terms.parts["center"]) == pytest.approx(apart / (2 * len(rows)), rel=1e-12)
+        if loss == "md":
+            expected = slow_md(x[rows].numpy(), start.numpy(), [classes[i] for i in rows])
+            assert float(terms.parts["md"]) == pytest.approx(expected, rel=1e-10)
+        else:
+            apart = sum(float((x[i] - start[classes[i]]).square().sum()) for i in rows)
+            assert float(terms.parts["center"]) == pytest.approx(apart / (2 * len(rows)), rel=1e-12)
         assert not bool(out.embedding.grad[empty].any())
         first = [i for i in rows if classes[i] == classes[rows[0]]]
         step = sum(start[classes[rows[0]]] - x[i] for i in first) / (1 + len(first))
