@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-from bench.api import param
+from bench.api import InputError, param
 from bench.data.faces import FaceSet
 from bench.nn.centred import PAPER, ComparedNetwork
 from bench.nn.lban import BLOCKS, LBAN, BinaryConv
@@ -60,6 +60,15 @@ class LBANIL(ComparedNetwork):
     def network(self, labels: int, channels: int) -> nn.Module:
         """The paper's network."""
         return LBAN(labels, channels, self.block, self.attention, self.dropout)
+
+    def check(self, train: FaceSet) -> None:
+        """Raise `InputError` also where maps cannot be halved and doubled again."""
+        super().check(train)
+        if self.recipe.size % 8:
+            raise InputError(
+                f"lban-il[size={self.recipe.size}]: its blocks halve and double maps; take a "
+                "multiple of 8"
+            )
 
     def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
         """How many weights were never learned."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
+from bench.api import InputError
+from bench.data.faces import FaceSet
 from bench.nn.centred import PAPER, ComparedNetwork, FeatureHead
 from bench.nn.output import Output
 from bench.nn.recipe import Adam, OneCycle, Recipe
 
+_SMALLEST = 32  # pixels
 _POOLED = 2  # side in pixels of what is left of 80×80 after five poolings
 
 # Of ours, for a laptop; five poolings leave nothing of fewer than 32 pixels.
@@ -77,3 +80,12 @@ class VGG19Method(ComparedNetwork):
     def network(self, labels: int, channels: int) -> nn.Module:
         """Sixteen convolutions, the 128-d feature, the output."""
         return VGG19(labels, channels, self.dropout)
+
+    def check(self, train: FaceSet) -> None:
+        """Raise `InputError` also where five poolings leave nothing."""
+        super().check(train)
+        if self.recipe.size < _SMALLEST:
+            raise InputError(
+                f"vgg19[size={self.recipe.size}]: five poolings leave nothing of it; take "
+                f"{_SMALLEST} or more"
+            )

@@ -13,7 +13,7 @@ import torch
 from networks import some_faces
 from torch import nn
 
-from bench.api import BenchError, Setting
+from bench.api import BenchError, InputError, Setting
 from bench.nn import lban
 from bench.nn.centred import Centred
 from bench.nn.lban import BLOCKS, BinaryConv
@@ -158,3 +158,19 @@ def test_fixed_filters_stay_fixed_and_come_back_from_checkpoints(tmp_path: Path)
     again = fit(emptied)
     assert alike(filters(again.model_), filters(first.model_))
     assert "lban-il: 11,132,928 fixed weights besides" in again.remarks()
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("lban-il", 20, "its blocks halve and double maps; take a multiple of 8"),
+        ("vgg19", 24, "five poolings leave nothing of it; take 32 or more"),
+    ],
+)
+def test_inputs_that_do_not_fit_the_layers_are_refused(name: str, size: int, said: str) -> None:
+    made: Any = REGISTRY.find("method", name)[0].load()(size=size)
+    made.setting = Setting(budget="smoke")
+    faces = some_faces(24, side=28, kind="single", colour="rgb")
+    with pytest.raises(InputError) as caught:
+        made.fit(faces, np.random.default_rng(0))
+    assert str(caught.value) == f"{name}[size={size}]: {said}"
