@@ -53,6 +53,7 @@ class LBANIL(ComparedNetwork):
 
     name = "lban-il"
     recipes = {"paper": PAPER, "quick": QUICK}
+    seconds_per_1000 = {"smoke": 35.0, "quick": 50.0, "paper": 100_000.0}
 
     block: str = param(BLOCKS[0], choices=BLOCKS, help="what a layer is made of")
     attention: bool = param(True, help="encoder and decoder in the three blocks")
