@@ -48,8 +48,9 @@ class DBMDACNN(BiManifoldNetwork):
     Labels: softmax >= the threshold with the best micro-F1 on the validation part of the source,
     where the epoch is chosen too.
 
-    Deviations: γ and η are lost (section 6.5.3 is cut in our copies); γ = 1 is DAN's weight, η is
-    ours. Kernels are not given but "following Long et al. (2015)": five Gaussians, their bandwidths
+    Deviations: γ and η are lost (section 6.5.3 is cut in our copies) and ours. DAN's γ = 1, on a
+    network that has learnt before, puts out one that starts from nothing: its features fall to 0.
+    Kernels are not given but "following Long et al. (2015)": five Gaussians, their bandwidths
     relative to the batch's mean distance (`bench.nn.losses.mmd`); ``mmd=linear`` is DAN's
     linear-time estimate. Batches of the target are drawn anew at each step; a target smaller than
     a batch appears in it several times, cropped differently. Factors and signs of Eq. 13, 14 and
@@ -63,7 +64,7 @@ class DBMDACNN(BiManifoldNetwork):
     seconds_per_1000 = {"smoke": 6.0, "quick": 120.0, "paper": 8_000.0}
 
     target: str | None = param(None, help="the domain to adapt to: NAME:DIR, its labels unused")
-    gamma: float = param(1.0, ge=0, help="γ, weight of the discrepancy between the domains")
+    gamma: float = param(0.1, ge=0, help="γ, weight of the discrepancy between the domains")
     eta: float = param(0.0, ge=0, help="η, weight of the target's entropy; 0.1 for single labels")
     mmd: str = param("quadratic", choices=("quadratic", "linear"), help="estimate of L_mmd")
 

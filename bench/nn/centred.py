@@ -120,7 +120,7 @@ class CentredNetwork(OneClassNetwork):
 
     @property
     def sums_over_samples(self) -> bool:  # type: ignore[override]
-        """Not where centres move, once a batch, nor with the MD loss and its variance of a batch."""
+        """Not where centres move, once a batch, nor with the MD loss: it has a batch's variance."""
         return not self.centred or (self.centres == "fixed" and self.loss != "md")
 
     def build(self, labels: int, channels: int) -> nn.Module:
