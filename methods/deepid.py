@@ -42,6 +42,9 @@ class DeepIDFeatures(Features):
         "pretrained", choices=("pretrained", "untrained"), help="untrained is the placebo"
     )
     length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
+    size: int | None = param(
+        None, ge=31, le=1024, help="side of the input in pixels, in place of the schedule's"
+    )
 
     def __init__(self, *, member: str | None = None, **params: Any) -> None:
         super().__init__(member=member, **params)
@@ -55,7 +58,7 @@ class DeepIDFeatures(Features):
     def fit(self, faces: FaceSet, rng: np.random.Generator) -> Self:
         """Train on ``setting.others["people"]``, or take what was trained on them already."""
         seed = int(rng.integers(2**62))
-        recipe = identity_recipe(self.setting.budget, self.length)
+        recipe = identity_recipe(self.setting.budget, self.length, self.size)
         self.size_ = recipe.size
         self.stage_: Identity | None = None
         if self.identity == "untrained":

@@ -116,7 +116,7 @@ class TFEJL(TFENetwork):
         people = self.setting.others.get("people")
         if people is None:
             raise BenchError("tfe-jl learns identities from people: write tfe-jl[people=NAME:DIR]")
-        recipe = self.sized(identity_recipe(self.setting.budget, self.length))
+        recipe = identity_recipe(self.setting.budget, self.length, self.size)
         stage = identity_stage(people, recipe, self.setting, seed, self.compile)
         branch.load_state_dict(stage.branch.state_dict())
         self.earlier_seconds += stage.earlier_seconds

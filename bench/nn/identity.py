@@ -77,9 +77,10 @@ class Parts:
     single: int
 
 
-def identity_recipe(budget: str, length: float = 1.0) -> Recipe:
-    """The schedule of the stage, over ``length`` times its length."""
-    return RECIPES[budget].stretched(length)
+def identity_recipe(budget: str, length: float = 1.0, size: int | None = None) -> Recipe:
+    """The schedule of the stage, over ``length`` times its length, on ``size``×``size`` pixels."""
+    recipe = RECIPES[budget].stretched(length)
+    return recipe if size is None else replace(recipe, size=size)
 
 
 def divide(people: FaceSet) -> Parts:

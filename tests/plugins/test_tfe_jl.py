@@ -281,6 +281,20 @@ def test_the_resnets_alone_are_standardised_by_the_training_part(name: str) -> N
     np.testing.assert_allclose(made.distribution(faces()).sum(axis=1), 1, rtol=1e-5)
 
 
+def test_another_size_is_that_of_both_branches_and_shared(tmp_path: Path) -> None:
+    for name in ("tfe-jl", "deepid"):
+        made = method(name, size=40)
+        made.setting = replace(made.setting, folder=tmp_path / name)
+        part = faces()
+        made.fit(part, np.random.default_rng(0))
+        branch = made.model_.identity if name == "tfe-jl" else made.branch_
+        assert branch.standardise.mean.shape == (1, 40, 40)
+        assert len(made.transform(part)) == 30
+    assert len(list(tmp_path.glob("identity-*"))) == 1
+    with pytest.raises(BenchError, match="30×30 pixels are too small"):
+        fitted(method(size=30))
+
+
 # -- facenet --------------------------------------------------------------------------------------
 
 
