@@ -164,6 +164,25 @@ def test_a_step_down_brings_the_domains_together_and_sharpens_the_answers() -> N
         assert after.parts[name].item() < before.parts[name].item()
 
 
+def test_bandwidths_are_no_constants_unless_asked_for() -> None:
+    pulls = []
+    for params in ({}, {"sigma": "moving"}, {"sigma": "constant"}):
+        out, batch = given()
+        assert out.other is not None
+        both = torch.cat([out.embedding, out.other[:, :D]]).requires_grad_()
+        other = torch.cat([both[N:], out.other[:, D:]], dim=1)
+        terms = made(gamma=1.0, lam=0.0, **params).loss(
+            out._replace(embedding=both[:N], other=other), batch
+        )
+        terms.loss.backward()
+        assert both.grad is not None
+        centred = both.detach() - both.detach().mean(dim=0)
+        pulls.append(float((centred * both.grad).sum()))
+    assert abs(pulls[0]) < 1e-12
+    assert abs(pulls[1]) < 1e-12
+    assert pulls[2] > 0.01  # towards one point
+
+
 def test_outside_training_there_is_no_target_and_the_loss_is_dbm_cnns() -> None:
     out, batch = given()
     out = out._replace(other=None)

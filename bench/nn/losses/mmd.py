@@ -10,7 +10,13 @@ from bench.api import InputError
 _LEAST = 1e-30  # of the mean squared distance: all features may be equal
 
 
-def mk_mmd(source: Tensor, target: Tensor, kernels: int = 5, linear: bool = False) -> Tensor:
+def mk_mmd(
+    source: Tensor,
+    target: Tensor,
+    kernels: int = 5,
+    linear: bool = False,
+    constant: bool = True,
+) -> Tensor:
     """An unbiased estimate of the squared MMD of the distributions that two batches come from.
 
     S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 12::
@@ -21,7 +27,7 @@ def mk_mmd(source: Tensor, target: Tensor, kernels: int = 5, linear: bool = Fals
     with k = Σ_l β_l exp(−‖·‖²/2σ_l²). The paper gives neither kernels nor weights and follows DAN
     (M. Long et al., ICML 2015), whose own code differs from its text. Here β_l = 1/K, and
     σ_l² = the mean squared distance of any two rows of both batches × 2^(l − ⌊K/2⌋),
-    l = 0 … K − 1: × {¼, ½, 1, 2, 4} for five. σ is a constant to the gradient.
+    l = 0 … K − 1: × {¼, ½, 1, 2, 4} for five.
 
     The gradient is that of Eq. 12. Eqs. 13 and 14 print 1/(n (n − 1)) for the terms within a
     domain; it is 2/(n (n − 1)), for x_i stands on both sides of k.
@@ -36,6 +42,11 @@ def mk_mmd(source: Tensor, target: Tensor, kernels: int = 5, linear: bool = Fals
         The estimate in linear time (A. Gretton et al., JMLR 13 (2012), section 6): rows 2i − 1 and
         2i of both sides make one term, k(s, s') + k(t, t') − k(s, t') − k(s', t), and terms are
         averaged. Unbiased for rows in random order, noisier; rows without a partner are left out.
+    constant : bool
+        Whether σ is a constant to the gradient, as in DAN's code. The gradient then draws all rows
+        to one point, at every scale anew, since σ follows them: features that are not held apart by
+        another loss end there. False: the gradient is that of the whole expression, which does not
+        change with the scale of the features, and moves nothing towards their mean on the whole.
 
     Returns
     -------
@@ -48,7 +59,9 @@ def mk_mmd(source: Tensor, target: Tensor, kernels: int = 5, linear: bool = Fals
         Fewer than two rows on a side, widths that differ, half precision, no kernel.
     """
     _check(source, target, kernels)
-    both = torch.cat([source, target]).detach()
+    both = torch.cat([source, target])
+    if constant:
+        both = both.detach()
     # The mean of ‖z_i − z_j‖² over all pairs is 2/(N − 1) Σ_i ‖z_i − z‖², z the mean: linear time.
     spread = 2 * (both - both.mean(dim=0)).square().sum() / (len(both) - 1)
     factors = 2.0 ** (torch.arange(kernels) - kernels // 2)

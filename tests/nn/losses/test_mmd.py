@@ -266,3 +266,43 @@ def test_half_and_mixed_precision_are_refused(dtype: torch.dtype) -> None:
     if dtype != torch.float64:
         with pytest.raises(InputError, match="full precision"):
             mk_mmd(torch.zeros(2, 3, dtype=dtype), torch.zeros(2, 3, dtype=dtype))
+
+
+# -- bandwidths that the gradient passes through ---------------------------------------------------
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_through_the_bandwidths_the_gradient_is_that_of_the_whole_expression(linear: bool) -> None:
+    source, target = apart(5, 4, 3, seed=3)
+    kept = float(mk_mmd(source, target, linear=linear))
+    assert float(mk_mmd(source, target, linear=linear, constant=False)) == kept
+
+    def moving(s: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
+        return mk_mmd(s, t, linear=linear, constant=False)
+
+    inputs = (source.clone().requires_grad_(), target.clone().requires_grad_())
+    assert torch.autograd.gradcheck(moving, inputs)
+
+
+@pytest.mark.parametrize("linear", [False, True])
+def test_constant_bandwidths_shrink_the_features_and_moving_ones_do_not(linear: bool) -> None:
+    for seed in range(5):
+        source, target = apart(16, 16, 6, seed=seed)
+        pulls = []
+        for constant in (True, False):
+            both = torch.cat([source, target]).requires_grad_()
+            mk_mmd(both[:16], both[16:], linear=linear, constant=constant).backward()
+            assert both.grad is not None
+            centred = both.detach() - both.detach().mean(dim=0)
+            # A step down takes this times the step off half the sum of squares round the mean.
+            pulls.append(float((centred * both.grad).sum()))
+            length = float(both.grad.norm() * centred.norm())
+        assert pulls[0] > 0
+        assert abs(pulls[1]) < 1e-12 * length
+
+
+def apart(n: int, m: int, d: int, seed: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two Gaussian clouds, the second one moved."""
+    generator = torch.Generator().manual_seed(seed)
+    source = torch.randn(n, d, generator=generator, dtype=torch.float64)
+    return source, 1.5 + torch.randn(m, d, generator=generator, dtype=torch.float64)
