@@ -50,6 +50,7 @@ class OneClassNetwork(TrainedNetwork):
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("single",)
+    threshold = "row"  # the largest score of a face
 
     target: str = param(
         "none",

@@ -11,9 +11,10 @@ import torch
 from networks import RECIPE, Layers, some_faces
 from torch import nn
 
-from bench.api import InputError
+from bench.api import InputError, Setting
 from bench.nn.one_class import OneClassNetwork, as_classes, strongest
 from bench.nn.output import Batch, Output
+from bench.run.kit_classifier import follow_threshold
 
 
 class OneClass(OneClassNetwork):
@@ -76,3 +77,14 @@ def test_fewer_than_two_classes_are_refused(kind: str, said: str) -> None:
     network: Any = OneClass(target="argmax")
     with pytest.raises(InputError, match=f"the training part of noise shows {said}; it takes"):
         network.check(replace(faces, labels=labels))
+
+
+def test_the_class_is_the_largest_score_of_each_face() -> None:
+    faces = some_faces(40, kind="single")
+    network: Any = OneClass(length=0.25)
+    network.setting = Setting(budget="smoke")
+    network.fit(faces.take(slice(0, 30)), np.random.default_rng(0), faces.take(slice(30, 40)))
+    scores, labels = network.scores(faces), network.labels(faces)
+    assert np.array_equal(labels.argmax(axis=1), scores.argmax(axis=1))
+    # Of one label, an absent one may well score above a present one.
+    follow_threshold(scores, labels, network.threshold)
