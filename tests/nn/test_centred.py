@@ -25,7 +25,7 @@ from bench.nn.centred import (
 )
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
-from bench.nn.output import Batch, Output
+from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Recipe
 
 LOSSES = ("softmax", "center", "island", "islets", "md")
@@ -251,6 +251,22 @@ def test_terms_are_logged_and_the_loss_is_their_sum() -> None:
     for row in rows:
         apart = row["center"] + 0.2 * row["island"] + 0.9 * row["islets"]
         assert row["loss"] == pytest.approx(row["cross_entropy"] + 0.6 * apart, rel=1e-5)
+
+
+def test_a_phase_may_have_a_loss_of_its_own() -> None:
+    class Phased(Near):
+        name = "near"
+
+        def learn(self, model: nn.Module, train: FaceSet, valid: Any, seed: int) -> Any:
+            def nothing(out: Output, batch: Batch) -> Terms:
+                return Terms(0 * out.logits.sum(), {"nothing": torch.zeros(())})
+
+            self.first = self.phase("first", model, RECIPE, train, valid, seed, nothing)
+            return self.phase("second", model, RECIPE, train, valid, seed)
+
+    found = fitted(Phased())
+    assert all(row["nothing"] == row["loss"] == 0 for row in found.first.history)
+    assert all(row["center"] > 0 for row in found.history_)
 
 
 def test_batches_are_taken_whole_where_centres_move() -> None:
