@@ -117,6 +117,12 @@ class Sources:
                     f"{spec.name}[{name}={text}]: it takes a dataset that {wanted}, and "
                     f"{faces.name} does not"
                 )
+            asked = target is not None and (target.spec, target.root) == (source.spec, source.root)
+            if handed == "labelled" and asked:
+                raise BenchError(
+                    f"{spec.name}[{name}={text}] is the target: a method must not learn the labels "
+                    "that it is asked about; take another dataset"
+                )
             if not len(faces):
                 raise BenchError(f"{spec.name}[{name}={text}]: {faces.name} holds no image")
             found[name] = source, unlabelled(faces) if handed == "unlabelled" else faces

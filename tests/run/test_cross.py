@@ -243,6 +243,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
         (Request("from", "told[second=nowhere]"), "nowhere"),
         (Request("from", "told[second=elsewhere:/no/such/place]"), "is no folder"),
         (Request("from", "told[second=to[kind_of=single|multi]]"), "no sweep"),
+        (Request("from", "told[second=to]", protocol="cross", target="to"), "is the target"),
         (Request("ones", "told", protocol="cross", target="to"), "as it is"),
         (Request("from", "told", protocol="cross", target="to", target_protocol="cv"), "protocol"),
     ]
