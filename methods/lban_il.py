@@ -11,7 +11,7 @@ from bench.nn.lban import BLOCKS, LBAN, BinaryConv
 from bench.nn.recipe import Adam, OneCycle, Recipe
 from bench.nn.train import Trained
 
-# Of ours, for a laptop: the network is forty times as dear as ResNet-18, and pixels are what can be
+# Of ours, for a laptop, and not shown to learn yet: the network is dear, and pixels are what can be
 # saved on without another network.
 QUICK = Recipe(
     Adam(1e-3),

@@ -222,7 +222,3 @@ class ComparedNetwork(CentredNetwork):
         """As in `TrainedNetwork`; the size of the training images decides on that of the crops."""
         self._native = None if faces.images is None else max(faces.images.shape[1:3])
         return super().fit(faces, rng, valid)
-
-    def distribution(self, faces: FaceSet) -> np.ndarray:
-        """Softmax, float32 (n, L), rows summing to 1."""
-        return self.scores(faces)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -65,10 +64,6 @@ class TFENetwork(OneClassNetwork):
             return self.normalised(crops(pixels, self.recipe.size))
         flip = self.recipe.flip
         return self.normalised(moved(pixels, generator, flip, self.rotation, self.shift))
-
-    def distribution(self, faces: FaceSet) -> np.ndarray:
-        """Softmax, float32 (n, L), rows summing to 1."""
-        return self.scores(faces)
 
 
 class ResNetTFE(TFENetwork):

@@ -330,7 +330,7 @@ class _Made:
         found = []
         if origin is not None:
             faces = origin.source.faces
-            what = f"trained on {_named(origin.source)}, {len(origin.fold.train)} images"
+            what = f"trained on {origin.source.spec.written}, {len(origin.fold.train)} images"
             if self.job.tuning is not None:
                 what += ", then on the training part"
             elif alone:
@@ -342,10 +342,6 @@ class _Made:
             made = " (SYNTHETIC)" if other["synthetic"] else ""
             found.append(f"{name}: {other['dataset']}, {other['n']} images{made}")
         return tuple(found)
-
-
-def _named(source: Source) -> str:
-    return source.spec.written
 
 
 def _features(shared: _Shared, spec: Spec, seed: int) -> _Made:
