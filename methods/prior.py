@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from bench.api import Classifier
+from bench.api import Classifier, param
 from bench.learn.checks import checked_labels, require_fitted
 
 
@@ -15,7 +15,8 @@ class Prior(Classifier):
 
     The scores of every row are the frequencies (labels that are equally frequent tie); a label is
     present in all rows if it is in at least half of the training rows, which is the constant answer
-    with the lowest Hamming loss there.
+    with the lowest Hamming loss there. ``predicts`` has two more constant answers: no label at all,
+    and the most frequent one alone (the first of equally frequent ones).
 
     Reference: none.
     """
@@ -24,6 +25,12 @@ class Prior(Classifier):
     seconds_per_1000 = 0.0
     kinds = ("multi", "single")
     needs_features = False
+
+    predicts: str = param(
+        "half",
+        choices=("half", "nothing", "most-frequent"),
+        help="labels of at least half of the training rows, none, or the most frequent one",
+    )
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> Self:
         """Average ``Y`` bool (n, L); of ``X`` only the number of rows counts."""
@@ -36,5 +43,11 @@ class Prior(Classifier):
         return np.tile(self.frequency_, (len(X), 1))
 
     def labels(self, X: np.ndarray) -> np.ndarray:
-        """Frequency >= 1/2, the same in each row: bool (n, L)."""
-        return self.scores(X) >= 0.5
+        """The constant answer, the same in each row: bool (n, L)."""
+        require_fitted(self)
+        answer = self.frequency_ >= 0.5
+        if self.predicts == "nothing":
+            answer = np.zeros_like(answer)
+        elif self.predicts == "most-frequent":
+            answer = np.arange(len(answer)) == self.frequency_.argmax()
+        return np.tile(answer, (len(X), 1))

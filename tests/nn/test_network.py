@@ -365,12 +365,19 @@ def test_devices_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
     assert described("cuda:1") == "cuda (GPU 1)"
 
 
-def test_processors_with_matrix_units_train_in_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
-    read = "flags : fpu amx_bf16 amx_tile"
-    monkeypatch.setattr(device_module.Path, "read_text", lambda *_, **__: read)
-    assert device_module.trains_in_bfloat16("cpu")
-    read = "flags : fpu avx512_bf16"
-    assert not device_module.trains_in_bfloat16("cpu")
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        ("fpu amx_bf16 amx_tile", True),
+        ("fpu avx512_bf16", True),
+        ("fpu avx512_vnni avx512f", False),
+    ],
+)
+def test_processors_that_multiply_bfloat16_train_in_it(
+    monkeypatch: pytest.MonkeyPatch, flags: str, expected: bool
+) -> None:
+    monkeypatch.setattr(device_module.Path, "read_text", lambda *_, **__: f"flags : {flags}\n")
+    assert device_module.trains_in_bfloat16("cpu") is expected
 
 
 def test_random_state_and_flags_are_given_back() -> None:

@@ -23,6 +23,17 @@ def test_frequencies_of_the_training_part() -> None:
     np.testing.assert_array_equal(method.predict(np.empty((1, 7))), [[1, 0, 1, 0]])
 
 
+@pytest.mark.parametrize(
+    ("predicts", "expected"),
+    [("half", [1, 0, 1, 1]), ("nothing", [0, 0, 0, 0]), ("most-frequent", [1, 0, 0, 0])],
+)
+def test_constant_answers(predicts: str, expected: list[int]) -> None:
+    Y = np.array([[1, 0, 1, 0], [1, 0, 1, 1], [1, 0, 0, 0], [1, 0, 0, 1]])
+    method = Prior(predicts=predicts).fit(np.empty((4, 0)), Y)
+    assert method.labels(np.empty((2, 0))).tolist() == [[bool(one) for one in expected]] * 2
+    assert method.scores(np.empty((1, 0))).tolist() == [[1.0, 0.0, 0.5, 0.5]]
+
+
 def test_needs_no_features() -> None:
     assert Prior.needs_features is False
     assert set(Prior.kinds) == {"multi", "single"}
