@@ -445,6 +445,14 @@ class Features(Plugin):
         """
         raise NotImplementedError
 
+    def learned_weights(self) -> int:
+        """After `fit`: how many numbers the training moved; 0 where nothing is trained."""
+        return 0
+
+    def learning_curve(self) -> list[dict[str, float | str]]:
+        """After `fit`: one row per epoch, with ``phase`` where trainings have several."""
+        return []
+
     def measures(self, faces: FaceSet) -> dict[str, float]:
         """Further figures on the test part, by names of the field; kept apart from the criteria.
 

@@ -67,15 +67,17 @@ class BiManifoldNetwork(DCNNNetwork):
         return super().learn(model, train, valid, seed)
 
     def measures(self, faces: FaceSet) -> dict[str, float]:
-        """``mmd``: between the embeddings of the training part and of these faces.
+        """Beside those of `DCNNNetwork`, ``mmd``: between the training part and these faces.
 
-        Its square, by the unbiased quadratic estimate (Eq. 12) with the kernels of `mk_mmd`: 0 on
-        average where both are of one domain. Of each at most `MEASURED` faces, evenly spread.
+        The square of the discrepancy of their embeddings, by the unbiased quadratic estimate
+        (Eq. 12) with the kernels of `mk_mmd`: 0 on average where both are of one domain. Of each at
+        most `MEASURED` faces, evenly spread.
         """
+        measured = super().measures(faces)
         if min(len(faces), len(self.sample_)) < 2:
-            return {}
+            return measured
         sides = [self._forward(part).embedding for part in (self.sample_, _spread(faces))]
-        return {"mmd": float(mk_mmd(*sides))}
+        return measured | {"mmd": float(mk_mmd(*sides))}
 
     def _groups(
         self, embedding: Tensor, batch: Batch, by_feature: Tensor, by_label: Tensor

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from torch import Tensor, nn
 
 from bench.api import FaceInput, param
 from bench.data.faces import FaceSet
+from bench.nn.embedding import class_distance
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
 from bench.nn.one_class import OneClassNetwork, strongest
@@ -156,6 +158,14 @@ class CentredNetwork(OneClassNetwork):
         if model.training:
             model.centres.update(features, classes)
         return Terms(cross_entropy + self.lam * apart, parts)
+
+    def measures(self, faces: FaceSet) -> dict[str, float]:
+        """``class_distance`` where faces have one class (`bench.nn.embedding`)."""
+        if faces.kind != "single":
+            return {}
+        labels = torch.from_numpy(np.array(faces.labels))
+        found = class_distance(self._forward(faces).embedding.cpu(), labels)
+        return {} if found is None else {"class_distance": found}
 
     def _apart(self, features: Tensor, classes: Tensor, centres: ClassCentres) -> dict[str, Tensor]:
         """The terms beside the softmax."""

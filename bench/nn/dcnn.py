@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from bench.api import FaceInput, param
 from bench.data.faces import FaceSet
+from bench.nn.embedding import neighbour_agreement
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Output
 from bench.nn.recipe import SGD, OneCycle, Recipe, Steps
@@ -117,6 +118,12 @@ class DCNNNetwork(TrainedNetwork):
         """Heavier weight decay on the last layer."""
         assert isinstance(model, DCNN)
         return model.groups()
+
+    def measures(self, faces: FaceSet) -> dict[str, float]:
+        """``neighbour_agreement`` (`bench.nn.embedding`)."""
+        labels = torch.from_numpy(np.array(faces.labels))
+        found = neighbour_agreement(self._forward(faces).embedding.cpu(), labels)
+        return {} if found is None else {"neighbour_agreement": found}
 
     def distribution(self, faces: FaceSet) -> np.ndarray:
         """Softmax, float32 (n, L), rows summing to 1."""

@@ -169,6 +169,7 @@ class TrainedNetwork(Network):
             raise BenchError(f"{self.name}: the training part of {faces.name} is empty")
         seed = int(rng.integers(2**62))
         self.notes_: list[str] = []
+        self.curve_: list[dict[str, float | str]] = []
         self.phases_: list[str] = []
         self.earlier_seconds = 0.0
         self.kind_, self.labels_ = faces.kind, len(faces.label_names)
@@ -221,6 +222,8 @@ class TrainedNetwork(Network):
             _Phase(self, loss), model, recipe, data, judge, setting, seed, self.compile
         ).run()
         self.earlier_seconds += trained.earlier_seconds
+        told: dict[str, float | str] = {"phase": name} if name else {}
+        self.curve_ += [{**told, **row} for row in trained.history]
         self.phases_.append(self._told(name, recipe, trained, train, chosen_on))
         self.phases_ += trained.said
         return trained
@@ -273,6 +276,14 @@ class TrainedNetwork(Network):
     def scores_are_distributions(self) -> bool:
         """A softmax is one, sigmoids are none."""
         return not self.sigmoid or self.kind_ == "single"
+
+    def learned_weights(self) -> int:
+        """Parameters of the network."""
+        return sum(parameter.numel() for parameter in self.model_.parameters())
+
+    def learning_curve(self) -> list[dict[str, float | str]]:
+        """Loss terms, rates and what epochs are chosen by."""
+        return self.curve_
 
     def remarks(self) -> tuple[str, ...]:
         """How it was trained."""
@@ -408,8 +419,7 @@ class TrainedNetwork(Network):
         return self.setting.selection == "test" and chosen_on is not None
 
     def _note(self, trained: Trained, train: FaceSet, valid: FaceSet | None) -> None:
-        count = sum(parameter.numel() for parameter in self.model_.parameters())
-        recipe = self.recipe
+        recipe, count = self.recipe, self.learned_weights()
         self.notes_ += [
             f"{self.name}: {count:,} parameters, input {self.channels_}×{recipe.size}×{recipe.size}"
             + (f" cut from {recipe.crop_from}" if recipe.crop_from else "")

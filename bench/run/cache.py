@@ -82,6 +82,8 @@ class Kept:
     notes: tuple[str, ...]
     footnotes: tuple[str, ...]
     measures: dict[str, float]
+    learned_weights: int
+    curve: str
 
 
 def save_features(
@@ -146,4 +148,6 @@ def open_features(folder: Path) -> Kept:
         tuple(about["notes"]),
         tuple(about["footnotes"]),
         about["measures"],
+        about["learned_weights"],
+        about["curve"],
     )

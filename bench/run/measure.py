@@ -35,6 +35,8 @@ from bench.run.store import Store
 from bench.score.criteria import evaluate
 from bench.score.distribution import check_shares
 
+_SPEED = ("seconds", "images_per_second")  # of an epoch: no two runs agree on them
+
 
 @dataclass(frozen=True)
 class FeatureJob:
@@ -160,11 +162,23 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
             "notes": notes,
             "footnotes": [*plugin.footnotes(), *_without_landmarks(plugin, faces)],
             "measures": measures,
+            "learned_weights": plugin.learned_weights(),
+            "curve": _as_csv(plugin.learning_curve()),
         }
 
     columns = None if job.source is None else job.columns
     found = _transformed(plugin, name, wanted, len(learnt.label_names), columns)
     save_features(folder, len(wanted), found, about)
+
+
+def _as_csv(rows: list[dict[str, float | str]]) -> str:
+    """A learning curve to six digits, without how fast it went."""
+    columns = [name for name in dict.fromkeys(k for row in rows for k in row) if name not in _SPEED]
+    lines = [columns] if rows else []
+    for row in rows:
+        values = [row.get(name, "") for name in columns]
+        lines.append([one if isinstance(one, str) else f"{one:.6g}" for one in values])
+    return "".join(",".join(line) + "\n" for line in lines)
 
 
 def _training(
@@ -346,7 +360,7 @@ def failed(job: Job, status: str, reason: str, trace: str = "") -> Record:
 def _measured(job: Job, store: Store, max_memory: float) -> Record:
     fold, notes, seconds = job.fold, list(job.notes), {}
     footnotes = job.footnotes
-    device, measures = "cpu", {}
+    device, measures, learned_weights, curve = "cpu", {}, 0, ""
     faces = open_faces(store.cache / "faces" / job.cell.fingerprint)
     truth = np.array(faces.labels[fold.test])
     scores: np.ndarray | None
@@ -360,7 +374,7 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         seconds["features"] = kept.seconds
         notes.extend(kept.notes)
         footnotes, device = footnotes + kept.footnotes, kept.device
-        measures = kept.measures
+        measures, learned_weights, curve = kept.measures, kept.learned_weights, kept.curve
     if job.classifier is None:
         assert kept is not None
         assert kept.scores is not None
@@ -415,6 +429,8 @@ def _measured(job: Job, store: Store, max_memory: float) -> Record:
         seconds=seconds,
         scores_sha256=digest,
         measures=measures,
+        learned_weights=learned_weights,
+        curve=curve,
         notes=tuple(notes),
         footnotes=footnotes,
         provenance={"device": device},

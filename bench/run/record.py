@@ -98,6 +98,10 @@ class Record:
         ``features``, ``fit``, ``predict``.
     measures : dict of str to float
         Further figures of the method on the test part (`bench.api.Network.measures`).
+    learned_weights : int
+        Numbers that a training moved (`bench.api.Features.learned_weights`).
+    curve : str
+        The training's epochs as CSV (`bench.api.Features.learning_curve`); empty without one.
     notes : tuple of str
         What a reader has to know: findings of the loader, thresholds, which path ran.
     footnotes : tuple of str
@@ -123,6 +127,8 @@ class Record:
     peak_memory_mb: float | None = None
     scores_sha256: str = ""
     measures: dict[str, float] = field(default_factory=dict)
+    learned_weights: int = 0
+    curve: str = ""
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
     provenance: dict[str, Any] = field(default_factory=dict)

@@ -415,6 +415,7 @@ def test_phases_follow_one_another_each_in_its_own_folder(tmp_path: Any) -> None
     assert any("phases: first: trained on 40 images, 4 epochs" in note for note in notes)
     assert any("phases: second: trained on 40 images, 2 epochs" in note for note in notes)
     assert len(network.history_) == 2
+    assert [row["phase"] for row in network.learning_curve()] == ["first"] * 4 + ["second"] * 2
     again = fit(Phases(), tmp_path)  # finished phases are taken from their checkpoints
     assert again.between_ == network.between_ != weights(network)
     assert weights(again) == weights(network)
