@@ -31,7 +31,7 @@ OTHER = "OTHER = True\n"
 def source_files(root: Path) -> set[str]:
     """Files of the package as the repository has them, by their place below ``bench``."""
     found = set()
-    for folder in ("bench", "methods", "datasets"):
+    for folder in ("bench", "methods", "datasets", "results/published"):
         for path in (root / folder).rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
                 place = path.relative_to(root).as_posix()
