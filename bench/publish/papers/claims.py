@@ -23,6 +23,7 @@ from bench.publish.papers.claim_tests import Test, load_tests
 from bench.publish.papers.comparing import Comparison, Find, Need, Timed, compare
 from bench.publish.papers.intervals import LEVEL
 from bench.publish.papers.published import Claim
+from bench.publish.papers.reading import TIME
 from bench.publish.rows import Row, ScoresOf
 from bench.score.mcnemar import mcnemar
 
@@ -69,11 +70,12 @@ class Verdict:
 
 
 def needs(test: Test) -> tuple[Need, ...]:
-    """Every run that a claim's test asks for, its placebos included, each once."""
-    found: dict[Need, None] = {}
-    for asked in (*test.asked, *test.placebos):
-        compare(asked, lambda need: found.setdefault(need))
-    return tuple(found)
+    """Every run that a claim's test asks for, its placebos included, each once; no times."""
+    every = (*test.asked, *test.placebos)
+    sides = (side for asked in every for side in (asked.left, asked.right))
+    return tuple(
+        dict.fromkeys(need for side in sides if side.metric != TIME for need in side.needs)
+    )
 
 
 def stand_ins(claim: Claim) -> tuple[str, ...]:
@@ -121,9 +123,15 @@ def evaluate(
         return rows[need]
 
     comparisons = tuple(compare(asked, found, timed) for asked in test.asked)
-    seen = dict(rows)
     beside = tuple(compare(asked, found, timed) for asked in test.placebos)
-    measured = {need: row for need, row in seen.items() if row is not None and row.ok}
+    compared = {
+        need: rows.get(need)
+        for asked, one in zip(test.asked, comparisons, strict=True)
+        for side in (asked.left, asked.right)
+        for need in side.needs
+        if one.verdict != "untested"
+    }
+    measured = {need: row for need, row in compared.items() if row is not None}
     on = _on(measured)
     unfair = _unfair(claim, measured)
     if unfair:
@@ -173,28 +181,30 @@ def _together(verdicts: Sequence[str]) -> str:
 
 def _counted(test: Test, comparisons: Sequence[Comparison], verdict: str) -> str:
     """How many hold, with the interval of one, or why it is open."""
-    if len(comparisons) == 1:
-        (one,) = comparisons
-        return f"{_interval(one)}: {one.why}" if one.why else _interval(one)
+    reasons = Counter(one.why for one in comparisons if one.why)
+    mostly = [f"{'mostly: ' * (len(reasons) > 1)}{why}" for why, _ in reasons.most_common(1)]
     states = Counter(one.verdict for one in comparisons)
+    if states["untested"] == len(comparisons):
+        return mostly[0]
+    if len(comparisons) == 1:
+        return ": ".join(filter(None, (_interval(comparisons[0]), *mostly)))
     told = [f"{states[state]} {word}" for state, word in _COUNTED.items() if states[state]]
     parts = [f"of {len(comparisons)} comparisons {', '.join(told)}"]
     if test.enough:
         groups = [_together(group) for group in _groups(comparisons).values()]
-        parts.append(f"{groups.count('holds')} of {len(groups)} hold throughout")
-        parts[-1] += f", and {test.enough} were claimed"
+        whole = f", and {groups.count('holds')} hold throughout" * (len(groups) < len(comparisons))
+        parts.append(f"{test.enough} of {len(groups)} are enough{whole}")
     if states["fails"]:
         chance = len(comparisons) * (1 - LEVEL) / 2
         parts.append(f"by chance alone {chance:.2g} would fail if nothing differed")
     if verdict in ("undecided", "untested"):
-        reasons = Counter(one.why for one in comparisons if one.why)
-        parts += [f"{'mostly: ' * (len(reasons) > 1)}{why}" for why, _ in reasons.most_common(1)]
+        parts += mostly
     return "; ".join(parts)
 
 
 def _interval(one: Comparison) -> str:
     if one.difference is None:
-        return "no difference"
+        return ""
     if one.low is None:
         return f"{one.difference:+.4g}"
     if one.low == one.high:
@@ -257,8 +267,9 @@ def _on(measured: dict[Need, Row]) -> str:
         return ""
     every = [record.cell for row in measured.values() for record in row.ok]
     budgets = sorted({cell.budget for cell in every} - {"any"})
-    seeds = max(len(row.seeds) for row in measured.values())
-    return f"{'; '.join(told)}; {_words('budget', budgets)}{seeds} seed{'s' * (seeds > 1)}"
+    counts = sorted({len(row.seeds) for row in measured.values() if row.cell.stochastic} or {1})
+    seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
+    return f"{'; '.join(told)}; {_words('budget', budgets)}{seeds} seed{'s' * (seeds != '1')}"
 
 
 def _words(name: str, values: Iterable[str]) -> str:

@@ -75,6 +75,12 @@ class Side:
     fold: int = 0
     over: str = ""
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """The method, and the one that it is a gain over."""
+        runs = (self.need.run, self.over) if self.over else (self.need.run,)
+        return tuple(Need(self.need.table, self.need.dataset, run) for run in runs)
+
     def __str__(self) -> str:
         fold = f" (fold {self.fold})" if self.fold else ""
         return self.need.run + (f" over {self.over}" if self.over else "") + fold
@@ -151,10 +157,7 @@ def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
             return _told(asked, "untested", f"{missing} is not timed")
         gap = seconds[0] - seconds[1]
         return _decided(asked, (gap, (gap, gap), 1, ""), MARGIN * seconds[1])
-    rows = []
-    for side in both:
-        found = _rows(side, find)  # of all sides, so that `needs` hears of them
-        rows.append(found)
+    rows = [_rows(side, find) for side in both]
     for side, found in zip(both, rows, strict=True):
         if not found:
             return _told(asked, "untested", f"{side} is not measured")
@@ -164,7 +167,7 @@ def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
     paired = asked.left.need.dataset == asked.right.need.dataset
     data = [{(r.cell.fingerprint, r.cell.split_hash) for r in found[0].ok} for found in rows]
     if paired and any(_splits(row) != data[0] for row in every):
-        return _told(asked, "undecided", "the two sides were measured on different test images")
+        return _told(asked, "undecided", "the two sides have results on different test images")
     if not paired and data[0] == data[1]:
         return _told(asked, "undecided", "the same data stand in for both datasets")
     values = [_values(side, found) for side, found in zip(both, rows, strict=True)]
@@ -213,17 +216,15 @@ def _against(left: str, right: str) -> str:
 
 
 def _rows(side: Side, find: Find) -> list[Row]:
-    """The side's cells, and those of the method that it is a gain over; empty without them."""
-    runs = (side.need.run, side.over) if side.over else (side.need.run,)
-    found = [find(Need(side.need.table, side.need.dataset, run)) for run in runs]
+    """The cells of the side's methods; empty where one is not measured."""
     kept = []
-    for row in found:
+    for row in [find(need) for need in side.needs]:
         records = () if row is None else row.ok
         if side.fold:
             records = tuple(one for one in records if one.cell.split == f"fold{side.fold}")
         if records:
             kept.append(Row(records))
-    return kept if len(kept) == len(runs) else []
+    return kept if len(kept) == len(side.needs) else []
 
 
 def _splits(row: Row) -> set[tuple[str, str]]:
