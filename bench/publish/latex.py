@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from bench.publish.escape import latex
 from bench.publish.layout import Block, Line, Table, Value, letter
 
+_ONE_PAGE = 55  # lines
 _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
 _MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
 
 
 def render(tables: Iterable[Table]) -> str:
     """Every table, one after the other, as the text of table.tex."""
-    head = "% Written by bench tables. Needs \\usepackage{booktabs,graphicx}.\n"
-    return head + "\n".join(_table(table) for table in tables)
+    head = "% Written by bench. Needs \\usepackage{booktabs,graphicx,longtable}.\n"
+    return head + "\n".join(
+        _over_pages(table) if _lines_of(table) > _ONE_PAGE else _table(table) for table in tables
+    )
 
 
 def standalone(tex: str) -> str:
@@ -22,16 +25,50 @@ def standalone(tex: str) -> str:
     return (
         "\\documentclass{article}\n"
         "\\usepackage[a4paper,margin=2cm]{geometry}\n"
-        "\\usepackage{booktabs,graphicx}\n"
+        "\\usepackage{booktabs,graphicx,longtable}\n"
         f"\\begin{{document}}\n{tex}\\end{{document}}\n"
     )
 
 
-def _table(table: Table) -> str:
+def _lines_of(table: Table) -> int:
+    return sum(1 + len(block.lines) for block in table.blocks)
+
+
+def _over_pages(table: Table) -> str:
+    """A table that goes on from page to page, its header on each."""
+    columns = r"p{.55\linewidth}*{" + str(len(table.columns)) + r"}{c}"
+    lines = [
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}\setlength{\LTcapwidth}{\linewidth}",
+        rf"\begin{{longtable}}{{@{{}}{columns}@{{}}}}",
+        rf"\caption{{{latex(table.caption)}}}\label{{tab:{table.name}}}\\",
+        r"\toprule",
+        *_header(table),
+        r"\midrule\endhead",
+        r"\bottomrule\endfoot",
+        *_blocks(table),
+        r"\end{longtable}",
+        "\n\n".join(_signed(table)),
+        r"\endgroup",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _blocks(table: Table) -> list[str]:
+    """Every block with its title."""
     spreads = [
         any(line.values[i].spread is not None for block in table.blocks for line in block.lines)
         for i in range(len(table.columns))
     ]
+    width, found = len(table.columns) + 1, []
+    for number, block in enumerate(table.blocks):
+        if number:
+            found.append(r"\midrule")
+        found.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
+        found += [_line(line, spreads) for line in block.lines]
+    return found
+
+
+def _table(table: Table) -> str:
     width = len(table.columns) + 1
     lines = [
         r"\begin{table*}[tp]",
@@ -44,12 +81,8 @@ def _table(table: Table) -> str:
         r"\sbox0{\begin{tabular}{@{}l*{" + str(width - 1) + r"}{c}@{}}",
         r"\toprule",
         *_header(table),
-    ]
-    for number, block in enumerate(table.blocks):
-        lines.append(r"\midrule")
-        lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
-        lines += [_line(line, spreads) for line in block.lines]
-    lines += [
+        r"\midrule",
+        *_blocks(table),
         r"\bottomrule",
         r"\end{tabular}}%",
         r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
@@ -96,9 +129,14 @@ def _signs(notes: tuple[int, ...]) -> str:
     return rf"\textsuperscript{{{signs}}}" if signs else ""
 
 
+def _signed(table: Table) -> list[str]:
+    """Footnotes, then remarks."""
+    notes = [rf"{_signs((i,))}\,{latex(note)}" for i, note in enumerate(table.notes)]
+    return notes + [latex(remark) for remark in table.remarks]
+
+
 def _below(table: Table) -> list[str]:
-    texts = [rf"{_signs((i,))}\,{latex(note)}" for i, note in enumerate(table.notes)]
-    texts += [latex(remark) for remark in table.remarks]
+    texts = _signed(table)
     if not texts:
         return []
     return [

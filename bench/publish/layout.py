@@ -30,22 +30,23 @@ _SELECTIONS = {
 
 @dataclass(frozen=True)
 class Value:
-    """One number: to three decimals, with its spread, its mark and the number of its footnote."""
+    """One number: to ``digits`` decimals, with its spread, its mark, its footnote's number."""
 
     mean: float | None
     spread: float | None = None
     mark: str = ""
     note: int | None = None
+    digits: int = 3
 
     @property
     def text(self) -> str:
-        """The mean to three decimals, ``--`` where there is none."""
-        return "--" if self.mean is None else f"{self.mean:z.3f}"
+        """The mean, ``--`` where there is none."""
+        return "--" if self.mean is None else f"{self.mean:z.{self.digits}f}"
 
     @property
     def spread_text(self) -> str:
-        """The spread to three decimals, empty where there is none."""
-        return "" if self.spread is None else f"{self.spread:z.3f}"
+        """The spread, empty where there is none."""
+        return "" if self.spread is None else f"{self.spread:z.{self.digits}f}"
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def _table(
     labels = Labels(rows)
     rows = sorted(rows, key=labels.place)  # as printed, so that footnotes are numbered downwards
     splits = {record.cell.split_hash for row in rows for record in row.records}
-    notes = _Notes()
+    notes = Notes()
     row_notes = [_row_notes(row, len(splits), notes) for row in rows]
     complete = [not found for found in row_notes]
     told = [_told(row, notes) for row in rows]
@@ -186,7 +187,7 @@ def _table(
     )
 
 
-class _Notes:
+class Notes:
     """Footnotes, each text once."""
 
     def __init__(self) -> None:
@@ -198,9 +199,9 @@ class _Notes:
         return self.texts.index(text)
 
 
-def _row_notes(row: Row, splits: int, notes: _Notes) -> tuple[int, ...]:
+def _row_notes(row: Row, splits: int, notes: Notes) -> tuple[int, ...]:
     """Footnotes that say which cells of a row are missing and why; none for a complete row."""
-    failed = {f"{r.status}: {_shortened(r.reason)}" for r in row.records if r.status != "ok"}
+    failed = {f"{r.status}: {shortened(r.reason)}" for r in row.records if r.status != "ok"}
     found = []
     if failed and row.ok:
         found.append(notes.add(f"mean of {len(row.ok)} of {len(row.records)} cells"))
@@ -211,13 +212,14 @@ def _row_notes(row: Row, splits: int, notes: _Notes) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _told(row: Row, notes: _Notes) -> tuple[int, ...]:
+def _told(row: Row, notes: Notes) -> tuple[int, ...]:
     """Footnotes of what the methods of a complete row have to say."""
     said = dict.fromkeys(text for record in row.ok for text in record.footnotes)
     return tuple(notes.add(text) for text in said)
 
 
-def _shortened(reason: str) -> str:
+def shortened(reason: str) -> str:
+    """A reason as a footnote shows it."""
     words = " ".join(reason.split()) or "no reason recorded"
     return words if len(words) <= REASON_LENGTH else words[: REASON_LENGTH - 2].rstrip() + " …"
 
@@ -227,7 +229,7 @@ def _column(
     criterion: Criterion | DistributionCriterion,
     complete: Sequence[bool],
     folds: bool,
-    notes: _Notes,
+    notes: Notes,
 ) -> list[Value]:
     estimates = [row.estimate(criterion.name) for row in rows]
     ranked = {
