@@ -29,7 +29,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.publish.papers.intervals import LEVEL, decide, t_interval, welch_interval
-from bench.publish.papers.reading import EXACT, TIME, by_seed
+from bench.publish.papers.reading import EXACT, TIME, TRAINING, by_seed
 from bench.publish.rows import Row
 from bench.score import bootstrap
 
@@ -170,6 +170,9 @@ def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
         return _told(asked, "undecided", "the two sides have results on different test images")
     if not paired and data[0] == data[1]:
         return _told(asked, "undecided", "the same data stand in for both datasets")
+    devices = {record.provenance.get("device") for row in every for record in row.ok}
+    if asked.left.metric == TRAINING and len(devices) > 1:
+        return _told(asked, "undecided", "the two sides were trained on different devices")
     values = [_values(side, found) for side, found in zip(both, rows, strict=True)]
     for side, one in zip(both, values, strict=True):
         if not one:

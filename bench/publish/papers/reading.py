@@ -17,6 +17,8 @@ from bench.score.criteria import BY_NAME
 TIME = "time_per_image"
 """The one metric that no record holds (`bench.publish.papers.comparing.compare`)."""
 
+TRAINING = "training_time"
+
 EXACT = ("learned_weights",)
 """Metrics that neither a seed nor an image changes."""
 
@@ -26,7 +28,7 @@ LAST, FIRST = "last", "first"
 # Further metrics by which way is better.
 _BETTER = {
     "learned_weights": -1,
-    "training_time": -1,
+    TRAINING: -1,
     TIME: -1,
     "measure:normalised_mean_error": -1,
     "corrected_examples": 1,
@@ -87,7 +89,7 @@ def read(record: Record, metric: str) -> float | None:
         return _third(record, *rest)
     if metric == "learned_weights":
         return float(record.learned_weights) or None
-    if metric == "training_time":
+    if metric == TRAINING:
         return record.seconds.get("features")
     if metric == "corrected_examples":
         return float(np.trace(record.confusion)) if record.confusion else None

@@ -366,6 +366,20 @@ def test_counts_and_times_are_taken_as_they_are(rows: Rows) -> None:
         assert found.verdict == verdict
 
 
+def test_trainings_are_timed_on_one_device(rows: Rows) -> None:
+    about = claim(metrics=("training_time",))
+    for run, seconds in (("a", 5.0), ("b", 6.0)):
+        rows.add(run, GAINS, seconds={"features": seconds})
+    assert evaluate(about, test_of(PAIR, about), rows.find).verdict == "holds"
+    elsewhere = [
+        dataclasses.replace(record, provenance={"device": "cuda"})
+        for record in rows.rows["toy", "b"].records
+    ]
+    rows.rows["toy", "b"] = Row(tuple(elsewhere))
+    found = evaluate(about, test_of(PAIR, about), rows.find)
+    assert found.why == "the two sides were trained on different devices"
+
+
 def test_single_images_by_mcnemar(rows: Rows) -> None:
     truth = np.eye(3, dtype=bool)[np.array([0, 1, 2, 0, 1, 2])]
     answers = {"a": [0, 1, 2, 0, 0, 2], "b": [0, 1, 0, 1, 1, 0]}  # 3 corrected, 1 broken
