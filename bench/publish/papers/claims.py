@@ -82,7 +82,7 @@ def stand_ins(claim: Claim) -> tuple[str, ...]:
     """The open datasets that a claim may fairly be tested on in place of its own."""
     if "no data needed" in claim.testable_on:
         return OPEN
-    named = re.search(r"(?<!no )stand-in ([^;]*)|any faces: ([^;]*)", claim.testable_on)
+    named = re.search(r"stand-in ([^;]*)|any faces: ([^;]*)", claim.testable_on)
     if named is None:
         return ()
     words = re.sub(r"\([^)]*\)", "", named[1] or named[2])

@@ -15,7 +15,7 @@ from bench.publish.papers import intervals
 from bench.publish.papers.claim_tests import Test, read_tests
 from bench.publish.papers.claims import evaluate, load_tests, needs, stand_ins
 from bench.publish.papers.comparing import Find, Need
-from bench.publish.papers.published import Claim, claims
+from bench.publish.papers.published import Claim, claims, numbers
 from bench.publish.rows import Row
 from bench.run.grammar import parse_methods
 from bench.run.methods import specs
@@ -211,6 +211,10 @@ def test_two_deterministic_sides_decide_by_resampled_images(make: Make) -> None:
         )
         verdicts.append(one.verdict)
     assert verdicts == ["undecided", "holds"]
+    (record,) = rows.rows["toy", "b"].records
+    other = dataclasses.replace(record, bootstrap={**record.bootstrap, "seed": 9})
+    rows.rows["toy", "b"] = Row((other,))  # other resamples do not pair up
+    assert evaluate(about, test_of(PAIR, about), rows.find).verdict == "undecided"
 
 
 def test_other_test_images_are_not_compared(rows: Rows) -> None:
@@ -332,8 +336,10 @@ def test_curves(rows: Rows) -> None:
 def test_a_gain_on_one_dataset_against_a_gain_on_another(rows: Rows) -> None:
     left, right = (0.30, 0.34, 0.32, 0.33), (0.11, 0.09, 0.10)
     for dataset, gains in (("toy", left), ("other", right)):
-        rows.add("b", (0.5,) * len(gains), dataset=dataset)
-        rows.add("a", [0.5 + gain for gain in gains], dataset=dataset)
+        base = (0.5, 0.61, 0.47, 0.55)[: len(gains)]
+        rows.add("b", base, dataset=dataset)
+        both = zip(base, gains, strict=True)
+        rows.add("a", [one + gain for one, gain in both], dataset=dataset)
     body = "\n".join(
         f'[[claim.gains]]\ntable = "T"\ndataset = "{name}"\nrun = "a"\nover = "b"'
         for name in ("toy", "other")
@@ -347,6 +353,17 @@ def test_a_gain_on_one_dataset_against_a_gain_on_another(rows: Rows) -> None:
         rows.rows["other", name] = rows.rows["toy", name]
     (one,) = evaluate(about, test_of(body, about), rows.find).comparisons
     assert one.why == "the same data stand in for both datasets"
+
+
+def test_one_method_on_two_datasets(rows: Rows) -> None:
+    left, right = (0.8, 0.82, 0.83), (0.6, 0.7, 0.64, 0.61)
+    rows.add("a", left).add("a", right, dataset="other")
+    body = 'pairs = [{left = "a", right = "a", dataset = "toy", against = "other"}]'
+    about = claim()
+    (one,) = evaluate(about, test_of(body, about), rows.find).comparisons
+    expected = stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
+    assert (one.low, one.high) == pytest.approx(tuple(expected))
+    assert one.verdict == "holds"
 
 
 def test_counts_and_times_are_taken_as_they_are(rows: Rows) -> None:
@@ -397,6 +414,13 @@ def test_single_images_by_mcnemar(rows: Rows) -> None:
     assert (found.verdict, found.comparisons[0].difference) == ("holds", 2)
     assert "McNemar: seed 0 corrected 3, broken 1, p = 0.62, seed 1" in found.why
     assert "McNemar" not in evaluate(about, test_of(PAIR, about), rows.find).why
+
+    def shuffled(record: Record) -> Stored:
+        same = scores_of(record)
+        return same if record.cell.features == "a" else same._replace(truth=truth[::-1])
+
+    found = evaluate(about, test_of(PAIR, about), rows.find, scores_of=shuffled)
+    assert "McNemar" not in found.why
 
 
 # -- what stands beside ---------------------------------------------------------------------------
@@ -479,6 +503,14 @@ def test_every_claim_has_a_test_that_can_be_run() -> None:
         (term,) = parse_methods(filled)
         for part in filter(None, (term.left, term.right)):
             assert len(specs(registry, "method", part)) == 1
+
+
+def test_tables_are_those_of_the_papers() -> None:
+    tests = load_tests()
+    for one in claims():
+        printed = {number.table for number in numbers(one.paper)} | {"Times"}
+        named = {need.table for need in needs(tests[one.id])}
+        assert named <= printed, one.id
 
 
 def test_printed_numbers_lie_where_the_tests_say() -> None:
