@@ -288,6 +288,27 @@ class Dataset(Plugin):
         """Findings where the counts differ from the published ones; empty when all agree."""
         return []
 
+    def panel(self, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """What some people's votes say of faces, for the row that people get beside methods.
+
+        Parameters
+        ----------
+        votes : int (n, V)
+            As in `FaceSet.votes`, of all or of some of the people.
+
+        Returns
+        -------
+        scores : float (n, L)
+        labels : bool (n, L)
+            By the dataset's rule, without what it does to votes that look like mistakes, and
+            without its choice of faces.
+        usable : bool (n,)
+            False where no vote is for any label.
+
+        None where the dataset has no votes.
+        """
+        return None
+
     def describe(self) -> str:
         """What the dataset is and how to obtain it."""
         return f"{(self.__doc__ or '').strip()}\n\n{self.obtain}".strip()

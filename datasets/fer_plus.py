@@ -9,7 +9,7 @@ import numpy as np
 from bench.api import Dataset, param
 from bench.data.duplicates import without_copies
 from bench.data.faces import TRAIN, FaceSet
-from bench.data.ferplus import CLASSES, OBTAIN, processed, read_votes
+from bench.data.ferplus import CLASSES, OBTAIN, panel_of_classes, processed, read_votes
 
 # images in train / valid / test after processing label.csv, and fer2013new.csv
 _PUBLISHED = {
@@ -81,6 +81,10 @@ class FERPlus(Dataset):
         if protocol == "no-duplicates":
             return without_copies(faces, split)
         return split
+
+    def panel(self, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Shares of the eight classes, and the largest."""
+        return panel_of_classes(votes)
 
     def check(self, faces: FaceSet) -> list[str]:
         """The counts, where they are those of neither vote file."""

@@ -9,7 +9,7 @@ import numpy as np
 from bench.api import Dataset, param
 from bench.data.duplicates import without_copies
 from bench.data.faces import FaceSet
-from bench.data.ferplus import EMOTIONS, OBTAIN, read_votes, six_emotions
+from bench.data.ferplus import EMOTIONS, OBTAIN, panel_of_sets, read_votes, six_emotions
 from bench.data.predominant import predominant
 
 # train / valid / test and images per label, from label.csv and from fer2013new.csv
@@ -78,6 +78,10 @@ class FERPlusML(Dataset):
         if protocol == "official":
             return without_copies(faces, split)
         return split
+
+    def panel(self, votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+        """Shares of the six emotions; of label sets alone."""
+        return panel_of_sets(votes) if self.labels == "set" else None
 
     def check(self, faces: FaceSet) -> list[str]:
         """The counts, where they are those of neither vote file."""

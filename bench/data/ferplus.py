@@ -199,6 +199,24 @@ def six_emotions(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     return six / np.maximum(total, 1), labels, keep
 
 
+def panel_of_sets(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the six emotions, label sets and where there are any, as `bench.api.Dataset.panel`.
+
+    The rule of `six_emotions` for labels, without its outlier step and its choice of images.
+    """
+    six = votes[:, [COLUMNS.index(name) for name in EMOTIONS]]
+    total = six.sum(axis=1, keepdims=True)
+    return six / np.maximum(total, 1), (6 * six >= total) & (total > 0), total[:, 0] > 0
+
+
+def panel_of_classes(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the eight classes, the largest (the first that ties), and where there is one."""
+    eight = votes[:, : len(CLASSES)]
+    total = eight.sum(axis=1, keepdims=True)
+    largest = np.arange(len(CLASSES)) == eight.argmax(axis=1)[:, None]
+    return eight / np.maximum(total, 1), largest, total[:, 0] > 0
+
+
 def _without_outliers(votes: np.ndarray) -> np.ndarray:
     return np.where(votes > 1, votes, 0)
 
