@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -228,7 +228,7 @@ class ComparedNetwork(CentredNetwork):
             {"params": feature, "lr": rate, **decay},
         ]
 
-    def fit(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
-        """As in `TrainedNetwork`; the size of the training images decides on that of the crops."""
-        self._native = None if faces.images is None else max(faces.images.shape[1:3])
-        return super().fit(faces, rng, valid)
+    def check(self, train: FaceSet) -> None:
+        """As in `OneClassNetwork`; the size of the training images decides on that of the crops."""
+        self._native = None if train.images is None else max(train.images.shape[1:3])
+        super().check(train)

@@ -168,23 +168,37 @@ class TrainedNetwork(Network):
         if not len(faces):
             raise BenchError(f"{self.name}: the training part of {faces.name} is empty")
         seed = int(rng.integers(2**62))
+        self._begin(faces)
+        train, valid = self._parts(faces, rng, valid)
+        self._make(train, seed)
+        trained = self.learn(self.model_, train, valid, seed)
+        self.history_ = trained.history
+        self.threshold_ = self._threshold(valid)
+        self._note(trained, train, valid)
+        return self
+
+    def untrained(self, faces: FaceSet, seed: int = 0) -> Self:
+        """Ready to be asked with its first weights, as for the time that an answer takes."""
+        self._begin(faces)
+        self._make(faces, seed)
+        self.threshold_ = 0.5
+        return self
+
+    def _begin(self, faces: FaceSet) -> None:
         self.notes_: list[str] = []
         self.curve_: list[dict[str, float | str]] = []
         self.phases_: list[str] = []
         self.earlier_seconds = 0.0
         self.kind_, self.labels_ = faces.kind, len(faces.label_names)
-        train, valid = self._parts(faces, rng, valid)
+
+    def _make(self, train: FaceSet, seed: int) -> None:
+        """The network with its first weights, on the device."""
         self.check(train)
         device = self.setting.device
         self.channels_ = self.keep(train.take(slice(0, 1))).channels
         with seeded(device, seed):
             model = self.build(self.labels_, self.channels_)
         self.model_ = model.to(device, memory_format=torch.channels_last)
-        trained = self.learn(self.model_, train, valid, seed)
-        self.history_ = trained.history
-        self.threshold_ = self._threshold(valid)
-        self._note(trained, train, valid)
-        return self
 
     def phase(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -22,6 +23,7 @@ from bench.api import BenchError
 from bench.data.files import explained, sha256, whole, write_text
 from bench.run.record import SCHEMA, Record
 from bench.run.scoring import Stored
+from bench.run.timing import Timing
 
 
 class Store:
@@ -191,6 +193,30 @@ class Store:
             except FileNotFoundError:
                 continue
             found.append(Record.from_json(text, path))
+        return found
+
+    # -- times per image ----------------------------------------------------------------------
+
+    def write_timing(self, timing: Timing) -> None:
+        """Keep how long a method takes for one face, in the place of what was kept of it before."""
+        known = f"{timing.method} {timing.dataset} {timing.device}"
+        name = hashlib.sha256(known.encode()).hexdigest()[:32]
+        write_text(self.root / "times" / f"{name}.json", json.dumps(asdict(timing), indent=1))
+
+    def timings(self) -> list[Timing]:
+        """All that are kept.
+
+        Raises
+        ------
+        BenchError
+            A file that is none.
+        """
+        found = []
+        for path in sorted((self.root / "times").glob("*.json")):
+            try:
+                found.append(Timing(**json.loads(path.read_text(encoding="utf-8"))))
+            except (ValueError, TypeError) as error:
+                raise BenchError(f"{path} cannot be read ({error}): delete it") from error
         return found
 
     # -- the index --------------------------------------------------------------------------
