@@ -14,11 +14,11 @@ from collections.abc import Sequence
 
 from bench import __version__
 from bench.api import BenchError
-from bench.cli import check, data, info, new, run, tables
+from bench.cli import check, data, info, new, paper, run, tables
 from bench.cli import list as list_command
 from bench.cli.terminal import clean
 
-COMMANDS = (run, tables, list_command, info, data, new, check)
+COMMANDS = (run, tables, paper, list_command, info, data, new, check)
 
 
 def parser() -> argparse.ArgumentParser:

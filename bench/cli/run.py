@@ -37,7 +37,7 @@ _DEFAULTS: dict[str, Any] = {
 _SUFFIXES = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _UNITS = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 _NAMED = 3  # cells without a result, or folds, that are named, of those with one reason
-_SHARE = 0.8  # of the machine's memory, for all workers together
+SHARE = 0.8  # of the machine's memory, for all workers together
 
 
 def add(commands: Any) -> None:
@@ -117,8 +117,8 @@ def run(options: argparse.Namespace) -> int:
     threads = wanted["threads"]
     if threads < 1:
         raise BenchError(f"--threads {threads}: at least 1")
-    seconds = _duration(wanted["timeout"])
-    allowed = _memory(wanted["max_memory"])
+    seconds = duration(wanted["timeout"])
+    allowed = memory(wanted["max_memory"])
 
     # Imported here: `bench --help` and a wrong option should not wait for NumPy.
     from bench.cli.progress import display
@@ -166,7 +166,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     _warn_of_long_training(plan, store, request.budget, workers)
     timeout = default_timeout(request.budget) if seconds is None else seconds
-    max_memory = _SHARE * machine_memory() / workers if allowed is None else allowed
+    max_memory = SHARE * machine_memory() / workers if allowed is None else allowed
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
         with display() as listener:
             outcomes = run_plan(
@@ -257,7 +257,8 @@ def _config(path: Path) -> dict[str, Any]:
     return found
 
 
-def _duration(text: str | None) -> float | None:
+def duration(text: str | None) -> float | None:
+    """Seconds of ``--timeout``."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip())
@@ -267,7 +268,8 @@ def _duration(text: str | None) -> float | None:
     return seconds
 
 
-def _memory(text: str | None) -> float | None:
+def memory(text: str | None) -> float | None:
+    """Bytes of ``--max-memory``."""
     if text is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([MGT]B)", text.strip().upper())

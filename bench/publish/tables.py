@@ -175,7 +175,7 @@ def cells_csv(records: Iterable[Record]) -> str:
     them were chosen on the training part: from what, how), ``notes`` are joined by `` | ``; true
     and false are ``true`` and ``false``.
     """
-    return _csv([_cell(record) for record in ordered(records)], _CELL_COLUMNS)
+    return csv_text([_cell(record) for record in ordered(records)], _CELL_COLUMNS)
 
 
 def _cell(record: Record) -> dict[str, Any]:
@@ -204,7 +204,7 @@ def summary_csv(records: Iterable[Record]) -> str:
     ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
     former.
     """
-    return _csv([_summary(row) for row in rows_of(records)], _SUMMARY_COLUMNS)
+    return csv_text([_summary(row) for row in rows_of(records)], _SUMMARY_COLUMNS)
 
 
 def _summary(row: Row) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def confusion_csv(records: Iterable[Record]) -> str:
                 percent = 100 * count / sum(counts) if any(counts) else None
                 found = {"truth": truth, "predicted": predicted, "count": count}
                 rows.append({"key": record.key, **about, **found, "percent": percent})
-    return _csv(rows, _CONFUSION_COLUMNS)
+    return csv_text(rows, _CONFUSION_COLUMNS)
 
 
 def measures_csv(records: Iterable[Record]) -> str:
@@ -262,7 +262,7 @@ def measures_csv(records: Iterable[Record]) -> str:
             {"key": record.key, **about, "measure": name, "value": record.measures[name]}
             for name in sorted(record.measures)
         ]
-    return _csv(rows, _MEASURE_COLUMNS)
+    return csv_text(rows, _MEASURE_COLUMNS)
 
 
 def distribution_csv(records: Iterable[Record]) -> str:
@@ -274,7 +274,7 @@ def distribution_csv(records: Iterable[Record]) -> str:
             about = {name: getattr(cell, name) for name in _ABOUT_CELL}
             about["params"] = _params(cell, cell.classifier_params, cell.features_params)
             rows.append({"key": record.key, **about, **record.distribution_criteria})
-    return _csv(rows, _DISTRIBUTION_COLUMNS)
+    return csv_text(rows, _DISTRIBUTION_COLUMNS)
 
 
 def comparable(text: str) -> str:
@@ -289,7 +289,8 @@ def _params(cell: Cell, classifier: dict[str, Any], features: dict[str, Any]) ->
     return canonical({"classifier": classifier, "features": features, **tuned})
 
 
-def _csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
+def csv_text(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> str:
+    """CSV with these columns: numbers in full precision, empty where there is none."""
     return _lines([columns, *([_text(row.get(name)) for name in columns] for row in rows)])
 
 

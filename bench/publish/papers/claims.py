@@ -17,15 +17,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from bench.publish.papers.claim_tests import Test, load_tests
 from bench.publish.papers.comparing import Comparison, Find, Need, Timed, compare
 from bench.publish.papers.intervals import LEVEL
+from bench.publish.papers.pairs import paired
 from bench.publish.papers.published import Claim
 from bench.publish.papers.reading import TIME
 from bench.publish.rows import Row, ScoresOf
-from bench.score.mcnemar import mcnemar
 
 __all__ = [
     "Comparison",
@@ -232,24 +230,11 @@ def _single_images(test: Test, find: Find, scores_of: ScoresOf | None) -> str:
         rows = [find(side.need) for side in (asked.right, asked.left)]
         if rows[0] is None or rows[1] is None:
             continue
-        stored = [
-            {(one.cell.split, one.cell.seed): scores_of(one) for one in row.ok}
-            for row in rows
-            if row is not None
-        ]
-        for place in sorted({*stored[0]} & {*stored[1]}):
-            first, second = stored[0][place], stored[1][place]
-            if first is None or second is None or first.scores is None or second.scores is None:
-                continue
-            if not np.array_equal(first.truth, second.truth):
-                continue
-            right = [
-                one.scores.argmax(axis=1) == one.truth.argmax(axis=1)
-                for one in (first, second)
-                if one.scores is not None
-            ]
-            corrected, broken, p = mcnemar(*right)
-            told.append(f"seed {place[1]} corrected {corrected}, broken {broken}, p = {p:.2g}")
+        for pair in paired(rows[0], rows[1], scores_of):
+            told.append(
+                f"seed {pair.seed} corrected {pair.corrected}, broken {pair.broken}, "
+                f"p = {pair.p:.2g}"
+            )
     return f"McNemar: {', '.join(told)}" if told else ""
 
 

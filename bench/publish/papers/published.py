@@ -20,6 +20,7 @@ KINDS = ("result", "derived", "dataset-statistic", "setting", "claim", "lost")
 ORIGINS = ("own", "re-implemented", "copied", "quoted")
 
 _FOLDER = "bench.results.published"
+_SCALES = {"%": 0.01, "ms": 0.001}
 _BARRED = "not comparable:"
 _COLUMNS = (
     *("paper", "table", "part", "dataset", "method", "variant", "metric", "value", "unit", "kind"),
@@ -73,15 +74,19 @@ class Number:
         return len(self.printed.partition(".")[2])
 
     @property
+    def scale(self) -> float:
+        """What one of ``unit`` is in bench's unit."""
+        return _SCALES.get(self.unit, 1.0)
+
+    @property
     def fraction(self) -> float | None:
-        """The value as bench measures it: percentages as fractions."""
-        return self.value / 100 if self.value is not None and self.unit == "%" else self.value
+        """The value as bench measures it: percentages as fractions, times in seconds."""
+        return None if self.value is None else self.value * self.scale
 
     @property
     def rounding(self) -> float:
         """Half a unit of the last printed digit, as `fraction` counts."""
-        half: float = 0.5 * 10.0**-self.decimals
-        return half / 100 if self.unit == "%" else half
+        return 0.5 * 10.0**-self.decimals * self.scale
 
     @property
     def why_not(self) -> str:

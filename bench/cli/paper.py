@@ -1,0 +1,187 @@
+"""``bench paper``: published beside measured."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError
+from bench.cli.plugins import add_plugins, registry
+from bench.cli.run import SHARE, duration, memory
+from bench.cli.terminal import columns, say
+
+_ALL = "all"
+_COMMITTED = Path("results/tables/papers/smoke")
+
+
+def add(commands: Any) -> None:
+    """Declare the command and its four parts."""
+    parser = commands.add_parser("paper", help="the papers' tables, published beside measured")
+    parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
+
+    listed = parts.add_parser("list", help="papers, their tables and figures")
+    listed.set_defaults(function=show_all)
+
+    shown = parts.add_parser("show", help="what a table prints, and the cells that measure it")
+    _which(shown)
+    shown.set_defaults(function=show)
+
+    ran = parts.add_parser("run", help="measure what is missing and write the tables")
+    _which(ran)
+    ran.add_argument(
+        "--root", action="append", default=[], metavar="NAME=DIR", help="a dataset's folder"
+    )
+    ran.add_argument(
+        "--stand-in",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="what is measured instead of data that is not here, by kind: synthetic, fer-plus-ml, "
+        "synthetic-single, fer-plus, synthetic-people",
+    )
+    ran.add_argument("--budget", choices=("smoke", "quick", "paper"), help="[as specified: paper]")
+    ran.add_argument("--seeds", metavar="N", type=int, help="[as specified]")
+    ran.add_argument("--device", metavar="D", default="auto", help="[%(default)s]")
+    ran.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
+    ran.add_argument("--threads", metavar="N", type=int, default=1, help="of each [%(default)s]")
+    ran.add_argument("--timeout", metavar="T", help="for one cell: 90s, 30m, 2h")
+    ran.add_argument("--max-memory", metavar="M", help="for one classifier: 500MB, 8GB")
+    ran.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
+    ran.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables/papers]")
+    ran.add_argument(
+        "--no-run", action="store_true", help="write the tables from the records that there are"
+    )
+    add_plugins(ran)
+    ran.set_defaults(function=run)
+
+    verified = parts.add_parser("verify", help="do written tables still hold?")
+    _which(verified)
+    verified.add_argument(
+        "--tables", metavar="DIR", type=Path, default=_COMMITTED, help="[%(default)s]"
+    )
+    verified.add_argument("--against", metavar="DIR", type=Path, help="other tables of the papers")
+    verified.add_argument(
+        "--accept", action="store_true", help="put --tables in the place of --against"
+    )
+    add_plugins(verified)
+    verified.set_defaults(function=verify)
+
+
+def _which(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paper", metavar="PAPER", help="see bench paper list; all")
+    parser.add_argument(
+        "--table", action="append", default=[], metavar="T", help="3, figure-7, times; repeatable"
+    )
+
+
+def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
+    """Papers with the tables that are asked for."""
+    from bench.publish.papers.published import PAPERS
+    from bench.publish.papers.spec import load, table
+
+    names = PAPERS if options.paper == _ALL else (options.paper,)
+    found = []
+    for name in names:
+        paper = load(name)
+        tables = [table(name, text) for text in options.table] or list(paper.tables)
+        found.append((paper, tables))
+    return found
+
+
+def show_all(options: argparse.Namespace) -> int:
+    """Every paper with its tables, one line each."""
+    from bench.publish.papers.published import PAPERS
+    from bench.publish.papers.spec import load
+
+    for name in PAPERS:
+        paper = load(name)
+        print(f"{name}: {paper.authors}, {paper.title}, {paper.where}")
+        print(columns([["", one.slug, one.title] for one in paper.tables]))
+        print()
+    return 0
+
+
+def show(options: argparse.Namespace) -> int:
+    """The specification and the published values of tables."""
+    from bench.publish.papers.describe import described
+
+    for paper, tables in _chosen(options):
+        for table in tables:
+            print(described(paper, table))
+            print()
+    return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure what is missing, then write the tables from the records."""
+    from bench.cli.progress import display
+    from bench.publish.papers.measured import Setting
+    from bench.publish.papers.places import Places, roots_of
+    from bench.publish.papers.session import Session
+    from bench.run.memory import machine_memory
+    from bench.run.runner import default_timeout, results_folder
+    from bench.run.store import Store
+
+    if options.seeds is not None and options.seeds < 1:
+        raise BenchError(f"--seeds {options.seeds}: at least 1")
+    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
+    if workers < 1 or options.threads < 1:
+        raise BenchError("--workers and --threads: at least 1")
+    seconds, allowed = duration(options.timeout), memory(options.max_memory)
+    plugins = registry(options)
+    places = Places(plugins, roots_of(options.root), tuple(options.stand_in))
+    chosen = _chosen(options)
+    store = Store(results_folder(options.results))
+    store.open()
+    runner = {
+        "workers": workers,
+        "timeout": default_timeout(options.budget or "paper") if seconds is None else seconds,
+        "threads": options.threads,
+        "max_memory": SHARE * machine_memory() / workers if allowed is None else allowed,
+    }
+    with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
+        with display() as listener:
+            session = Session(
+                plugins,
+                places,
+                Setting(options.budget, options.seeds),
+                store,
+                listener,
+                runner,
+                options.device,
+            )
+            done = session.all(chosen, measure=not options.no_run)
+        written = done.write(options.out or store.tables / "papers")
+    for path in written:
+        print(path)
+    for line in done.summary():
+        say(line)
+    return 1 if done.bad else 0
+
+
+def verify(options: argparse.Namespace) -> int:
+    """Say every difference, one a line; exit code 1 where there is one."""
+    from bench.publish.papers.verify import accept, against_bench, against_tables
+
+    if options.accept and options.against is None:
+        raise BenchError("--accept puts --tables in the place of --against: name both")
+    plugins = registry(options)
+    count = 0
+    for paper, _ in _chosen(options):
+        found = list(against_bench(paper, plugins, options.tables))
+        if options.against is not None and (not options.accept or found):
+            found += against_tables(paper.id, options.tables, options.against)
+        if options.accept and not found:
+            accept(paper.id, options.tables, options.against)
+            print(f"{paper.id}: accepted")
+            continue
+        for sentence in found:
+            print(f"{paper.id}: {sentence}")
+        count += len(found)
+        if not found:
+            print(f"{paper.id}: holds")
+    if count:
+        say(f"{count} differences; see CONTRIBUTING.md on accepting them")
+    return 1 if count else 0

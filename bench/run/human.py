@@ -1,0 +1,95 @@
+"""The human row of a plan: people's votes, half against half, as a record of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import Dataset
+from bench.plugins import Registry
+from bench.run.code import code_hash
+from bench.run.plan import Plan
+from bench.run.provenance import provenance
+from bench.run.record import Record
+from bench.run.scoring import criteria_code
+from bench.score import human
+from bench.score.human import halves
+
+NAME = "human"
+SPLITS = 200
+_SEED = 20_190
+_MEANS = (
+    "one half of each image's votes scored against the other half, mean over 200 random halves: "
+    "what one more panel of that size would score on a truth as noisy as it is itself; no upper "
+    "bound, and not on one scale with methods, which are held against all votes"
+)
+
+
+def human_records(registry: Registry, dataset: str, plan: Plan) -> list[Record]:
+    """One record per fold of the plan; none where the data have no votes, or no rule for them.
+
+    Parameters
+    ----------
+    dataset : str
+        The plug-in, as ``--dataset`` names it, whose votes `bench.api.Dataset.panel` reads.
+    """
+    from bench.run.methods import dataset_spec
+
+    plugin = dataset_spec(registry, dataset).make()
+    assert isinstance(plugin, Dataset)
+    faces = plan.faces
+    if faces.votes is None or plugin.panel(faces.votes[:1]) is None:
+        return []
+
+    def read(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        said = plugin.panel(votes)
+        assert said is not None
+        return said
+
+    found = []
+    for job in {job.fold.hash: job for job in plan.jobs}.values():
+        fold = job.fold
+        cell = replace(
+            job.cell,
+            features=None,
+            features_params={},
+            classifier=NAME,
+            classifier_params={"splits": SPLITS},
+            stochastic=False,
+            seed=0,
+            budget="any",
+            selection="none",
+            weights=None,
+            source={},
+            others={},
+            tuned={},
+        )
+        prior = faces.labels[fold.train].mean(axis=0)
+        judged = halves(faces.votes[fold.test], read, prior, faces.kind, _SEED, SPLITS)
+        known = [faces.fingerprint, fold.hash, SPLITS, _code()]
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        measures = {f"sd_{name}": value for name, value in judged.sd.items()}
+        record = Record(
+            key=hashlib.sha256(json.dumps([NAME, *known]).encode()).hexdigest()[:32],
+            cell=cell,
+            status="ok",
+            criteria={name: judged.mean.get(name) for name in judged.mean},
+            criteria_code=criteria_code(),
+            measures=measures | {"skipped": judged.skipped},
+            notes=(f"{NAME}: {_MEANS}",),
+            footnotes=(_MEANS,),
+            provenance={**provenance(), "device": "cpu", "started": now, "finished": now},
+        )
+        found.append(record)
+    return found
+
+
+@cache
+def _code() -> str:
+    return code_hash([Path(human.__file__), Path(__file__)], follow=False)

@@ -1,0 +1,51 @@
+"""The human row as a record."""
+
+from __future__ import annotations
+
+import dataclasses
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench.plugins import Registry
+from bench.run.human import human_records
+from bench.run.plan import Request, make_plan
+
+SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ferplus.zip"
+
+
+def test_data_without_votes_have_none() -> None:
+    plan = make_plan(Registry(), Request("synthetic[images=60]", "prior"))
+    assert human_records(Registry(), "synthetic[images=60]", plan) == []
+    unread = dataclasses.replace(plan.faces, votes=plan.faces.labels.astype(int))
+    plan = dataclasses.replace(plan, faces=unread)
+    assert human_records(Registry(), "synthetic[images=60]", plan) == []
+
+
+@pytest.mark.skipif(not SHARED.is_file(), reason="needs ../shared/data/ferplus.zip")
+def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
+    with zipfile.ZipFile(SHARED) as archive:
+        archive.extractall(tmp_path)
+    plan = make_plan(Registry(), Request("fer-plus-ml", "prior", tmp_path / "ferplus"))
+    (record,) = human_records(Registry(), "fer-plus-ml", plan)
+    assert (record.cell.classifier, record.cell.features) == ("human", None)
+    assert record.cell.n_test == 607
+    expected = {
+        "hamming_loss": 0.1625,
+        "coverage": 2.0106,
+        "one_error": 0.1239,
+        "ranking_loss": 0.1259,
+        "average_precision": 0.8765,
+        "micro_f1": 0.778,
+        "macro_f1": 0.748,
+        "micro_auc": 0.861,
+        "macro_auc": 0.822,
+    }
+    for name, value in expected.items():
+        bar = 0.02 if name == "coverage" else 0.003
+        assert record.criteria[name] == pytest.approx(value, abs=bar), name
+    assert record.measures["sd_hamming_loss"] == pytest.approx(0.003, abs=0.002)
+    assert "no upper bound" in record.footnotes[0]
+    (again,) = human_records(Registry(), "fer-plus-ml", plan)
+    assert (again.key, again.criteria) == (record.key, record.criteria)
