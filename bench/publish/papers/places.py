@@ -15,6 +15,7 @@ from bench.run.grammar import parse_part
 from bench.run.methods import dataset_spec
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
+_PREDOMINANT = "labels=predominant"  # makes one class per face of label sets
 _EMBEDDED_TARGET = ("seed=1", "lighting=0.5", "style=0.5")  # a stand-in of another domain
 
 
@@ -88,20 +89,19 @@ class Places:
 
     def find(self, asked: str, target: bool = False) -> Place | Gap:
         """What stands for a dataset of a paper; ``target``: in its role under protocol cross."""
-        part = parse_part(asked)
-        about = wanted(part.name)
-        text = str(parse_part(about.plugin) if not part.params else part) if about.plugin else ""
+        name, bracket, rest = asked.partition("[")
+        about = wanted(name)
         if about.plugin:
-            root = self._root(about, part.name)
+            root = self._root(about, name)
             if root is not None or self._embedded(about.plugin):
-                return Place(asked, text, root, stands_in=False)
-        kind = "single" if "predominant" in part.params.get("labels", []) else about.kind
+                return Place(asked, about.plugin + bracket + rest, root, stands_in=False)
+        kind = "single" if _PREDOMINANT in rest else about.kind
         fitting = [one for one in self.stand_ins if self._kind(one) == kind]
         if fitting:
             return self._standing_in(asked, fitting, target)
         how = "" if about.plugin else "bench has no loader for it yet. "
-        give = f" Give its folder with --root {part.name}=DIR." if about.plugin else ""
-        return Gap(asked, f"{part.name} is not here: {how}{about.obtain}{give}")
+        give = f" Give its folder with --root {name}=DIR." if about.plugin else ""
+        return Gap(asked, f"{name} is not here: {how}{about.obtain}{give}")
 
     def protocol(self, asked: str, place: Place) -> str:
         """How a place is divided: as asked, but a stand-in with its own split by that one.
@@ -166,8 +166,7 @@ class Places:
 
     def _kind(self, text: str) -> str:
         plugin = self._plugin(text)
-        predominant = "predominant" in parse_part(text).params.get("labels", [])
-        return "single" if predominant else str(plugin.kind)
+        return "single" if _PREDOMINANT in text else str(plugin.kind)
 
 
 def roots_of(texts: Iterable[str]) -> dict[str, Path]:

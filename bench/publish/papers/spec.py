@@ -32,9 +32,14 @@ from typing import Any
 from bench.api import BenchError, near
 from bench.publish.papers.published import Number, check_paper, find, text
 from bench.run.grammar import parse_methods
-from bench.score.criteria import CRITERIA
+from bench.run.plan import BUDGETS, CROSS, SELECTIONS
+from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
 
 KINDS = ("table", "figure", "times", "mcnemar")
+METRICS = (
+    *(one.name for one in (*CRITERIA, *SINGLE_CRITERIA)),
+    *("recall", "confusion", "learned_weights", "time_per_image", "training_time"),
+)
 _SETTING = ("dataset", "protocol", "target", "target_protocol", "selection", "budget", "seeds")
 _ENTRY = (
     *("run", "with", "why", "metric", "is", "variant", "part", "true", "predicted", "fold"),
@@ -185,9 +190,18 @@ def load(paper: str) -> Paper:
         An unknown paper; whatever is wrong in its file, by file, table and row.
     """
     check_paper(paper)
+    return read(paper, text(f"{paper}.toml"))
+
+
+def read(paper: str, written: str) -> Paper:
+    """The specification of a paper from a file's text; raises as `load` does."""
     file = f"{paper}.toml"
-    found = _read(file)
-    _check_keys(found, ("title", "authors", "where", "table"), f"results/published/{file}")
+    found = _parsed(file, written)
+    keys = ("title", "authors", "where", "table")
+    _check_keys(found, keys, f"results/published/{file}")
+    for key in keys:
+        if key not in found:
+            raise BenchError(f"results/published/{file}: {key} is missing")
     tables = tuple(_table(paper, one) for one in found["table"])
     names = [one.slug for one in tables]
     for name in names:
@@ -213,7 +227,7 @@ def table(paper: str, name: str) -> Table:
 
 @cache
 def _datasets() -> dict[str, Wanted]:
-    found = _read("datasets.toml")
+    found = _parsed("datasets.toml", text("datasets.toml"))
     where = "results/published/datasets.toml"
     for name, about in found.items():
         _check_keys(about, ("kind", "plugin", "obtain"), f"{where}, {name}")
@@ -244,9 +258,9 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
-def _read(file: str) -> dict[str, Any]:
+def _parsed(file: str, written: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text(file))
+        return tomllib.loads(written)
     except tomllib.TOMLDecodeError as error:
         raise BenchError(f"results/published/{file}: {error}") from error
 
@@ -260,6 +274,8 @@ def _table(paper: str, given: dict[str, Any]) -> Table:
     kind = given.get("kind", "table")
     if kind not in KINDS:
         raise BenchError(f"{where}: kind {kind!r}: {near(kind, KINDS)}")
+    if (kind == "figure") != bool(given.get("says")):
+        raise BenchError(f"{where}: says, what the text says of it, belongs to figures alone")
     columns = _columns(given["columns"], where)
     defaults = {k: v for k, v in given.items() if k in (*_SETTING, *_ENTRY)}
     lines = []
@@ -294,7 +310,9 @@ def _columns(given: Any, where: str) -> list[dict[str, Any]]:
         return [
             {"title": one.title, "metric": one.name, "direction": one.direction} for one in CRITERIA
         ]
-    found: list[dict[str, Any]] = list(given)
+    if not isinstance(given, list) or not given:
+        raise BenchError(f"{where}: columns is 'nine' or a list of columns")
+    found: list[dict[str, Any]] = given
     for column in found:
         at = f"{where}, column {column.get('title', '')}"
         _check_keys(column, (*_COLUMN, *_SETTING, *_ENTRY), at)
@@ -315,9 +333,7 @@ def _entry(
     told = {**_DEFAULTS, **defaults, **column, **row}
     # A row's own columns override what the others share.
     told |= row.get("columns", {}).get(column["title"], {})
-    for key in ("dataset", "metric"):
-        if key not in told:
-            raise BenchError(f"{at}: {key} is missing")
+    _check_told(told, at)
     run, why = told.get("run", ""), told.get("why", "")
     if run and "with" in told and not why:
         run = f"{run}+{told['with']}"
@@ -325,12 +341,15 @@ def _entry(
         raise BenchError(f"{at}: either run, or why there is nothing to run")
     if run:
         try:
-            parse_methods(run)
+            terms = parse_methods(run)
         except BenchError as error:
             raise BenchError(f"{at}: {error}") from error
+        parts = [part for one in terms for part in (one.left, one.right) if part is not None]
+        if len(terms) > 1 or any(len(list(part.choices())) > 1 for part in parts):
+            raise BenchError(f"{at}: {run} is several methods; an entry has one")
     number = None
     if "is" in told:
-        variants = [one.get("variant", "") for one in (defaults, column, row)]
+        variants = [str(one.get("variant", "")) for one in (defaults, column, row)]
         metric = told.get("published_metric", told["metric"])
         try:
             number = find(
@@ -366,18 +385,45 @@ def _entry(
     )
 
 
+def _check_told(told: dict[str, Any], at: str) -> None:
+    """Raise `BenchError` where an entry's keys miss something or say what cannot be."""
+    for key in ("dataset", "metric"):
+        if key not in told:
+            raise BenchError(f"{at}: {key} is missing")
+    for key, value in told.items():
+        wanted_type: type = {"seeds": int, "fold": int, "columns": dict, "only": list}.get(key, str)
+        if not isinstance(value, wanted_type) or isinstance(value, bool):
+            raise BenchError(f"{at}: {key} = {value!r}: {wanted_type.__name__} is wanted")
+    for key, known in (("budget", BUDGETS), ("selection", SELECTIONS)):
+        if told[key] not in known:
+            raise BenchError(f"{at}: {key} {told[key]!r}: {near(told[key], known)}")
+    metric = told["metric"]
+    if metric not in METRICS and not metric.startswith(("measure:", "curve:")):
+        raise BenchError(f"{at}: metric {metric!r}: {near(metric, METRICS)}")
+    if metric in ("recall", "confusion") and "true" not in told:
+        raise BenchError(f"{at}: a {metric} has a class; say true = …")
+    if (told["protocol"] == CROSS) != ("target" in told and "target_protocol" in told):
+        raise BenchError(f"{at}: target and target_protocol go with protocol {CROSS}, and only so")
+    for piece in str(told.get("variant", "")).split(";"):
+        key = piece.partition("=")[0].strip()
+        if key and key not in _VARIANTS:
+            raise BenchError(f"{at}: variant {key!r}: {near(key, _VARIANTS)}")
+
+
 def _joined(variants: list[str]) -> str:
     """Variants as one, their keys in the published order."""
     pieces = [piece.strip() for one in variants for piece in one.split(";") if piece.strip()]
 
     def place(piece: str) -> int:
         key = piece.partition("=")[0]
-        return _VARIANTS.index(key) if key in _VARIANTS else 0
+        return _VARIANTS.index(key)
 
     return "; ".join(sorted(pieces, key=place))
 
 
 def _check_lines(lines: list[Line], where: str) -> None:
+    if not lines:
+        raise BenchError(f"{where}: at least one row is wanted")
     seen = set()
     for line in lines:
         if (line.block, line.label) in seen:
