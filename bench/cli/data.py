@@ -1,4 +1,4 @@
-"""``bench data make`` and ``align``: rendered datasets, and faces cut out of photographs."""
+"""``bench data make``, ``align`` and ``truth``: rendered datasets, faces, labels for a recount."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def add(commands: Any) -> None:
     make.add_argument("--out", metavar="DIR", type=Path, required=True, help="an empty folder")
     add_plugins(make)
     make.set_defaults(function=run)
+    truth = verbs.add_parser("truth", help="write ids and labels of a dataset, for a recount")
+    truth.add_argument("--dataset", metavar="NAME", required=True, help="see bench list datasets")
+    truth.add_argument("--root", metavar="DIR", type=Path, help="else $BENCH_DATA/<dataset>")
+    truth.add_argument("--out", metavar="FILE", type=Path, required=True, help="a CSV file")
+    add_plugins(truth)
+    truth.set_defaults(function=run_truth)
     align = verbs.add_parser("align", help="find the face in each photograph and cut it out")
     align.add_argument("--in", metavar="DIR", type=Path, required=True, dest="source")
     align.add_argument(
@@ -55,6 +61,23 @@ def run(options: argparse.Namespace) -> int:
     if len(found) > 1 or not dataset.embedded:
         raise BenchError(f"{options.dataset} is not made by bench: name synthetic, say")
     LAYOUTS[options.layout](dataset.load(None), options.out, dataset.get_params())
+    print(options.out)
+    return 0
+
+
+def run_truth(options: argparse.Namespace) -> int:
+    """One row per image: its id, and 0 or 1 for each label."""
+    from bench.data.files import write_text
+    from bench.publish.tables import csv_text
+    from bench.run.sources import Sources
+
+    faces = Sources(registry(options)).named(options.dataset, options.root).faces
+    columns = ("id", *faces.label_names)
+    rows = (
+        dict(zip(columns, (str(one), *map(int, labels)), strict=True))
+        for one, labels in zip(faces.ids, faces.labels, strict=True)
+    )
+    write_text(options.out, csv_text(rows, columns))
     print(options.out)
     return 0
 

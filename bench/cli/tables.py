@@ -20,13 +20,21 @@ def add(commands: Any) -> None:
     )
     parser.add_argument("--convention", metavar="C", default="sklearn", help="[%(default)s]")
     parser.add_argument("--ties", action="store_true", help="show the share of tied samples")
+    parser.add_argument(
+        "--export-scores",
+        metavar="DIR",
+        type=Path,
+        help="also write what methods said of each test image, without the truth, for a recount",
+    )
     parser.set_defaults(function=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables and print their paths."""
     from bench.publish import tables
+    from bench.publish.escape import folder
     from bench.publish.rows import newest, outdated
+    from bench.run.record import Record
     from bench.run.runner import results_folder
     from bench.run.store import Store
 
@@ -49,6 +57,14 @@ def run(options: argparse.Namespace) -> int:
         scores_of=store.scores,
         ties=options.ties,
     )
+    if options.export_scores is not None:
+        from bench.publish.export import export
+
+        by_dataset: dict[str, list[Record]] = {}
+        for record in chosen.kept:
+            by_dataset.setdefault(record.cell.dataset, []).append(record)
+        for dataset, found in by_dataset.items():
+            written += export(found, store, options.export_scores / folder(dataset))
     for path in written:
         print(path)
     return 0

@@ -178,6 +178,12 @@ class Store:
         with np.load(path, allow_pickle=False) as stored:
             return Stored(*(stored.get(name) for name in Stored._fields))
 
+    def ids(self, record: Record) -> np.ndarray:
+        """Of the test images of a cell whose scores are stored, str (n,)."""
+        path = self.runs / record.key / "scores.npz"
+        with np.load(path, allow_pickle=False) as stored:
+            return np.asarray(stored["ids"])
+
     def records(self) -> list[Record]:
         """All records, sorted by key; unchanged ones come from the index without opening files."""
         known = self._indexed()
