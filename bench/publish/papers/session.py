@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -207,13 +208,23 @@ def _verdicts(
 
 
 def _where(paper: Paper, need: Need) -> Where:
-    """The setting that a table has for a dataset; its first one, with that dataset, without."""
+    """The setting that a table has for a run on a dataset.
+
+    That of the same run, else of another with the same method, else of any; where the table has no
+    such dataset, its first setting with that dataset in it.
+    """
     table = next(one for one in paper.tables if one.name == need.table)
-    found = [entry.where for line in table.lines for entry in line.entries if entry is not None]
-    for where in found:
-        if need.dataset in (where.target or where.dataset, where.dataset):
-            return where
-    first = found[0]
+    entries = [entry for line in table.lines for entry in line.entries if entry is not None]
+    fitting = [
+        entry
+        for entry in entries
+        if need.dataset in (entry.where.target or entry.where.dataset, entry.where.dataset)
+    ]
+    method = re.split(r"[\[+]", need.run)[0]
+    fitting.sort(key=lambda e: (e.run != need.run, re.split(r"[\[+]", e.run)[0] != method))
+    if fitting:
+        return fitting[0].where
+    first = entries[0].where
     if first.target:
         return replace(first, target=need.dataset)
     return replace(first, dataset=need.dataset)

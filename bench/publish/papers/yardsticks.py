@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
 from dataclasses import replace
 
 from bench.publish.papers.measured import HUMAN
-from bench.publish.papers.spec import Entry, Line, Table, Where
+from bench.publish.papers.spec import Entry, Line, Table
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
 
 BLOCK = "yardsticks (not in the paper)"
@@ -24,8 +24,7 @@ _PEOPLE = "people: half of the votes against the other half"
 def with_yardsticks(table: Table) -> Table:
     """The table with lines for trivial predictors and people below its own.
 
-    Only in columns that hold a criterion, each in the setting of that column; a table whose columns
-    are about several settings at once has none.
+    Only in columns that hold a criterion, each in the setting that most of the column has.
     """
     if table.kind != "table":
         return table
@@ -42,22 +41,15 @@ def with_yardsticks(table: Table) -> Table:
     return replace(table, lines=table.lines + lines)
 
 
-def asked_by(table: Table) -> Iterator[tuple[Where, str]]:
-    """Settings and methods of the lines that `with_yardsticks` adds."""
-    for line in table.lines:
-        if line.block == BLOCK:
-            yield from ((e.where, e.run) for e in line.entries if e is not None)
-
-
 def _common(table: Table, number: int) -> Entry | None:
     """A column's criterion in its setting, without method and published value."""
     entries = [line.entries[number] for line in table.lines]
-    found = {
-        (entry.where, entry.metric, entry.fold)
+    found = Counter(
+        (entry.where, entry.metric)
         for entry in entries
         if entry is not None and entry.run and entry.metric in _NINE | _SINGLE
-    }
-    if len({(where, metric) for where, metric, _ in found}) != 1:
+    )
+    if not found:
         return None
-    (where, metric, _), *_ = found
+    where, metric = found.most_common(1)[0][0]
     return Entry(where, "", "", metric, "", "", 0, None)
