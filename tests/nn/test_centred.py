@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -25,6 +25,7 @@ from bench.nn.centred import (
 )
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
+from bench.nn.one_class import OneClassNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Recipe
 
@@ -503,6 +504,42 @@ def test_ten_crops_average_the_softmax_at_the_papers_budget_alone() -> None:
     assert quick.ten_crop == ""
 
 
+@pytest.mark.parametrize(
+    ("budget", "loss", "phases"),
+    [
+        ("quick", "islets", ["softmax", "joint"]),
+        ("quick", "md", ["softmax", "joint"]),
+        ("quick", "softmax", [""]),
+        ("smoke", "islets", [""]),
+        ("paper", "islets", [""]),
+    ],
+)
+def test_class_centres_come_late_at_quick_alone(
+    monkeypatch: pytest.MonkeyPatch, budget: str, loss: str, phases: list[str]
+) -> None:
+    heard: list[tuple[str, Any, Any]] = []
+    monkeypatch.setattr(
+        Compared,
+        "phase",
+        lambda self, name, model, recipe, *rest: heard.append((name, recipe, rest)),
+    )
+    recipes = {name: replace(RECIPE, epochs=4) for name in ("paper", "quick")}
+    monkeypatch.setattr(Compared, "recipes", recipes)
+    network = Compared(loss=loss)
+    network.setting = Setting(budget=budget)
+    network.learn(network.build(3, 3), cast(Any, None), None, 7)
+    assert [name for name, _, _ in heard] == phases
+    whole = network.recipe
+    if len(phases) == 2:
+        (_, first, (*_, seed, alone)), (_, last, (*_, later)) = heard
+        assert (first.epochs or 0) + (last.epochs or 0) == whole.epochs
+        assert last.optimizer.lr == pytest.approx(first.optimizer.lr / 10)
+        assert (seed, later) == (7, 8)
+        assert alone.__func__ is OneClassNetwork.joint
+    else:
+        assert heard[0][1] == whole
+
+
 @pytest.mark.parametrize("loss", ["softmax", "islets"])
 @pytest.mark.parametrize("budget", ["paper", "quick", "smoke"])
 def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
@@ -518,8 +555,7 @@ def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
         }
         assert sum(len(group["params"]) for group in optimizer.param_groups) == len(found)
         for name, parameter in model.named_parameters():
-            slow = budget != "paper" and "head.linear" in name
-            assert found[id(parameter)] == pytest.approx((0.05 / 30 if slow else 0.05, decay))
+            assert found[id(parameter)] == pytest.approx((0.05, decay)), name
         assert len(found) == len(list(model.parameters()))
 
 
