@@ -1,0 +1,62 @@
+"""The committed tables of the papers hold, and compile."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from bench.plugins import Registry
+from bench.publish import latex
+from bench.publish.papers.published import PAPERS
+from bench.publish.papers.spec import load
+from bench.publish.papers.verify import against_bench
+
+TABLES = Path(__file__).resolve().parents[3] / "results" / "tables" / "papers"
+ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")
+WRITTEN = sorted(path.parent for path in TABLES.glob("*/*/about.json"))
+
+
+def test_every_paper_is_there_at_smoke() -> None:
+    assert {path.name for path in WRITTEN if path.parent.name == "smoke"} == set(PAPERS)
+
+
+@pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
+def test_committed_tables_are_what_this_bench_specifies(folder: Path) -> None:
+    found = list(against_bench(load(folder.name), Registry(), folder.parent))
+    assert found == []
+
+
+@pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
+def test_every_line_at_smoke_says_what_it_is(folder: Path) -> None:
+    budget = json.loads((folder / "about.json").read_text("utf-8"))["budget"]
+    for path in folder.glob("*.md"):
+        text = path.read_text("utf-8")
+        if "(SYNTHETIC)" in text:
+            assert "SYNTHETIC faces rendered by bench" in text, path.name
+        if f"Budget {budget}" in text:
+            assert budget == "paper" or "SHORTENED training" in text, path.name
+
+
+@pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
+def test_committed_latex_compiles(folder: Path, tmp_path: Path) -> None:
+    engine = next(filter(shutil.which, ENGINES), None)
+    if engine is None:
+        pytest.skip(f"no TeX engine ({', '.join(ENGINES)}) on this machine")
+    texts = [path.read_text("utf-8") for path in sorted(folder.glob("*.tex"))]
+    (tmp_path / "all.tex").write_text(latex.standalone("\n\\clearpage\n".join(texts)), "utf-8")
+    options = [] if engine == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
+    done = subprocess.run(
+        [engine, *options, "all.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert (tmp_path / "all.pdf").stat().st_size > 1000
