@@ -163,6 +163,8 @@ class Finder:
         row = self.row(entry.where, entry.run)
         if row is None:
             why = self.refused.get((asked_of(where), str(filled)), "not run yet")
+            if entry.run == HUMAN:
+                why = "no votes of single people here"
             return Measured(gap=why, **about)
         if entry.fold:
             records = [one for one in row.records if one.cell.split == f"fold{entry.fold}"]

@@ -18,6 +18,7 @@ from bench.publish.layout import (
     training,
 )
 from bench.publish.papers import reproduction
+from bench.publish.papers.margins import Margin
 from bench.publish.papers.reproduction import RULE, Outcome, counted
 from bench.publish.papers.spec import Paper
 from bench.publish.papers.spec import Table as Spec
@@ -84,6 +85,42 @@ def beside(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table | None:
         name=f"{paper.id}-{table.slug}-reproduction",
         caption=f"{paper.title}: {table.name}, published beside measured. {counts}. {RULE}",
         columns=(("Published", ""), ("Measured", ""), ("Difference", ""), ("n", "")),
+        blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
+        notes=tuple(notes.texts),
+        remarks=(),
+    )
+
+
+def gains(paper: Paper, table: Spec, found: Sequence[Margin]) -> Table | None:
+    """The printed gains of a table against the noise of its test set.
+
+    None where no two printed values stand side by side.
+    """
+    notes = Notes()
+    blocks: dict[str, list[Line]] = {}
+    for one in found:
+        about = ", ".join(filter(None, (one.dataset, one.metric, one.pick)))
+        bound = "an upper bound of the standard error: the ratio is a lower one"
+        said = (one.why, bound if one.at_most else "")
+        marks = tuple(notes.add(text) for text in said if text)
+        values = (
+            Value(one.margin, digits=4),
+            Value(one.n, digits=0),
+            Value(one.se, digits=4),
+            Value(one.ratio, digits=2),
+            Value(one.images, digits=1),
+        )
+        label = f"{about}: {one.best} over {one.second}"
+        title = f"{_LETTER.sub('', one.part) or table.name}: {one.against}"
+        blocks.setdefault(title, []).append(Line(label, marks, values))
+    if not blocks:
+        return None
+    return Table(
+        name=f"{paper.id}-{table.slug}-gains",
+        caption=f"{paper.title}: {table.name}, printed gains against the noise of the test set. "
+        "Margin and standard error of the unpaired difference in fractions (coverage in labels); "
+        "a ratio below 2 may be chance.",
+        columns=tuple((t, "") for t in ("Margin", "n", "Standard error", "Ratio", "Images")),
         blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
         notes=tuple(notes.texts),
         remarks=(),

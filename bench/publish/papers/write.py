@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.data.files import write_text
 from bench.plugins import Registry
@@ -65,12 +68,17 @@ def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -
     """Write everything about one paper into ``out/<paper>/``; returns the files."""
     paper, found, verdicts = findings.paper, findings.outcomes, findings.verdicts
     texts: dict[str, str] = {}
+    gains: list[Margin] = []
     tables = list({id(one.table): one.table for one in found}.values())
     for table in tables:
         of_table = [one for one in found if one.table is table]
         shown = [sheet.in_own_layout(paper, table, of_table)]
         beside = sheet.beside(paper, table, of_table)
-        shown += [] if beside is None else [beside]
+        every = margins(paper.id, None, _deviation(of_table))
+        gained = [one for one in every if one.table.lower() == table.name.lower()]
+        noise = sheet.gains(paper, table, gained)
+        shown += [one for one in (beside, noise) if one is not None]
+        gains += gained
         if table.name in findings.pairs:
             data = sheet.conditions(of_table)
             shown.append(in_rows(paper, table, findings.pairs[table.name], data))
@@ -80,7 +88,6 @@ def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -
     curves = [row for one in found for row in _curve(one)]
     if curves:
         texts["curves.csv"] = csv_text(curves, _CURVE_COLUMNS)
-    gains = [margin for table in tables for margin in margins(paper.id, table.name)]
     if gains:
         texts["margins.csv"] = csv_text(map(_margin, gains), _MARGIN_COLUMNS)
     compared_images = [
@@ -97,6 +104,23 @@ def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]
+
+
+def _deviation(found: Sequence[Outcome]) -> dict[str, float]:
+    """By criterion, how much one image's contribution varies: the median over measured methods.
+
+    From the resampled test images of real faces; empty where there are none.
+    """
+    each: dict[str, list[float]] = {}
+    for one in found:
+        row = one.measured.row
+        if row is None or not row.ok or one.measured.synthetic:
+            continue
+        estimate = row.estimate(one.entry.metric)
+        if estimate is not None and estimate.replicates is not None:
+            deviation = float(np.std(estimate.replicates)) * math.sqrt(row.ok[0].cell.n_test)
+            each.setdefault(one.entry.metric, []).append(deviation)
+    return {name: float(np.median(values)) for name, values in each.items() if max(values) > 0}
 
 
 def _about(
