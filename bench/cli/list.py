@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tomllib
 from typing import Any
 
 from bench.cli.plugins import add_plugins, registry
@@ -13,9 +14,11 @@ from bench.plugins import Entry
 
 def add(commands: Any) -> None:
     """Declare the command."""
-    parser = commands.add_parser("list", help="methods, datasets and criteria that there are")
+    parser = commands.add_parser(
+        "list", help="methods, datasets, criteria and papers that there are"
+    )
     parser.add_argument(
-        "what", nargs="?", choices=("methods", "datasets", "criteria"), help="only these"
+        "what", nargs="?", choices=("methods", "datasets", "criteria", "papers"), help="only these"
     )
     parser.add_argument("--json", action="store_true", help="for programs")
     add_plugins(parser)
@@ -32,6 +35,8 @@ def run(options: argparse.Namespace) -> int:
         tables["methods"] = [_row(entry) for entry in found.methods.values()]
     if options.what in (None, "criteria"):
         tables["criteria"] = _criteria()
+    if options.what in (None, "papers"):
+        tables["papers"] = _papers()
     if found.broken:
         tables["broken"] = [_row(entry) for entry in found.broken]
     if options.json:
@@ -52,6 +57,22 @@ def _row(entry: Entry) -> dict[str, str]:
     name = entry.name + ("NAME" if entry.name.endswith(":") else "")
     about = entry.summary if entry.state == "ready" else f"{entry.state}: {entry.reason}"
     return {"name": name, "kind": kind, "state": entry.state, "about": about}
+
+
+def _papers() -> list[dict[str, str]]:
+    # Read as plain TOML: the specification's module would bring NumPy.
+    from bench.publish.papers.published import PAPERS, text
+
+    found = {name: tomllib.loads(text(f"{name}.toml")) for name in PAPERS}
+    return [
+        {
+            "name": name,
+            "kind": "paper",
+            "state": f"{len(about['table'])} tables and figures",
+            "about": f"{about['authors']}, {about['title']}, {about['where']}",
+        }
+        for name, about in found.items()
+    ]
 
 
 def _criteria() -> list[dict[str, str]]:

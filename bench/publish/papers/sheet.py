@@ -37,11 +37,12 @@ def in_own_layout(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table:
     """
     notes = Notes()
     at = {(id(one.line), one.column): one for one in found}
+    rendered = _rendered(found)
     blocks: dict[str, list[Line]] = {}
     for line in table.lines:
         row = [at.get((id(line), column.title)) for column in table.columns]
         values = tuple(_value(one, notes) for one in row)
-        label = line.label + _marked([one for one in row if one is not None])
+        label = line.label + _marked([one for one in row if one is not None], rendered)
         blocks.setdefault(_LETTER.sub("", line.block), []).append(Line(label, (), values))
     return Table(
         name=f"{paper.id}-{table.slug}",
@@ -61,6 +62,7 @@ def beside(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table | None:
     notes = Notes()
     blocks: dict[str, list[Line]] = {}
     printed = [one for one in found if one.published is not None]
+    rendered = _rendered(found)
     for one in printed:
         scale, digits = _unit(one)
         number, measured = one.published, one.measured
@@ -69,7 +71,7 @@ def beside(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table | None:
         count = _count(one)
         said = [one.why if one.verdict != reproduction.REPRODUCED else "", one.beside]
         marks = tuple(notes.add(shortened(text)) for text in said if text)
-        label = f"{one.line.label}: {one.column}{_marked([one])}"
+        label = f"{one.line.label}: {one.column}{_marked([one], rendered)}"
         values = (
             Value(number.value, digits=digits),
             Value(_scaled(measured.value, scale), _scaled(measured.sd, scale), digits=digits),
@@ -161,9 +163,14 @@ def _count(one: Outcome) -> int | None:
     return len(row.splits) if len(row.splits) > 1 else len(row.seeds)
 
 
-def _marked(found: Sequence[Outcome]) -> str:
-    """What a line has to say of the data in it."""
-    if any(one.measured.synthetic for one in found):
+def _rendered(found: Sequence[Outcome]) -> set[tuple[str, ...]]:
+    """The data in a table that bench rendered."""
+    return {one.measured.used for one in found if one.measured.synthetic}
+
+
+def _marked(found: Sequence[Outcome], rendered: set[tuple[str, ...]]) -> str:
+    """What a line has to say of the data in it, also where it has no value."""
+    if any(one.measured.synthetic or one.measured.used in rendered for one in found):
         return " (SYNTHETIC)"
     used = sorted({text for one in found if one.measured.stand_ins for text in one.measured.used})
     return f" (on {', '.join(used)})" if used else ""
