@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -13,6 +15,7 @@ from bench.nn.losses.bi_manifold import bi_manifold, nearest, overlap
 from bench.nn.losses.mmd import mk_mmd
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
+from bench.nn.recipe import Recipe
 from bench.nn.train import Trained
 
 MEASURED = 500  # faces of each domain that the discrepancy is measured on
@@ -34,6 +37,14 @@ class BiManifoldNetwork(DCNNNetwork):
     gradient: str = param(
         "loss", choices=("loss", "printed"), help="that of Eq. 6, or the half of it in Eq. 7"
     )
+
+    @property
+    def recipe(self) -> Recipe:
+        """The schedule of the budget; at ``smoke`` batches that hold k neighbours of a face."""
+        recipe = super().recipe
+        if self.setting.budget == "smoke" and self.manifold != "none":
+            recipe = replace(recipe, batch=max(recipe.batch, self.k + 1))
+        return recipe
 
     def check(self, train: FaceSet) -> None:
         """Raise `InputError` where a batch holds no k neighbours."""
