@@ -23,6 +23,7 @@ from bench.publish.papers.spec import Paper, Table, Where
 from bench.publish.papers.write import Findings, write
 from bench.publish.papers.yardsticks import with_yardsticks
 from bench.publish.rows import Row, ScoresOf
+from bench.run.cache import with_landmarks
 from bench.run.human import human_records
 from bench.run.plan import Plan
 from bench.run.record import Record
@@ -30,7 +31,7 @@ from bench.run.runner import Listener
 from bench.run.runner import run as run_plan
 from bench.run.sources import Sources
 from bench.run.store import Store
-from bench.run.timing import time_per_image
+from bench.run.timing import FACES, time_per_image
 
 
 @dataclass
@@ -164,7 +165,10 @@ class Session:
             if (features.written, place.text) in known:
                 continue
             try:
-                faces = sources.placed(place.placed).faces
+                faces = sources.placed(place.placed).faces.take(slice(0, FACES))
+                landmarks = getattr(features.entry.load(), "needs_landmarks", False)
+                if landmarks and faces.landmarks is None:
+                    faces = with_landmarks(self.store.cache / "landmarks", faces, "cpu")
                 found = time_per_image(features, place.text, faces, self.device, sources)
                 self.store.write_timing(found)
             except BenchError as error:
