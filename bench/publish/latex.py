@@ -63,7 +63,8 @@ def _blocks(table: Table) -> list[str]:
     for number, block in enumerate(table.blocks):
         if number:
             found.append(r"\midrule")
-        found.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
+        if block.title:
+            found.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
         found += [_line(line, spreads) for line in block.lines]
     return found
 

@@ -60,7 +60,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Block:
-    """A block of rows under one title."""
+    """A block of rows under one title; an empty one is not shown."""
 
     title: str
     lines: tuple[Line, ...]

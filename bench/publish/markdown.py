@@ -21,7 +21,9 @@ def _table(table: Table) -> str:
     lines = [markdown(table.caption), "", _row(["", *titles])]
     lines.append("|:--|" + "--:|" * len(titles))
     for number, block in enumerate(table.blocks):
-        lines.append(_row([f"({letter(number)}) *{markdown(block.title)}*", *[""] * len(titles)]))
+        if block.title:
+            title = f"({letter(number)}) *{markdown(block.title)}*"
+            lines.append(_row([title, *[""] * len(titles)]))
         lines += [_line(line) for line in block.lines]
     below = [f"{_signs((i,))} {markdown(note)}" for i, note in enumerate(table.notes)]
     for text in below + [markdown(remark) for remark in table.remarks]:

@@ -49,6 +49,14 @@ class Timing:
     low: float
     high: float
 
+    @property
+    def in_words(self) -> str:
+        """How it was taken."""
+        threads = f", {self.threads} thread(s)" if self.device == "cpu" else ""
+        return (
+            f"{self.device} ({self.processor}{threads}), batch 1, warm, median of {self.n} images"
+        )
+
 
 def time_per_image(
     spec: Spec, dataset: str, faces: FaceSet, device: str, sources: Sources, repeats: int = REPEATS

@@ -43,6 +43,8 @@ class Measured:
         The datasets that it was measured on, as bench names them.
     stand_ins : tuple of str
         Which of them stand in for others, in words.
+    device : str
+        Of a time, how it was taken, in words.
     """
 
     value: float | None = None
@@ -189,7 +191,7 @@ class Finder:
         features, _ = method_of(self.registry, run)
         for timing in self.timings:
             if features and (timing.method, timing.dataset) == (features.written, used[0]):
-                return Measured(timing.median, None, device=timing.device, **about)
+                return Measured(timing.median, None, device=timing.in_words, **about)
         return Measured(gap="not timed yet", **about)
 
 

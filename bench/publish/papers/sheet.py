@@ -25,7 +25,7 @@ from bench.publish.papers.spec import Table as Spec
 from bench.run.record import Cell
 
 _PARTS = ("n_train", "n_valid", "n_test")
-_ONE = 1.0
+_ONE, _PERCENT = 1.0, 0.01
 _LETTER = re.compile(r"^\([a-z]\) ")  # of a block, as printed; tables letter their own
 
 
@@ -148,7 +148,7 @@ def _unit(one: Outcome) -> tuple[float, int]:
             other = None if entry is None else entry.published
             if other is not None and other.value is not None:
                 return other.scale, other.decimals
-        return _ONE, 3
+        return (_PERCENT, 2) if "%" in one.table.title + one.column else (_ONE, 3)
     return number.scale, number.decimals
 
 
@@ -188,7 +188,7 @@ def _caption(paper: Paper, table: Spec, found: Sequence[Outcome]) -> str:
 def conditions(found: Sequence[Outcome]) -> str:
     """Everything that the values depend on, in words."""
     rows = [one.measured.row for one in found if one.measured.row is not None]
-    cells = [record.cell for row in rows for record in row.ok]
+    cells = [record.cell for row in rows for record in row.records]
     stand_ins = sorted({text for one in found for text in one.measured.stand_ins})
     sentences = []
     if stand_ins:
@@ -210,6 +210,9 @@ def conditions(found: Sequence[Outcome]) -> str:
         sentences += [training(cells), f"Seeds of stochastic methods: {seeds}"]
         if any(one.measured.sd is not None for one in found):
             sentences.append("± the standard deviation over splits, or over seeds of one split")
-    else:
+    timed = sorted({one.measured.device for one in found} - {""})
+    if timed:
+        sentences.append(f"Timed on {'; '.join(timed)}")
+    elif not cells:
         sentences.append("Nothing is measured yet")
     return ". ".join(sentences) + "."
