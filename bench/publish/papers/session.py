@@ -22,7 +22,7 @@ from bench.publish.papers.reproduction import counted, outcomes
 from bench.publish.papers.spec import Paper, Table, Where
 from bench.publish.papers.write import Findings, write
 from bench.publish.papers.yardsticks import with_yardsticks
-from bench.publish.rows import Row, ScoresOf
+from bench.publish.rows import Row, ScoresOf, in_convention, newest
 from bench.run.cache import with_landmarks
 from bench.run.human import human_records
 from bench.run.plan import Plan
@@ -32,6 +32,9 @@ from bench.run.runner import run as run_plan
 from bench.run.sources import Sources
 from bench.run.store import Store
 from bench.run.timing import FACES, time_per_image
+
+CONVENTION = "sklearn"
+"""Of the criteria: without ties and empty rows all conventions agree, and RAF-ML has none."""
 
 
 @dataclass
@@ -106,7 +109,7 @@ class Session:
             refused, done.bad = self.run(tables, extras)
         finder = Finder(
             self.registry,
-            self.store.records(),
+            self._records(),
             self.places,
             self.setting,
             self.store.timings(),
@@ -173,6 +176,16 @@ class Session:
                 self.store.write_timing(found)
             except BenchError as error:
                 self.listener.said(f"left out: {run} is not timed: {error}")
+
+    def _records(self) -> list[Record]:
+        """What the folder holds, in the convention of the papers' tables."""
+        found = []
+        for record in newest(self.store.records()).kept:
+            try:
+                found.append(in_convention(record, CONVENTION, self.store.scores))
+            except BenchError as error:
+                self.listener.said(f"left out: {error}")
+        return found
 
     def _say_of(self, plan: Plan) -> None:
         if plan.faces.synthetic:

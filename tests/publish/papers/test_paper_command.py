@@ -202,3 +202,32 @@ def test_show_prints_the_number_its_source_and_its_cell(
     assert line.endswith("lbp+mlknn[k=5]")
     assert "nothing: quoted from another paper" in printed
     assert "Ask its authors." in printed
+
+
+def test_records_of_another_convention_are_gaps(
+    tables: Path, small: dict[str, str], run_paper: Any, tmp_path: Path
+) -> None:
+    for path in (tmp_path / "results" / "runs").glob("*/record.json"):
+        record = json.loads(path.read_text("utf-8"))
+        if record["cell"]["features"] == "lbp":
+            record["convention"] = "matlab"
+            path.write_text(json.dumps(record), "utf-8")
+            (path.parent / "scores.npz").unlink()
+    where = ("--results", str(tmp_path / "results"), "--out", str(tables))
+    code, _, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    assert code == 0
+    assert "left out: the sklearn convention needs the stored scores of cell" in said
+    found = {(row["row"], row["column"]): row["why"] for row in rows(tables)}
+    assert found["LBP", "Coverage"] == "not run yet"
+
+
+def test_records_of_another_version_are_one_sentence(
+    tables: Path, run_paper: Any, tmp_path: Path
+) -> None:
+    path = next((tmp_path / "results" / "runs").glob("*/record.json"))
+    record = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps({**record, "schema": 99}), "utf-8")
+    where = ("--results", str(tmp_path / "results"), "--out", str(tables))
+    code, printed, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    assert (code, printed) == (2, "")
+    assert "written by another version of bench (schema 99" in said
