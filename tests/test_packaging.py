@@ -138,7 +138,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of what git would hand out, so that no build leaves anything in the repository."""
     copy = tmp_path_factory.mktemp("clone") / "bench"
     copy.mkdir()
-    for name in ("bench", "methods", "datasets"):
+    for name in ("bench", "methods", "datasets", "results/published"):
         shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, copy / name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,13 @@ def run(options: argparse.Namespace) -> int:
         "threads": options.threads,
         "max_memory": SHARE * machine_memory() / workers if allowed is None else allowed,
     }
-    with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
+    # Records alone are read without the lock: another run may hold it for hours.
+    held = (
+        nullcontext()
+        if options.no_run
+        else store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}"))
+    )
+    with held:
         with display() as listener:
             session = Session(
                 plugins,

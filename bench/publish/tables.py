@@ -139,6 +139,8 @@ def write(
             raise BenchError(f"no {what} {name!r}: {near(name, known)}")
     by_dataset: dict[str, list[Record]] = defaultdict(list)
     for record in newest(records).kept:
+        if record.status == "ok" and not record.scores_sha256 and record.convention != convention:
+            continue  # people, who are judged by one convention alone
         by_dataset[record.cell.dataset].append(in_convention(record, convention, scores_of))
     paths = []
     for dataset in sorted(by_dataset):

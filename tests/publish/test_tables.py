@@ -461,3 +461,9 @@ def test_latex_compiles(make, tmp_path, engine) -> None:
     assert done.returncode == 0, done.stdout[-3000:]
     assert (tmp_path / "table.pdf").stat().st_size > 1000
     assert "Overfull \\hbox" not in done.stdout
+
+
+def test_people_are_left_out_of_other_conventions(make, tmp_path) -> None:
+    human = dataclasses.replace(make(None, "human"), scores_sha256="")
+    assert write([human], tmp_path, convention="mulan") == []
+    assert write([human], tmp_path)

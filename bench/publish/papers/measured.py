@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,6 +22,7 @@ from bench.run.record import Cell, Record
 from bench.run.timing import Timing
 
 TIME = "time_per_image"
+_ADDRESS = re.compile(r"https?://\S+/")
 
 HUMAN = "human"
 """Stands for a method in runs: people's votes, half against half (`bench.score.human`)."""
@@ -175,7 +177,9 @@ class Finder:
             return Measured(gap=f"no fold {entry.fold}", **about)
         if not row.ok:
             failed = row.records[0]
-            return Measured(gap=f"{failed.status}: {failed.reason}", row=row, **about)
+            # Addresses of files are long, and the record has them.
+            reason = _ADDRESS.sub("", failed.reason)
+            return Measured(gap=f"{failed.status}: {reason}", row=row, **about)
         value, sd = _value(row, entry)
         if value is None:
             why = f"{entry.metric.removeprefix('measure:')} is not defined here"
