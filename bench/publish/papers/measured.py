@@ -133,7 +133,8 @@ class Finder:
         if run != HUMAN:
             features, classifier = method_of(self.registry, filled)
         names = (asked.text, _name(features), HUMAN if run == HUMAN else _name(classifier))
-        found = [
+        found: dict[tuple[str, int], Record] = {}
+        fitting = (
             record
             for record in self._by_names.get(names, [])
             if _protocol_fits(record.cell, where, source)
@@ -143,8 +144,11 @@ class Finder:
             and _fits(record.cell.features_params, features)
             and (run == HUMAN or _fits(record.cell.classifier_params, classifier))
             and not record.cell.tuned
-        ]
-        return Row(tuple(found)) if found else None
+        )
+        # Records of an earlier version, whose method had fewer parameters, give way to later ones.
+        for record in sorted(fitting, key=lambda one: str(one.provenance.get("finished", ""))):
+            found[record.cell.split_hash, record.cell.seed] = record
+        return Row(tuple(found.values())) if found else None
 
     def measured(self, entry: Entry) -> Measured:
         """The value of an entry, or why there is none."""
