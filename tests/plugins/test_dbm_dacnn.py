@@ -300,7 +300,9 @@ def test_without_weights_it_is_dbm_cnn_to_the_byte() -> None:
     assert "dbm-dacnn: no target took part in training (γ = η = 0)" in placebo.remarks()
 
 
-def test_the_gap_to_the_target_closes() -> None:
+def test_the_gap_to_the_target_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    # How much of it closes in so few steps depends on the rounding.
+    monkeypatch.setattr(training, "trains_in_bfloat16", lambda device: False)
     dark, gaps = target_of(60), []
     for method in (made(Plain, length=6), made(target=target_of(), gamma=5.0, length=6)):
         method.recipes = {"paper": replace(RECIPE, optimizer=SGD(0.03))}
@@ -383,7 +385,9 @@ def test_the_discrepancy_is_measured_between_training_part_and_faces(plugin: Any
     found = fit(made(plugin, target=target_of()))
     train, dark = some_faces(32).take(slice(0, 24)), target_of(12)
     s, t = (found.transform(faces).astype(float).tolist() for faces in (train, dark))
-    assert found.measures(dark) == {"mmd": pytest.approx(slow_mmd(s, t), rel=1e-3, abs=1e-6)}
+    measured = found.measures(dark)
+    assert set(measured) == {"mmd", "neighbour_agreement"}
+    assert measured["mmd"] == pytest.approx(slow_mmd(s, t), rel=1e-3, abs=1e-6)
     assert found.measures(dark.take(slice(0, 1))) == {}
 
 
@@ -395,5 +399,5 @@ def test_many_faces_are_measured_on_some_of_them(monkeypatch: pytest.MonkeyPatch
     dark = target_of(12)
     few = dark.take(np.array([0, 3, 6, 8, 11]))
     assert found.sample_.ids.tolist() == ["0000", "0006", "0012", "0017", "0023"]
-    assert found.measures(dark) == found.measures(few)
+    assert found.measures(dark)["mmd"] == found.measures(few)["mmd"]
     assert isinstance(found, BiManifoldNetwork)

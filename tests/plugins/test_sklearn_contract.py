@@ -71,6 +71,7 @@ EXCEPTIONS = {
     **dict.fromkeys(("mlknn", "ml2", "linear-svm"), EVERYWHERE | PARAMETERS | ROWS),
     **dict.fromkeys(("rakel", "clr", "br"), EVERYWHERE | PARAMETERS | WEIGHTS),
     "prior": EVERYWHERE
+    | PARAMETERS
     | {
         "check_estimators_nan_inf": _LABELS_ONLY,
         "check_estimator_sparse_array": _LABELS_ONLY,
