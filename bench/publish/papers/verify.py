@@ -25,8 +25,8 @@ TOLERANCES = {"untrained": 0.02, "trained": 0.1}
 """How far values may move between machines: a fraction of the largest that the criterion takes.
 
 Rounding differs between processors; at ``smoke`` a label that flips on a hundred test images is a
-percent, and a training lets rounding grow. Seen between AVX2 and AVX-512 kernels in RAF-ML's Tables 3
-and 4: .0001 untrained, .025 trained.
+percent, and a training lets rounding grow. Seen between AVX2 and AVX-512 kernels in Tables 3 and 4 of
+RAF-ML's paper: .0001 untrained, .025 trained.
 """
 
 _PLACE = ("table", "block", "row", "column")
