@@ -22,11 +22,11 @@ from bench.publish.papers.write import ABOUT, REPRODUCTION
 from bench.publish.papers.yardsticks import with_yardsticks
 
 TOLERANCES = {"untrained": 0.02, "trained": 0.1}
-"""How far values may move between machines: a fraction of the largest that the criterion takes.
+"""How far values may move between machines, as a fraction of values above 1.
 
 Rounding differs between processors; at ``smoke`` a label that flips on a hundred test images is a
-percent, and a training lets rounding grow. Seen between AVX2 and AVX-512 kernels in Tables 3 and 4 of
-RAF-ML's paper: .0001 untrained, .025 trained.
+percent, and a training lets rounding grow. Between AVX2 and AVX-512 kernels values of RAF-ML's
+Tables 3 and 4 differed by .0001 untrained and by .025 trained at most.
 """
 
 _PLACE = ("table", "block", "row", "column")
