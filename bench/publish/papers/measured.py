@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -185,7 +186,7 @@ class Finder:
             reason = _ADDRESS.sub("", failed.reason)
             return Measured(gap=f"{failed.status}: {reason}", row=row, **about)
         value, sd = _value(row, entry)
-        if value is None:
+        if value is None or not math.isfinite(value):
             why = f"{entry.metric.removeprefix('measure:')} is not defined here"
             return Measured(gap=why, row=row, **about)
         return Measured(value, sd, row, **about)

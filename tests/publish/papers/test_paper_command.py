@@ -229,6 +229,25 @@ def test_records_of_another_convention_are_gaps(
     assert found["LBP", "Coverage"] == "not run yet"
 
 
+def test_a_criterion_that_is_missing_or_no_number_is_a_gap(
+    tables: Path, small: dict[str, str], run_paper: Any, tmp_path: Path
+) -> None:
+    for path in (tmp_path / "results" / "runs").glob("*/record.json"):
+        record = json.loads(path.read_text("utf-8"))
+        if record["cell"]["features"] == "hog":
+            record["criteria"]["coverage"] = float("nan")
+            del record["criteria"]["one_error"]
+            path.write_text(json.dumps(record), "utf-8")
+    where = ("--results", str(tmp_path / "results"), "--out", str(tables))
+    code, _, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    assert code == 0, said
+    found = {(row["row"], row["column"]): row for row in rows(tables)}
+    for column in ("Coverage", "One-error"):
+        assert found["HOG", column]["measured"] == ""
+        assert "not defined here" in found["HOG", column]["why"]
+    assert found["HOG", "Hamming loss"]["measured"]
+
+
 def test_records_of_another_version_are_one_sentence(
     tables: Path, run_paper: Any, tmp_path: Path
 ) -> None:
