@@ -54,6 +54,7 @@ def add(commands: Any) -> None:
     ran.add_argument(
         "--no-run", action="store_true", help="write the tables from the records that there are"
     )
+    ran.add_argument("--no-times", action="store_true", help="leave times per image out")
     add_plugins(ran)
     ran.set_defaults(function=run)
 
@@ -158,6 +159,7 @@ def run(options: argparse.Namespace) -> int:
                 listener,
                 runner,
                 options.device,
+                times=not options.no_times,
             )
             done = session.all(chosen, measure=not options.no_run)
         written = done.write(options.out or store.tables / "papers")
