@@ -253,6 +253,9 @@ class _Run:
                 return []
         if outcome.status == "done":
             if isinstance(job, FeatureJob):
+                if job.setting.budget == "smoke":
+                    # Seconds made them, nobody will use them, and a grid of them fills a disk.
+                    self.store.remove_weights(key)
                 self.listener.ended(label(job), None)
                 for cell in self.waiting.pop(key, []):
                     self._submit(cell)

@@ -31,7 +31,8 @@ class Store:
 
     ``runs/<key>/record.json`` is the truth, one per cell, beside ``scores.npz``; ``cache/`` and
     ``index.sqlite`` can be deleted at any time. ``training/`` holds networks: checkpoints while
-    they train, weights and learning curves afterwards. ``tuning/`` is a folder of the same kind.
+    they train, weights (not at ``smoke``) and learning curves afterwards. ``tuning/`` is a folder
+    of the same kind.
 
     Parameters
     ----------
@@ -258,6 +259,12 @@ class Store:
             full = "full" in str(error)
             code = errno.ENOSPC if full else errno.EIO
             raise explained(OSError(code, str(error)), self._index) from error
+
+    def remove_weights(self, key: str) -> None:
+        """Remove every checkpoint of a training and of its phases; curves and events stay."""
+        for pattern in ("epoch-[0-9]*.json", "*.safetensors"):  # what names files before the files
+            for path in (self.training / key).rglob(pattern):
+                path.unlink()
 
     def sweep(self) -> None:
         """Remove what killed processes left half-written (the lock's holder calls this)."""

@@ -150,6 +150,15 @@ def test_smoke_is_short(files: list[Path], store: Store) -> None:
     assert "1 epochs of 5 batches of 8" in said(record, "trained on")
 
 
+def test_smoke_keeps_curves_and_no_weights(files: list[Path], store: Store) -> None:
+    records, _ = measured(files, store, "mini,mini+nearest", budget="smoke")
+    assert [record.status for record in records] == ["ok", "ok"]
+    folder = training(store)
+    assert (folder / "curve.csv").exists()
+    assert not list(folder.glob("epoch-*"))
+    assert not list(folder.rglob("*.safetensors"))
+
+
 def test_embeddings_serve_classifiers_and_are_trained_once(files: list[Path], store: Store) -> None:
     records, _ = measured(files, store, "mini,mini+nearest")
     assert [(r.status, r.cell.features, r.cell.classifier) for r in records] == [
