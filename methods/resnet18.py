@@ -25,7 +25,8 @@ class ResNet18Method(CentredNetwork):
 
     Deviations: the paper does not say where its weights start; here from torchvision's random
     initial ones. Grey faces are repeated in three channels. Budget ``quick`` (ours): 44×44 pixels
-    cut from 48×48, mirrored, 12 epochs of Adam with one cycle of the rate up to 1e-3.
+    cut from 48×48, mirrored, 12 epochs of Adam with one cycle of the rate up to 1e-3; class centres
+    come in for the last quarter.
     """
 
     name = "resnet18"

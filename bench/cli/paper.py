@@ -181,7 +181,7 @@ def verify(options: argparse.Namespace) -> int:
     for paper, _ in _chosen(options):
         found = list(against_bench(paper, plugins, options.tables))
         if options.against is not None and (not options.accept or found):
-            found += against_tables(paper.id, options.tables, options.against)
+            found += against_tables(paper.id, plugins, options.tables, options.against)
         if options.accept and not found:
             accept(paper.id, options.tables, options.against)
             print(f"{paper.id}: accepted")

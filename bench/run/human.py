@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
@@ -14,6 +15,7 @@ import numpy as np
 from bench.api import Dataset
 from bench.plugins import Registry
 from bench.run.code import code_hash
+from bench.run.methods import dataset_spec
 from bench.run.plan import Plan
 from bench.run.provenance import provenance
 from bench.run.record import Record
@@ -31,16 +33,18 @@ _MEANS = (
 )
 
 
-def human_records(registry: Registry, dataset: str, plan: Plan) -> list[Record]:
+def human_records(
+    registry: Registry, dataset: str, plan: Plan, there: Callable[[str], bool]
+) -> list[Record]:
     """One record per fold of the plan; none where the data have no votes, or no rule for them.
 
     Parameters
     ----------
     dataset : str
         The plug-in, as ``--dataset`` names it, whose votes `bench.api.Dataset.panel` reads.
+    there : callable
+        Whether there is a record with this key, so that none is made.
     """
-    from bench.run.methods import dataset_spec
-
     plugin = dataset_spec(registry, dataset).make()
     assert isinstance(plugin, Dataset)
     faces = plan.faces
@@ -55,6 +59,10 @@ def human_records(registry: Registry, dataset: str, plan: Plan) -> list[Record]:
     found = []
     for job in {job.fold.hash: job for job in plan.jobs}.values():
         fold = job.fold
+        known = [NAME, faces.fingerprint, fold.hash, SPLITS, _code()]
+        key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+        if there(key):
+            continue
         cell = replace(
             job.cell,
             features=None,
@@ -72,11 +80,10 @@ def human_records(registry: Registry, dataset: str, plan: Plan) -> list[Record]:
         )
         prior = faces.labels[fold.train].mean(axis=0)
         judged = halves(faces.votes[fold.test], read, prior, faces.kind, _SEED, SPLITS)
-        known = [faces.fingerprint, fold.hash, SPLITS, _code()]
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         measures = {f"sd_{name}": value for name, value in judged.sd.items()}
         record = Record(
-            key=hashlib.sha256(json.dumps([NAME, *known]).encode()).hexdigest()[:32],
+            key=key,
             cell=cell,
             status="ok",
             criteria={name: judged.mean.get(name) for name in judged.mean},

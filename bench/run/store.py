@@ -140,6 +140,10 @@ class Store:
         except FileNotFoundError:
             return None
 
+    def has(self, key: str) -> bool:
+        """Whether a cell has a record."""
+        return (self.runs / key / "record.json").is_file()
+
     def write(self, record: Record) -> None:
         """Put a record in place; the last thing written for a cell."""
         write_text(self.runs / record.key / "record.json", record.to_json())

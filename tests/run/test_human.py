@@ -10,17 +10,22 @@ import pytest
 
 from bench.plugins import Registry
 from bench.run.human import human_records
-from bench.run.plan import Request, make_plan
+from bench.run.plan import Plan, Request, make_plan
+from bench.run.record import Record
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ferplus.zip"
 
 
+def people(plan: Plan, dataset: str, *known: str) -> list[Record]:
+    return human_records(Registry(), dataset, plan, known.__contains__)
+
+
 def test_data_without_votes_have_none() -> None:
     plan = make_plan(Registry(), Request("synthetic[images=60]", "prior"))
-    assert human_records(Registry(), "synthetic[images=60]", plan) == []
+    assert people(plan, "synthetic[images=60]") == []
     unread = dataclasses.replace(plan.faces, votes=plan.faces.labels.astype(int))
     plan = dataclasses.replace(plan, faces=unread)
-    assert human_records(Registry(), "synthetic[images=60]", plan) == []
+    assert people(plan, "synthetic[images=60]") == []
 
 
 @pytest.mark.skipif(not SHARED.is_file(), reason="needs ../shared/data/ferplus.zip")
@@ -28,7 +33,7 @@ def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
     with zipfile.ZipFile(SHARED) as archive:
         archive.extractall(tmp_path)
     plan = make_plan(Registry(), Request("fer-plus-ml", "prior", tmp_path / "ferplus"))
-    (record,) = human_records(Registry(), "fer-plus-ml", plan)
+    (record,) = people(plan, "fer-plus-ml")
     assert (record.cell.classifier, record.cell.features) == ("human", None)
     assert record.cell.n_test == 607
     expected = {
@@ -47,5 +52,6 @@ def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
         assert record.criteria[name] == pytest.approx(value, abs=bar), name
     assert record.measures["sd_hamming_loss"] == pytest.approx(0.003, abs=0.002)
     assert "no upper bound" in record.footnotes[0]
-    (again,) = human_records(Registry(), "fer-plus-ml", plan)
+    (again,) = people(plan, "fer-plus-ml")
     assert (again.key, again.criteria) == (record.key, record.criteria)
+    assert people(plan, "fer-plus-ml", record.key) == []

@@ -9,7 +9,7 @@ from typing import Any
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.publish.papers.measured import HUMAN, TIME, Setting, asked_of, method_of
-from bench.publish.papers.places import Gap, Places
+from bench.publish.papers.places import Gap, Place, Places
 from bench.publish.papers.spec import Table, Where
 from bench.run.grammar import split_outside
 from bench.run.plan import Plan, Request, make_plan
@@ -38,14 +38,14 @@ class Grid:
     Attributes
     ----------
     groups : list of Group
-    timed : list of (str, Place text)
+    timed : list of (str, Place)
         Methods whose time per image is asked for, with the faces that they are shown.
     gaps : dict of str to str
         Datasets that are not there, with the sentence why.
     """
 
     groups: list[Group] = field(default_factory=list)
-    timed: list[tuple[str, Any]] = field(default_factory=list)
+    timed: list[tuple[str, Place]] = field(default_factory=list)
     gaps: dict[str, str] = field(default_factory=dict)
 
 

@@ -241,6 +241,17 @@ def params_of(registry: Registry, run: str) -> dict[str, Any]:
     return found
 
 
+def trains(registry: Registry, run: str) -> bool:
+    """Whether a method as written follows a training schedule; False of one that is not there."""
+    if run in ("", HUMAN):
+        return False
+    try:
+        features, _ = method_of(registry, run)
+    except BenchError:
+        return False
+    return features is not None and bool(getattr(features.entry.load(), "trains", False))
+
+
 def _own(spec: Spec) -> dict[str, Any]:
     """Parameters but those that name other datasets, which records tell by other names."""
     companions = getattr(spec.entry.load(), "companions", {})

@@ -99,8 +99,9 @@ class Claim:
     """What a paper says of two methods, or of a sweep, as a direction.
 
     ``datasets``, ``metrics`` and the printed values are aligned cell by cell; one dataset or metric
-    holds for all cells. ``direction``: left better, left worse, equal, left higher, rises,
-    rises-then-falls.
+    holds for all cells. Where a paper compares one method's values on two datasets (TFE-JL's c06
+    and c08), there is one cell and ``datasets`` has left's and right's. ``direction``: left better,
+    left worse, equal, left higher, rises, rises-then-falls.
     """
 
     paper: str

@@ -153,9 +153,9 @@ class Session:
             self._say_of(plan)
             outcome = run_plan(plan, self.store, self.listener, **self.runner)
             bad += outcome.bad
-            for record in human_records(self.registry, group.votes_of, plan):
-                if self.store.read(record.key) is None:
-                    self.store.write(record)
+            known = self.store.has
+            for record in human_records(self.registry, group.votes_of, plan, known):
+                self.store.write(record)
         if self.times:
             self.time(grid.timed)
         return refused, bad

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.publish.papers.measured import Setting, params_of
+from bench.publish.papers.measured import Setting, params_of, trains
 from bench.publish.papers.probe import criteria_probe
 from bench.publish.papers.published import by_id
 from bench.publish.papers.spec import Paper, Table
@@ -98,7 +98,7 @@ def against_bench(paper: Paper, registry: Registry, folder: Path) -> Iterator[st
             )
 
 
-def against_tables(paper: str, folder: Path, other: Path) -> Iterator[str]:
+def against_tables(paper: str, registry: Registry, folder: Path, other: Path) -> Iterator[str]:
     """Where two writings of a paper's tables differ.
 
     Everything exactly but values (`TOLERANCES`) and how long things took; texts with their numbers
@@ -111,9 +111,11 @@ def against_tables(paper: str, folder: Path, other: Path) -> Iterator[str]:
             yield f"{name}: {about[name]} here, {others_about[name]} in {other}"
     columns = (*_EXACT, *_OF_RUN)
     yield from _differences(rows, others, columns, f"{other} has")
-    for place in rows:
+    trained = {run: trains(registry, run) for run in {row["run"] for row in rows.values()}}
+    for place, row in rows.items():
         if place in others:
-            yield from _moved(place, rows[place], others[place], other)
+            kind = "trained" if trained[row["run"]] else "untrained"
+            yield from _moved(place, row, others[place], other, TOLERANCES[kind])
     for file in sorted({*_texts(folder / paper), *_texts(other / paper)}):
         yield from _rewritten(folder / paper / file, other / paper / file)
 
@@ -165,7 +167,11 @@ def _differences(
 
 
 def _moved(
-    place: tuple[str, ...], row: dict[str, str], other: dict[str, str], where: Path
+    place: tuple[str, ...],
+    row: dict[str, str],
+    other: dict[str, str],
+    where: Path,
+    tolerance: float,
 ) -> Iterator[str]:
     said = ", ".join(filter(None, place))
     if row["fingerprint"] != other["fingerprint"]:
@@ -176,14 +182,9 @@ def _moved(
         yield f"{said}: {row['measured'] or row['why']}, and {other['measured'] or other['why']}"
     elif row["measured"]:
         one, two = float(row["measured"]), float(other["measured"])
-        allowed = TOLERANCES["trained" if _trained(row) else "untrained"] * max(1, abs(two))
+        allowed = tolerance * max(1, abs(two))
         if abs(one - two) > allowed:
             yield f"{said}: {one:.6g}, and {two:.6g} in {where} (± {allowed:g} allowed)"
-
-
-def _trained(row: Mapping[str, str]) -> bool:
-    """Whether a network may stand behind the row; those of no training have no seeds."""
-    return not row["run"].startswith(("prior", "lbp+", "hog+", "human"))
 
 
 def _rewritten(path: Path, other: Path) -> Iterator[str]:

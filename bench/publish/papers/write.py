@@ -17,7 +17,7 @@ from bench.publish import latex, markdown
 from bench.publish.papers import sheet
 from bench.publish.papers.claims import Verdict
 from bench.publish.papers.margins import Margin, margins
-from bench.publish.papers.measured import HUMAN, Setting, params_of
+from bench.publish.papers.measured import HUMAN, Setting, curve, params_of
 from bench.publish.papers.pairs import Pair, in_rows
 from bench.publish.papers.probe import criteria_probe
 from bench.publish.papers.reproduction import Outcome
@@ -181,8 +181,6 @@ def _curve(one: Outcome) -> list[dict[str, Any]]:
     kind, _, column = one.entry.metric.partition(":")
     if kind != "curve" or one.measured.row is None:
         return []
-    from bench.publish.papers.measured import curve
-
     return [
         {
             "table": one.table.name,
