@@ -97,6 +97,12 @@ def known_landmarks(faces: FaceSet) -> np.ndarray:
     return np.asarray(faces.landmarks_found)
 
 
+def mean_shape(faces: FaceSet) -> np.ndarray | None:
+    """The mean of the known landmarks, float32 (5, 2) in shares of the sides; None without any."""
+    rows = np.flatnonzero(known_landmarks(faces))
+    return relative_landmarks(faces, rows)[0].mean(axis=0) if len(rows) else None
+
+
 def relative_landmarks(faces: FaceSet, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Landmarks of some rows int (b,), in shares of the image's sides, and which are known.
 
@@ -164,13 +170,17 @@ def cumulative_errors(errors: np.ndarray, thresholds: Sequence[float] = THRESHOL
     return [float((errors <= threshold).mean()) for threshold in thresholds]
 
 
-def landmark_measures(found: np.ndarray, faces: FaceSet) -> dict[str, float]:
+def landmark_measures(found: np.ndarray, shape: np.ndarray, faces: FaceSet) -> dict[str, float]:
     """``normalised_mean_error`` and the cumulative error curve, ``ced_0.05`` and so on.
+
+    And ``mean_shape_error``, the mean error of an answer that is the same for every face.
 
     Parameters
     ----------
     found : float (n, 5, 2)
         In shares of the image's sides.
+    shape : float (5, 2)
+        That answer (`mean_shape` of the training part).
     faces : FaceSet
         Those whose landmarks are known count.
 
@@ -185,9 +195,12 @@ def landmark_measures(found: np.ndarray, faces: FaceSet) -> dict[str, float]:
     assert faces.landmarks is not None
     assert faces.images is not None
     height, width = faces.images.shape[1:3]
-    errors = normalised_errors(found[known] * [width, height], faces.landmarks[known])
+    truth = faces.landmarks[known]
+    errors = normalised_errors(found[known] * [width, height], truth)
+    same = normalised_errors(np.broadcast_to(shape * [width, height], truth.shape), truth)
     curve = zip(THRESHOLDS, cumulative_errors(errors), strict=True)
     return {
         "normalised_mean_error": float(errors.mean()),
+        "mean_shape_error": float(same.mean()),
         **{f"ced_{threshold:g}": share for threshold, share in curve},
     }

@@ -76,7 +76,7 @@ class ComponentCNN(nn.Module):
     elsewhere. The text states the five convolutions, CReLU, the inception module after the second
     of them and the two layers of 2048; kernels, widths and pools stood in a figure that is lost and
     are ours. The embedding is the second 2048-d layer after ReLU and before dropout. The landmark
-    head is one linear layer on the last pooled maps.
+    head is one linear layer on the last pooled maps, whose answer is added to the mean shape.
 
     Parameters
     ----------
@@ -84,12 +84,17 @@ class ComponentCNN(nn.Module):
         L, channels of the input, its side in pixels (at least 16; pools round down).
     keep : float
         Probability that a unit of the 2048-d layers is kept in training.
-    landmarks : bool
-        Whether it also locates five points.
+    shape : float (5, 2) or None
+        Mean landmarks, in shares of the image's side; None: it locates none.
     """
 
     def __init__(
-        self, labels: int, channels: int, size: int, keep: float = 0.65, landmarks: bool = True
+        self,
+        labels: int,
+        channels: int,
+        size: int,
+        keep: float = 0.65,
+        shape: np.ndarray | None = None,
     ) -> None:
         super().__init__()
         self.trunk = nn.Sequential(
@@ -112,7 +117,8 @@ class ComponentCNN(nn.Module):
         self.first = nn.Linear(flat, WIDTH)
         self.second = nn.Linear(WIDTH, WIDTH)
         self.output = nn.Linear(WIDTH, labels)
-        self.points = nn.Linear(flat, _POINTS) if landmarks else None
+        self.points = None if shape is None else nn.Linear(flat, _POINTS)
+        self.register_buffer("shape", None if shape is None else torch.tensor(shape))
         self.dropout = nn.Dropout(1 - keep)
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -131,8 +137,9 @@ class ComponentCNN(nn.Module):
         hidden = self.dropout(torch.relu(self.first(maps)))
         embedding = torch.relu(self.second(hidden))
         logits = self.output(self.dropout(embedding))
-        # From the middle of the image: a bias at 0 would have to learn that first.
-        found = None if self.points is None else 0.5 + self.points(maps).unflatten(1, (5, 2))
+        found = None
+        if self.points is not None:
+            found = self.shape + self.points(maps).unflatten(1, (5, 2))
         return Output(embedding, logits, other=found)
 
 

@@ -11,7 +11,7 @@ from bench.data.duplicates import same_images
 from bench.data.faces import LEFT_OUT, TRAIN, VALID, FaceSet
 from bench.data.mapping import in_columns, onto
 from bench.data.prepare import prepare
-from bench.nn.landmarks import known_landmarks, located, packed
+from bench.nn.landmarks import located, mean_shape, packed
 from bench.nn.one_class import OneClassNetwork, as_classes
 
 
@@ -30,8 +30,8 @@ class TwoDatasetNetwork(OneClassNetwork):
         After `check`: ``second`` as single-label data, in the columns of the run's dataset.
     common_ : tuple of int
         Columns of the labels that both have.
-    landmarks_known_ : tuple of bool
-        Whether the training part, and ``second``, have landmarks.
+    shapes_ : list of (float32 (5, 2) or None)
+        Mean landmarks of the training part, and of ``second``; None where there are none.
     """
 
     companions = {"second": "labelled"}
@@ -49,7 +49,7 @@ class TwoDatasetNetwork(OneClassNetwork):
         super().check(train)
         self.second_: FaceSet | None = None
         self.common_ = tuple(range(len(train.label_names)))
-        self.landmarks_known_ = (bool(known_landmarks(train).any()), False)
+        self.shapes_ = [mean_shape(train), None]
         if "second" not in self.requires():
             return
         second = self.setting.others.get("second")
@@ -61,10 +61,11 @@ class TwoDatasetNetwork(OneClassNetwork):
         mapped, self.common_, told = onto(train, as_classes(second))
         self._remark(f"{self.name}: second={second.name}: {told}")
         self.second_ = prepare(in_columns(mapped, train.label_names, self.common_), self.input)
-        self.landmarks_known_ = (
-            self.landmarks_known_[0],
-            bool(known_landmarks(self.second_).any()),
-        )
+        self.shapes_[1] = mean_shape(self.second_)
+
+    def shape(self) -> np.ndarray | None:
+        """Mean landmarks of the first dataset that has any."""
+        return next((shape for shape in self.shapes_ if shape is not None), None)
 
     def inputs(
         self, pixels: Tensor, faces: FaceSet, rows: Tensor, generator: torch.Generator | None

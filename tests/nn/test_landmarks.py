@@ -17,6 +17,7 @@ from bench.nn.landmarks import (
     known_landmarks,
     landmark_loss,
     landmark_measures,
+    mean_shape,
     normalised_errors,
     packed,
     relative_landmarks,
@@ -112,13 +113,25 @@ def test_measures_count_faces_that_were_found_alone() -> None:
     found = truth / [width, height]
     found[1] += [0.6 / width, 0]  # a tenth of the 6 pixels between the eyes
     found[2] += 5.0
-    measures = landmark_measures(found, faces)
+    shape = truth[0] / [width, height]
+    shape[0] += [3.0 / width, 0]  # one of five points is half of those 6 pixels off
+    measures = landmark_measures(found, shape, faces)
     assert measures["normalised_mean_error"] == pytest.approx(0.1 / 4)
+    assert measures["mean_shape_error"] == pytest.approx(0.1)
     assert measures["ced_0.05"] == 0.75
     assert measures["ced_0.15"] == 1.0
-    assert set(measures) == {"normalised_mean_error", *(f"ced_{t:g}" for t in THRESHOLDS)}
-    assert landmark_measures(found, some_faces(5)) == {}
-    assert landmark_measures(found, replace(faces, landmarks_found=np.zeros(5, bool))) == {}
+    errors = {"normalised_mean_error", "mean_shape_error"}
+    assert set(measures) == errors | {f"ced_{t:g}" for t in THRESHOLDS}
+    unknown = replace(faces, landmarks_found=np.zeros(5, bool))
+    assert landmark_measures(found, shape, some_faces(5)) == {}
+    assert landmark_measures(found, shape, unknown) == {}
+    assert mean_shape(unknown) is None
+    assert mean_shape(some_faces(5)) is None
+    moved = truth.copy()
+    moved[1] += 1.0
+    moved[2] += 99.0  # not found
+    expected = (truth[0] + 0.25) / [width, height]
+    assert np.allclose(mean_shape(replace(faces, landmarks=moved)), expected, atol=1e-6)
     assert known_landmarks(replace(faces, landmarks_found=None)).all()
 
 

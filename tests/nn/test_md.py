@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from bench.nn.landmarks import landmark_loss, packed
+from bench.nn.landmarks import landmark_loss, normalised_errors, packed
 from bench.nn.losses.center import center
 from bench.nn.losses.md import md_loss
 from bench.nn.md import (
@@ -25,6 +25,8 @@ from bench.nn.md import (
     integrated,
 )
 from bench.nn.output import Batch
+
+SHAPE = np.array([[0.2, 0.3], [0.8, 0.3], [0.5, 0.55], [0.3, 0.75], [0.7, 0.75]], np.float32)
 
 
 def count(module: nn.Module) -> int:
@@ -105,7 +107,8 @@ def test_inception_is_four_branches_side_by_side() -> None:
 
 def on_meta(**more: Any) -> ComponentCNN:
     with torch.device("meta"):
-        return ComponentCNN(**{"labels": 7, "channels": 1, "size": 48, **more}).eval()
+        told = {"labels": 7, "channels": 1, "size": 48, "shape": SHAPE, **more}
+        return ComponentCNN(**told).eval()
 
 
 def test_shapes_follow_the_table_of_48_pixels() -> None:
@@ -163,7 +166,7 @@ def test_the_number_of_parameters_is_that_of_the_table() -> None:
     layers = (3 * 3 * 256 * 2048 + 2048) + (2048 * 2048 + 2048) + (2048 * 7 + 7)
     total = first + second + inception + last + layers
     assert total == 10_889_719
-    assert count(on_meta(landmarks=False)) == total
+    assert count(on_meta(shape=None)) == total
     assert count(on_meta()) == total + 3 * 3 * 256 * 10 + 10
 
 
@@ -172,6 +175,18 @@ def test_other_sizes_fit_their_first_layer(size: int, side: int) -> None:
     model = on_meta(size=size)
     assert model.first.in_features == 256 * side * side
     assert model(torch.empty(1, 1, size, size, device="meta")).logits.shape == (1, 7)
+
+
+@torch.no_grad()
+def test_points_start_at_the_mean_shape_and_what_the_head_says_is_added() -> None:
+    model = ComponentCNN(4, 1, 16, shape=SHAPE).eval()
+    assert model.points is not None
+    images = torch.rand(3, 1, 16, 16)
+    model.points.weight.zero_()
+    model.points.bias.copy_(torch.arange(10.0) / 100)
+    expected = torch.from_numpy(SHAPE) + (torch.arange(10.0) / 100).view(5, 2)
+    assert torch.allclose(model(images).other, expected.expand(3, 5, 2))
+    assert "shape" in model.state_dict()  # whoever takes the network over needs it
 
 
 def test_dropout_acts_on_both_layers_and_not_on_what_is_handed_on() -> None:
@@ -235,9 +250,9 @@ def test_a_component_without_weight_says_nothing() -> None:
     assert torch.isfinite(found).all()
 
 
-def components(landmarks: bool = True) -> list[Component]:
+def components(shape: np.ndarray | None = SHAPE) -> list[Component]:
     torch.manual_seed(0)
-    return [Component(ComponentCNN(4, 1, 16, landmarks=landmarks)).eval() for _ in range(2)]
+    return [Component(ComponentCNN(4, 1, 16, shape=shape)).eval() for _ in range(2)]
 
 
 def given(n: int = 3) -> torch.Tensor:
@@ -258,7 +273,7 @@ def test_the_whole_network_is_both_side_by_side() -> None:
     assert torch.equal(found.parts[:, 1], b.logits)
     assert torch.equal(found.logits, integrated(found.parts, [0, 1, 3], [0.4, 0.6], 1))
     assert torch.allclose(found.other, 0.25 * a.other + 0.75 * b.other)
-    bare = Integrated(components(False), [0, 1], [0.5, 0.5], 0, [])
+    bare = Integrated(components(None), [0, 1], [0.5, 0.5], 0, [])
     assert bare(images).other is None
 
 
@@ -340,3 +355,27 @@ def test_eq_11_counts_true_negatives_of_each_class() -> None:
         positives = sum(t and f for t, f in zip(truth[:, i], found[:, i], strict=True))
         negatives = sum(not t and not f for t, f in zip(truth[:, i], found[:, i], strict=True))
         assert binary_accuracy(truth, found)[i] == pytest.approx((positives + negatives) / 30)
+
+
+def test_the_head_learns_where_points_lie_and_not_their_mean_alone() -> None:
+    rng = np.random.default_rng(0)
+    shifts = rng.integers(-3, 4, (256, 2))
+    images = np.zeros((256, 1, 16, 16), np.float32)
+    for image, (x, y) in zip(images, shifts, strict=True):
+        image[0, 7 + y : 10 + y, 7 + x : 10 + x] = 3.0
+    points = SHAPE + (shifts[:, None] / 16).astype(np.float32)
+    torch.manual_seed(0)
+    model = ComponentCNN(2, 1, 16, shape=points[:192].mean(axis=0)).train()
+    optimizer = torch.optim.Adam(model.parameters(), 5e-4)
+    pixels, truth = torch.from_numpy(images), torch.from_numpy(points)
+    for step in range(120):
+        rows = torch.arange(32) + 32 * (step % 6)
+        loss = landmark_loss(model(pixels[rows]).other, truth[rows], torch.ones(32, dtype=bool))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        found = model.eval()(pixels[192:]).other.numpy()
+    errors = normalised_errors(found, points[192:])
+    same = normalised_errors(np.broadcast_to(model.shape.numpy(), found.shape), points[192:])
+    assert errors.mean() < 0.5 * same.mean()
