@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import Dataset
+from bench.data.faces import FaceSet
 from bench.plugins import Registry
 from bench.run.code import code_hash
 from bench.run.methods import dataset_spec
@@ -33,10 +34,21 @@ _MEANS = (
 )
 
 
+def has_panel(registry: Registry, dataset: str, faces: FaceSet) -> bool:
+    """Whether there are votes, and a rule of the dataset that reads them."""
+    return faces.votes is not None and _plugin(registry, dataset).panel(faces.votes[:1]) is not None
+
+
+def _plugin(registry: Registry, dataset: str) -> Dataset:
+    made = dataset_spec(registry, dataset).make()
+    assert isinstance(made, Dataset)
+    return made
+
+
 def human_records(
     registry: Registry, dataset: str, plan: Plan, there: Callable[[str], bool]
 ) -> list[Record]:
-    """One record per fold of the plan; none where the data have no votes, or no rule for them.
+    """One record per fold of the plan, whose faces have votes (`has_panel`).
 
     Parameters
     ----------
@@ -45,11 +57,8 @@ def human_records(
     there : callable
         Whether there is a record with this key, so that none is made.
     """
-    plugin = dataset_spec(registry, dataset).make()
-    assert isinstance(plugin, Dataset)
-    faces = plan.faces
-    if faces.votes is None or plugin.panel(faces.votes[:1]) is None:
-        return []
+    plugin, faces = _plugin(registry, dataset), plan.faces
+    assert faces.votes is not None
 
     def read(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         said = plugin.panel(votes)

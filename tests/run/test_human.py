@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.plugins import Registry
-from bench.run.human import human_records
+from bench.run.human import has_panel, human_records
 from bench.run.plan import Plan, Request, make_plan
 from bench.run.record import Record
 
@@ -22,10 +22,9 @@ def people(plan: Plan, dataset: str, *known: str) -> list[Record]:
 
 def test_data_without_votes_have_none() -> None:
     plan = make_plan(Registry(), Request("synthetic[images=60]", "prior"))
-    assert people(plan, "synthetic[images=60]") == []
     unread = dataclasses.replace(plan.faces, votes=plan.faces.labels.astype(int))
-    plan = dataclasses.replace(plan, faces=unread)
-    assert people(plan, "synthetic[images=60]") == []
+    for faces in (plan.faces, unread, dataclasses.replace(plan.faces, votes=None)):
+        assert not has_panel(Registry(), "synthetic[images=60]", faces)
 
 
 @pytest.mark.skipif(not SHARED.is_file(), reason="needs ../shared/data/ferplus.zip")
@@ -33,6 +32,7 @@ def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
     with zipfile.ZipFile(SHARED) as archive:
         archive.extractall(tmp_path)
     plan = make_plan(Registry(), Request("fer-plus-ml", "prior", tmp_path / "ferplus"))
+    assert has_panel(Registry(), "fer-plus-ml", plan.faces)
     (record,) = people(plan, "fer-plus-ml")
     assert (record.cell.classifier, record.cell.features) == ("human", None)
     assert record.cell.n_test == 607

@@ -61,12 +61,20 @@ class Measured:
     @property
     def synthetic(self) -> bool:
         """Whether bench rendered any of the faces."""
-        return self.row is not None and any(
-            found["synthetic"]
-            for cell in (record.cell for record in self.row.records)
-            for found in ({"synthetic": cell.synthetic}, cell.source, *cell.others.values())
-            if found
-        )
+        return self.rendered or self.taught_by_rendered
+
+    @property
+    def rendered(self) -> bool:
+        """Whether bench rendered the faces of the row's own dataset, or of the one trained on."""
+        return any(cell.synthetic or cell.source.get("synthetic", False) for cell in self._cells())
+
+    @property
+    def taught_by_rendered(self) -> bool:
+        """Whether bench rendered those of another dataset that the method learned from."""
+        return any(one["synthetic"] for cell in self._cells() for one in cell.others.values())
+
+    def _cells(self) -> list[Cell]:
+        return [] if self.row is None else [record.cell for record in self.row.records]
 
 
 @dataclass(frozen=True)
@@ -172,8 +180,6 @@ class Finder:
         row = self.row(entry.where, entry.run)
         if row is None:
             why = self.refused.get((asked_of(where), str(filled)), "not run yet")
-            if entry.run == HUMAN:
-                why = "no votes of single people here"
             return Measured(gap=why, **about)
         if entry.fold:
             records = [one for one in row.records if one.cell.split == f"fold{entry.fold}"]

@@ -14,7 +14,7 @@ from bench.plugins import Registry
 from bench.publish.papers.claims import Need, Verdict, evaluate, load_tests, needs
 from bench.publish.papers.grid import grid_of, planned
 from bench.publish.papers.margins import worse_than_trivial
-from bench.publish.papers.measured import Finder, Setting, method_of
+from bench.publish.papers.measured import HUMAN, Finder, Setting, method_of
 from bench.publish.papers.pairs import pairs_of
 from bench.publish.papers.places import Place, Places
 from bench.publish.papers.published import claims
@@ -24,7 +24,7 @@ from bench.publish.papers.write import Findings, write
 from bench.publish.papers.yardsticks import with_yardsticks
 from bench.publish.rows import Row, ScoresOf, in_convention, newest
 from bench.run.cache import with_landmarks
-from bench.run.human import human_records
+from bench.run.human import has_panel, human_records
 from bench.run.plan import Plan
 from bench.run.record import Record
 from bench.run.runner import Listener
@@ -153,8 +153,10 @@ class Session:
             self._say_of(plan)
             outcome = run_plan(plan, self.store, self.listener, **self.runner)
             bad += outcome.bad
-            known = self.store.has
-            for record in human_records(self.registry, group.votes_of, plan, known):
+            if not has_panel(self.registry, group.votes_of, plan.faces):
+                refused[group.asked, HUMAN] = "no votes of single people here"
+                continue
+            for record in human_records(self.registry, group.votes_of, plan, self.store.has):
                 self.store.write(record)
         if self.times:
             self.time(grid.timed)

@@ -165,13 +165,15 @@ def _count(one: Outcome) -> int | None:
 
 def _rendered(found: Sequence[Outcome]) -> set[tuple[str, ...]]:
     """The data in a table that bench rendered."""
-    return {one.measured.used for one in found if one.measured.synthetic}
+    return {one.measured.used for one in found if one.measured.rendered}
 
 
 def _marked(found: Sequence[Outcome], rendered: set[tuple[str, ...]]) -> str:
     """What a line has to say of the data in it, also where it has no value."""
-    if any(one.measured.synthetic or one.measured.used in rendered for one in found):
+    if any(one.measured.rendered or one.measured.used in rendered for one in found):
         return " (SYNTHETIC)"
+    if any(one.measured.taught_by_rendered for one in found):
+        return " (taught by SYNTHETIC faces too)"
     used = sorted({text for one in found if one.measured.stand_ins for text in one.measured.used})
     return f" (on {', '.join(used)})" if used else ""
 
