@@ -160,7 +160,7 @@ def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
     rows = [_rows(side, find) for side in both]
     for side, found in zip(both, rows, strict=True):
         if not found:
-            return _told(asked, "untested", f"{side} is not measured")
+            return _told(asked, "untested", f"{side} is not measured on {side.need.dataset}")
     every = [row for found in rows for row in found]
     if any(record.cell.budget == "smoke" for row in every for record in row.ok):
         return _told(asked, "undecided", "a smoke budget is no evidence")

@@ -175,7 +175,7 @@ def test_few_seeds_and_smoke_say_nothing(make: Make) -> None:
 def test_what_is_missing_is_untested(rows: Rows) -> None:
     about = claim()
     found = evaluate(about, asked(PAIR, about), rows.add("a", GAINS).find)
-    assert (found.verdict, found.why) == ("untested", "b is not measured")
+    assert (found.verdict, found.why) == ("untested", "b is not measured on toy")
 
 
 def test_only_seeds_of_both_sides_count(rows: Rows) -> None:
