@@ -239,15 +239,20 @@ def _single_images(test: Test, find: Find, scores_of: ScoresOf | None) -> str:
 
 
 def _on(measured: dict[Need, Row]) -> str:
-    """Data, budget, seeds and test images of what was compared."""
+    """Data, second data, budget, seeds and test images of what was compared."""
     told: dict[str, None] = {}
     for need, row in measured.items():
         cell = row.cell
         source = f" from {cell.source['dataset']}" if cell.source else ""
         used, asked = (name.partition("[")[0] for name in (cell.dataset, need.dataset))
         instead = f" for {need.dataset}" if used in OPEN and used != asked else ""
+        others = (
+            f", {parameter}: {other['dataset']}{' (SYNTHETIC)' * bool(other['synthetic'])}"
+            for parameter, other in cell.others.items()
+        )
         tested = {one.cell.split_hash: one.cell.n_test for one in row.ok}
-        told[f"{cell.dataset}{source}{instead}, n = {sum(tested.values())}"] = None
+        data = f"{cell.dataset}{source}{instead}{''.join(others)}"
+        told[f"{data}, n = {sum(tested.values())}"] = None
     if not told:
         return ""
     every = [record.cell for row in measured.values() for record in row.ok]

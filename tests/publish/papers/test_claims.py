@@ -135,6 +135,17 @@ def test_seeds_decide_by_the_paired_t_interval(rows: Rows) -> None:
     assert found.on == "toy, n = 80; budget quick, 5 seeds"
 
 
+def test_a_claim_says_what_else_its_methods_learned_from(rows: Rows) -> None:
+    rows.add("b", [0.60, 0.66, 0.58])
+    people = {"dataset": "painted", "fingerprint": "f", "synthetic": True, "n": 9}
+    rows.add("a", [0.65, 0.71, 0.63], others={"people": people})
+    about = claim()
+    found = evaluate(about, asked(PAIR, about), rows.find)
+    assert found.on == (
+        "toy, people: painted (SYNTHETIC), n = 80; toy, n = 80; budget quick, 3 seeds"
+    )
+
+
 @pytest.mark.parametrize(
     ("direction", "gains", "verdict"),
     [
