@@ -84,7 +84,8 @@ class Entry:
     def load(self) -> type[Plugin]:
         """Import the file and return the class; raises `BenchError` where that fails."""
         if self.state != "ready":
-            raise BenchError(f"{self.name or self.file.name} is {self.state}: {self.reason}")
+            state = "is broken" if self.state == "broken" else self.state
+            raise BenchError(f"{self.name or self.file.name} {state}: {self.reason}")
         try:
             module = _import(self)
         except Exception as error:
@@ -228,6 +229,10 @@ def read(file: Path, module: str | None = None, builtin: bool = False) -> list[E
             extra = settings.get("extra")
             wanted = f"'{PACKAGE}[{extra}]'" if extra else " ".join(missing)
             state, reason = "needs", f"pip install {wanted} (brings {', '.join(missing)})"
+            # PyPI's package of either name is another one, so never advise to install it.
+            if own := {"methods", "datasets"} & set(missing):
+                names = ", ".join(f"bench.{one} in place of {one}" for one in sorted(own))
+                reason = f"import {names} in {file}"
         entries.append(
             Entry(
                 name=name,

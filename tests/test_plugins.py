@@ -91,8 +91,20 @@ def test_a_missing_package_is_named_with_how_to_get_it(tmp_path: Path) -> None:
     entry = Registry([path]).methods["needy"]
     assert entry.state == "needs"
     assert "pip install surely_not_installed" in entry.reason
-    with pytest.raises(BenchError, match="surely_not_installed"):
+    with pytest.raises(BenchError, match="^needy needs: pip install surely_not_installed"):
         entry.load()
+
+
+def test_benchs_own_plug_ins_are_not_advised_from_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path, "needy.py", "needy")
+    path.write_text("from datasets.synthetic import Synthetic\n" + path.read_text())
+    monkeypatch.delitem(sys.modules, "datasets", raising=False)
+    monkeypatch.setattr(sys, "path", [])  # as where bench is installed, away from its clone
+    assert Registry([path]).methods["needy"].reason == (
+        f"import bench.datasets in place of datasets in {path}"
+    )
 
 
 def test_the_extra_that_brings_a_package_is_named(tmp_path: Path) -> None:
