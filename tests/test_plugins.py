@@ -91,7 +91,7 @@ def test_a_missing_package_is_named_with_how_to_get_it(tmp_path: Path) -> None:
     entry = Registry([path]).methods["needy"]
     assert entry.state == "needs"
     assert "pip install surely_not_installed" in entry.reason
-    with pytest.raises(BenchError, match="^needy needs: pip install surely_not_installed"):
+    with pytest.raises(BenchError, match=r"^needy needs: pip install surely_not_installed"):
         entry.load()
 
 

@@ -42,6 +42,19 @@ def shared_labels(first: FaceSet, second: FaceSet) -> list[tuple[int, int]]:
     return found
 
 
+def mapping_told(source: FaceSet, target: FaceSet) -> str:
+    """Which labels both have, and those that only one of them has, in words."""
+    pairs = shared_labels(source, target)
+    names = ", ".join(target.label_names[column] for _, column in pairs)
+    sides = ((source, {one for one, _ in pairs}), (target, {other for _, other in pairs}))
+    only = [
+        f"{', '.join(left)} (only {faces.name})"
+        for faces, mine in sides
+        if (left := [name for c, name in enumerate(faces.label_names) if c not in mine])
+    ]
+    return f"labels mapped by name: {names}" + (f"; left out: {'; '.join(only)}" if only else "")
+
+
 def onto(source: FaceSet, target: FaceSet) -> tuple[FaceSet, tuple[int, ...], str]:
     """The target with the labels that the source has too.
 
@@ -59,20 +72,12 @@ def onto(source: FaceSet, target: FaceSet) -> tuple[FaceSet, tuple[int, ...], st
     """
     pairs = shared_labels(source, target)
     columns, kept = tuple(one for one, _ in pairs), [other for _, other in pairs]
-    names = ", ".join(target.label_names[column] for column in kept)
-    if len(kept) == len(target.label_names) == len(source.label_names):
-        told = f"labels mapped by name: {names}"
-        if kept == sorted(kept):
-            return target, columns, told
+    told = mapping_told(source, target)
+    if kept == list(range(len(target.label_names))) and len(kept) == len(source.label_names):
+        return target, columns, told
     labels = target.labels[:, kept]
     rows = np.flatnonzero(labels.any(axis=1))
     lost = len(target) - len(rows)
-    only = [
-        f"{', '.join(left)} (only {faces.name})"
-        for faces, mine in ((source, columns), (target, kept))
-        if (left := [n for c, n in enumerate(faces.label_names) if c not in mine])
-    ]
-    told = f"labels mapped by name: {names}" + (f"; left out: {'; '.join(only)}" if only else "")
     if lost:
         told += f"; {lost} of {len(target)} images of {target.name} show nothing else"
     if not len(rows):

@@ -14,7 +14,7 @@ import numpy as np
 
 from bench.api import BenchError, Classifier, Features, Network, Setting, UnavailableError
 from bench.data.faces import FaceSet
-from bench.data.mapping import onto
+from bench.data.mapping import mapping_told, onto
 from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
 from bench.plugins import Registry
 from bench.run.code import code_hash
@@ -54,8 +54,9 @@ class Plan:
     """The cells of a run, in order, and the data they are about.
 
     ``faces`` are those that are asked about; ``sets`` holds them and all others that methods learn
-    from, by fingerprint. ``findings`` says where the data differ from the published counts;
-    ``contests`` are cells whose parameters have to be chosen first.
+    from, by fingerprint. ``findings`` says where the data differ from the published counts, and how
+    labels of a second dataset were mapped; ``contests`` are cells whose parameters have to be
+    chosen first.
     """
 
     faces: FaceSet
@@ -124,9 +125,19 @@ def make_plan(registry: Registry, request: Request) -> Plan:
     origin = None if training is None else _Origin(read, training, columns, parts)
     written = protocol if origin is None else f"{CROSS} from {read.told}, {protocol}"
     sets = {faces.fingerprint: faces, read.faces.fingerprint: read.faces}
+    mapped: dict[str, str] = {}
     for fold in parts:
         shared = _Shared(
-            setting, asked, written, fold, twins(faces, fold), findings, sources, sets, origin
+            setting,
+            asked,
+            written,
+            fold,
+            twins(faces, fold),
+            findings,
+            sources,
+            sets,
+            mapped,
+            origin,
         )
         within = [] if rule is None else _within(shared, rule.inner)
         for choice in chosen:
@@ -141,7 +152,8 @@ def make_plan(registry: Registry, request: Request) -> Plan:
                     for method in choice.methods
                 ]
                 contests.append(Contest.of(choice, outer, inner))
-    return Plan(faces, written, tuple(jobs), findings, tuple(contests), sets)
+    told = (*findings, *(f"{at}: {words}" for at, words in mapped.items()))
+    return Plan(faces, written, tuple(jobs), told, tuple(contests), sets)
 
 
 def _check_measurable(spec: Spec) -> None:
@@ -245,7 +257,10 @@ class _Origin:
 
 @dataclass(frozen=True)
 class _Shared:
-    """What the cells of one fold have in common; ``asked`` is the dataset that is asked about."""
+    """What the cells of one fold have in common; ``asked`` is the dataset that is asked about.
+
+    ``mapped``, shared by all folds, collects how labels of second datasets meet those to be learnt.
+    """
 
     setting: Setting
     asked: Source
@@ -255,6 +270,7 @@ class _Shared:
     findings: tuple[str, ...]
     sources: Sources
     sets: dict[str, FaceSet]
+    mapped: dict[str, str]
     origin: _Origin | None
 
 
@@ -351,6 +367,11 @@ def _features(shared: _Shared, spec: Spec, seed: int) -> _Made:
     made.setting = setting
     target = None if origin is None else shared.asked
     found = shared.sources.companions(spec, made, target)
+    learnt = shared.asked if origin is None else origin.source
+    for name, (source, _) in found.items():
+        if made.companions[name] == "labelled":
+            at = f"{spec.name}[{name}={source.spec.written}]"
+            shared.mapped[at] = mapping_told(learnt.faces, source.faces)
     others = {name: source.about() for name, (source, _) in found.items()}
     handed = {name: faces.fingerprint for name, (_, faces) in found.items()}
     shared.sets.update({faces.fingerprint: faces for _, faces in found.values()})

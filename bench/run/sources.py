@@ -59,6 +59,9 @@ class Sources:
         place = find_root(spec, root)
         faces = dataset.load(place, protocol or default_protocol(dataset))
         _check_names(faces)
+        if not len(faces):
+            what = "row" if faces.images is None else "image"
+            raise BenchError(f"{spec.written} holds no {what}")
         return Source(spec, dataset, place, faces)
 
     def placed(self, text: str, protocol: str | None = None) -> Source:
@@ -123,8 +126,6 @@ class Sources:
                     f"{spec.name}[{name}={text}] is the target: a method must not learn the labels "
                     "that it is asked about; take another dataset"
                 )
-            if not len(faces):
-                raise BenchError(f"{spec.name}[{name}={text}]: {faces.name} holds no image")
             found[name] = source, unlabelled(faces) if handed == "unlabelled" else faces
         return found
 

@@ -31,7 +31,7 @@ def made(name, names, kind, n, seed, split=True):
         labels = np.eye(len(names), dtype=bool)[np.arange(n) % len(names)]
     else:
         # Two of eight faces show the third label alone.
-        bits = np.array([[i & 1, i & 2, i & 4 or i % 8 == 0] for i in range(n)])
+        bits = np.array([[i & 1, i & 2, i & 4 or i % 8 == 0] for i in range(n)]).reshape(n, 3)
         labels = bits[:, : len(names)] > 0
     images = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
     part = np.where(np.arange(n) % 4 == 3, TEST, TRAIN).astype(np.int8) if split else None
@@ -83,6 +83,14 @@ class Strange(Dataset):
 
     def load(self, root, protocol=""):
         return made("strange", ("x", "y"), "multi", 20, 1)
+
+
+class Nobody(Dataset):
+    name = "nobody"
+    embedded = True
+
+    def load(self, root, protocol=""):
+        return made("nobody", ("joy", "awe", "fear"), "multi", 0, 1)
 
 
 class Told(Network):
@@ -241,6 +249,9 @@ def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
         (Request("from", "told[tuned=true]"), "only with --protocol cross"),
         (Request("from", "told[needed=true]"), r"write told\[second=NAME:DIR\]"),
         (Request("from", "told[second=nowhere]"), "nowhere"),
+        (Request("from", "told[second=strange]"), r"strange \(x, y\) have no label"),
+        (Request("from", "told[second=nobody]"), "nobody holds no image"),
+        (Request("from", "told", protocol="cross", target="nobody"), "nobody holds no image"),
         (Request("from", "told[second=elsewhere:/no/such/place]"), "is no folder"),
         (Request("from", "told[second=to[kind_of=single|multi]]"), "no sweep"),
         (Request("from", "told[second=to]", protocol="cross", target="to"), "is the target"),
@@ -250,6 +261,17 @@ def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
     for request, words in cases:
         with pytest.raises(BenchError, match=words):
             make_plan(registry, request)
+
+
+def test_labels_of_a_second_dataset_are_mapped_in_sight(registry: Registry) -> None:
+    request = Request(
+        "from", "told[second=to], told[target=to], told[second=from[seed=5]]", seeds=2
+    )
+    assert make_plan(registry, request).findings == (
+        "told[second=to]: labels mapped by name: joy, fear; left out: awe (only from); "
+        "calm (only to)",
+        "told[second=from[seed=5]]: labels mapped by name: joy, awe, fear",
+    )
 
 
 def test_another_dataset_is_part_of_the_key_and_of_the_record_without_its_folder(
