@@ -243,15 +243,16 @@ def _on(measured: dict[Need, Row]) -> str:
     told: dict[str, None] = {}
     for need, row in measured.items():
         cell = row.cell
-        source = f" from {cell.source['dataset']}" if cell.source else ""
+        came = cell.source
+        source = f" from {_data(came['dataset'], came['synthetic'])}" if came else ""
         used, asked = (name.partition("[")[0] for name in (cell.dataset, need.dataset))
         instead = f" for {need.dataset}" if used in OPEN and used != asked else ""
         others = (
-            f", {parameter}: {other['dataset']}{' (SYNTHETIC)' * bool(other['synthetic'])}"
+            f", {parameter}: {_data(other['dataset'], other['synthetic'])}"
             for parameter, other in cell.others.items()
         )
         tested = {one.cell.split_hash: one.cell.n_test for one in row.ok}
-        data = f"{cell.dataset}{source}{instead}{''.join(others)}"
+        data = f"{_data(cell.dataset, cell.synthetic)}{source}{instead}{''.join(others)}"
         told[f"{data}, n = {sum(tested.values())}"] = None
     if not told:
         return ""
@@ -260,6 +261,10 @@ def _on(measured: dict[Need, Row]) -> str:
     counts = sorted({len(row.seeds) for row in measured.values() if row.cell.stochastic} or {1})
     seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
     return f"{'; '.join(told)}; {_words('budget', budgets)}{seeds} seed{'s' * (seeds != '1')}"
+
+
+def _data(name: str, rendered: bool) -> str:
+    return f"{name} (SYNTHETIC)" if rendered else name
 
 
 def _words(name: str, values: Iterable[str]) -> str:

@@ -41,6 +41,7 @@ _MARGIN_COLUMNS = (
 _CLAIM_COLUMNS = ("claim", "says", "verdict", "why", "on", "published_left", "published_right")
 _COMPARISON_COLUMNS = (
     *("claim", "left", "right", "dataset", "metric", "difference", "low", "high", "n", "verdict"),
+    "on",
 )
 _PAIR_COLUMNS = ("table", "split", "seed", "corrected", "broken", "p", "n")
 _CURVE_COLUMNS = ("table", "row", "column", "seed", "split", "epoch", "value")
@@ -215,6 +216,6 @@ def _claim(one: Verdict) -> dict[str, Any]:
 def _comparisons(one: Verdict) -> list[dict[str, Any]]:
     names = ("left", "right", "dataset", "metric", "difference", "low", "high", "n", "verdict")
     return [
-        {"claim": one.claim.id, **{name: getattr(each, name) for name in names}}
+        {"claim": one.claim.id, **{name: getattr(each, name) for name in names}, "on": one.on}
         for each in one.comparisons
     ]

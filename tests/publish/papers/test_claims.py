@@ -146,6 +146,16 @@ def test_a_claim_says_what_else_its_methods_learned_from(rows: Rows) -> None:
     )
 
 
+def test_a_claim_says_that_its_faces_are_rendered_whatever_the_data_are_called(rows: Rows) -> None:
+    rows.add("b", [0.60, 0.66, 0.58], synthetic=True)
+    source = {"dataset": "painted", "fingerprint": "f", "synthetic": True, "n": 9}
+    rows.add("a", [0.65, 0.71, 0.63], source=source)
+    about = claim()
+    assert evaluate(about, asked(PAIR, about), rows.find).on == (
+        "toy from painted (SYNTHETIC), n = 80; toy (SYNTHETIC), n = 80; budget quick, 3 seeds"
+    )
+
+
 @pytest.mark.parametrize(
     ("direction", "gains", "verdict"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -37,6 +38,19 @@ def test_every_line_at_smoke_says_what_it_is(folder: Path) -> None:
             assert "SYNTHETIC faces rendered by bench" in text, path.name
         if f"Budget {budget}" in text:
             assert budget == "paper" or "SHORTENED training" in text, path.name
+
+
+@pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
+def test_claims_and_their_comparisons_say_on_which_data(folder: Path) -> None:
+    claims, comparisons = (
+        list(csv.DictReader((folder / name).open(encoding="utf-8")))
+        for name in ("claims.csv", "comparisons.csv")
+    )
+    on = {row["claim"]: row["on"] for row in claims}
+    assert any(on.values())
+    assert all(row["on"] == on[row["claim"]] for row in comparisons)
+    if folder.parent.name == "smoke":
+        assert all("(SYNTHETIC)" in data for data in on.values() if data)
 
 
 @pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
