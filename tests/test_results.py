@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
+import zipfile
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from bench.cli.main import main
 from bench.publish import tables
 from bench.run.store import Store
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
+SCORES = sorted(path.parent for path in (RESULTS / "scores").glob("*/index.json"))
+FACES = Path(__file__).parents[2] / "shared" / "data" / "ferplus.zip"
 
 
 def test_the_committed_tables_come_from_the_committed_records(tmp_path: Path) -> None:
@@ -50,6 +56,40 @@ def test_no_image_score_or_other_per_image_data_is_committed(path: Path) -> None
         assert record["status"] in ("ok", "skipped")
         assert record["provenance"]["dirty"] is False, "measure from a clean commit"
         assert "scores" not in record
+
+
+@pytest.mark.parametrize("folder", SCORES, ids=lambda path: path.name)
+def test_every_measured_cell_of_the_dataset_can_be_recounted(folder: Path) -> None:
+    """People's votes apart, which are no method's scores."""
+    found = {cell["key"]: cell for cell in json.loads((folder / "index.json").read_text("utf-8"))}
+    wanted = {
+        record.key: record
+        for record in Store(RESULTS / "records").records()
+        if record.cell.dataset == folder.name
+        and record.status == "ok"
+        and record.cell.classifier != "human"
+    }
+    assert set(found) == set(wanted) == {path.stem for path in folder.glob("*.npz")}
+    for key, cell in found.items():
+        assert cell["criteria"].items() <= wanted[key].criteria.items()
+        assert (cell["kind"] == "single") == (set(cell["criteria"]) == {"accuracy", "mean_recall"})
+
+
+@pytest.mark.skipif(not FACES.is_file(), reason="needs ../shared/data/ferplus.zip")
+@pytest.mark.parametrize("folder", SCORES, ids=lambda path: path.name)
+def test_the_recount_finds_the_committed_criteria_on_real_faces(
+    folder: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(FACES) as archive:
+        archive.extractall(tmp_path)
+    truth, root = tmp_path / "truth.csv", str(tmp_path / "ferplus")
+    assert (
+        main(["data", "truth", "--dataset", folder.name, "--root", root, "--out", str(truth)]) == 0
+    )
+    words = [sys.executable, "-I", str(RESULTS / "recount.py"), str(folder), str(truth)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(" 0 differ\n")
 
 
 @pytest.mark.parametrize("path", sorted((RESULTS / "curves").glob("*.csv")), ids=lambda p: p.stem)

@@ -283,7 +283,7 @@ def _stage(
             "epochs": len(trained.history),
             "epoch": trained.epoch,
             "seconds": seconds,
-            "precision": trained.precision,
+            "computed": trained.computed,
             "device": described(setting.device),
             "notes": trained.said,
         }

@@ -425,8 +425,8 @@ class TrainedNetwork(Network):
         return (
             f"{self.name}: {name + ': ' if name else ''}trained on {len(train)} images, "
             f"{len(rows)} epochs of {recipe.batches(len(train))} batches of {recipe.batch} in "
-            f"{seconds:.0f} s ({speed:.0f} images/s, {trained.precision} on {self.setting.device}, "
-            f"{torch.get_num_threads()} thread(s)), epoch {trained.epoch} ({chosen}) used"
+            f"{seconds:.0f} s ({speed:.0f} images/s, {trained.computed}), epoch {trained.epoch} "
+            f"({chosen}) used"
         )
 
     def _test_chooses(self, chosen_on: FaceSet | None) -> bool:

@@ -79,7 +79,9 @@ class Trained:
     history : list of Row
     said : list of str
         What the user should know: damaged checkpoints, batches computed in pieces.
-    precision : {"float32", "bfloat16", "float32 and bfloat16"}
+    computed : str
+        In which precision and where, as ``bfloat16 on cpu, 2 thread(s)``; both, where a training
+        went on on another machine.
     earlier_seconds : float
         What sittings before this one took.
     """
@@ -87,7 +89,7 @@ class Trained:
     epoch: int
     history: list[Row]
     said: list[str]
-    precision: str
+    computed: str
     earlier_seconds: float
 
 
@@ -173,10 +175,8 @@ class Training:
         if self.best:
             self.model.load_state_dict(self.best)
         self.optimizer.zero_grad(set_to_none=True)  # as large as the weights
-        # A training may go on on another machine.
-        mixed = {bool(row["bfloat16"]) for row in book.history}
-        precision = " and ".join("bfloat16" if one else "float32" for one in sorted(mixed))
-        return Trained(self.best_epoch, book.history, self.said, precision, earlier)
+        computed = " and ".join(dict.fromkeys(_computed(row) for row in book.history))
+        return Trained(self.best_epoch, book.history, self.said, computed, earlier)
 
     # -- one epoch --------------------------------------------------------------------------
 
@@ -212,6 +212,8 @@ class Training:
         self._choose(epoch + 1, row.get("valid"))
         row["images_per_second"] = images / training
         row["bfloat16"] = float(self.mixed)
+        on_cpu = self.device.type == "cpu"
+        row["cpu_threads"] = float(torch.get_num_threads()) if on_cpu else 0.0
         row["seconds"] = time.perf_counter() - started
         return row
 
@@ -414,6 +416,12 @@ class Saving:
     def __exit__(self, *_: object) -> None:
         ended = time.monotonic()
         self.next = ended + (ended - self.started) / SAVING_SHARE
+
+
+def _computed(row: Row) -> str:
+    precision = "bfloat16" if row["bfloat16"] else "float32"
+    threads = row["cpu_threads"]
+    return f"{precision} on {f'cpu, {threads:.0f} thread(s)' if threads else 'cuda'}"
 
 
 def _mixed(*numbers: int) -> int:

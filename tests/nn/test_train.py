@@ -563,7 +563,20 @@ def test_a_training_that_went_on_in_another_precision_says_so(
     monkeypatch.setattr(module, "trains_in_bfloat16", lambda device: True)
     found = fit(Little(), tmp_path)
     assert {row["bfloat16"] for row in found.history_} == {0.0, 1.0}
-    assert any("float32 and bfloat16 on cpu" in remark for remark in found.remarks())
+    threads = f"cpu, {torch.get_num_threads()} thread(s)"
+    told = f"images/s, float32 on {threads} and bfloat16 on {threads})"
+    assert any(told in remark for remark in found.remarks())
+
+
+def test_a_finished_training_says_how_many_threads_it_had_then(tmp_path: Path) -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(before + 1)
+        fit(Little(), tmp_path)
+    finally:
+        torch.set_num_threads(before)
+    again = fit(Little(), tmp_path)
+    assert any(f"on cpu, {before + 1} thread(s))" in remark for remark in again.remarks())
 
 
 @pytest.mark.slow  # a compiler starts
