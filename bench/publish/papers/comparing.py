@@ -11,6 +11,8 @@ How a difference is decided, and why so
 - **A stochastic method with fewer than three seeds**: undecided. One seed says nothing of the next,
   and a t interval of two is so wide that it only looks like a test.
 - **Budget smoke**: undecided. A handful of iterations is no training.
+- **Budget quick, and trainings of different length**: undecided. A paper's schedules may differ
+  between its methods; of two that were cut short the longer may win for that alone.
 - **Sides on two datasets** (a gain here against a gain there): nothing pairs, so Welch's interval,
   or independent resamples.
 - **Counts** that neither seed nor image changes, and times: their difference as it is.
@@ -24,7 +26,7 @@ side's value, and fails where it lies wholly outside: that an interval contains 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -178,7 +180,26 @@ def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
         if not one:
             return _told(asked, "undecided", f"{side} has no {side.metric} here")
     random = [any(row.cell.stochastic for row in found) for found in rows]
-    return _decided(asked, _found(asked, rows, values, random, paired))
+    decided = _decided(asked, _found(asked, rows, values, random, paired))
+    unlike = _unlike(rows)
+    return replace(decided, verdict="undecided", why=unlike) if unlike else decided
+
+
+def _unlike(rows: list[list[Row]]) -> str:
+    """That two networks were cut short at different lengths, which may be all their difference.
+
+    A paper's own schedules may differ; those of a shortened budget are nobody's claim.
+    """
+    every = [record for found in rows for row in found for record in row.ok]
+    epochs = [
+        sorted({record.curve.count("\n") - 1 for row in found for record in row.ok if record.curve})
+        for found in rows
+    ]
+    shortened = any(record.cell.budget not in ("paper", "any") for record in every)
+    if not shortened or not all(epochs) or epochs[0] == epochs[1]:
+        return ""
+    left, right = (" to ".join(map(str, dict.fromkeys((one[0], one[-1])))) for one in epochs)
+    return f"trained for {left} and {right} epochs, neither as in the paper"
 
 
 def _told(asked: Asked, verdict: str, why: str) -> Comparison:

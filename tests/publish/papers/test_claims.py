@@ -157,6 +157,33 @@ def test_a_claim_says_that_its_faces_are_rendered_whatever_the_data_are_called(r
 
 
 @pytest.mark.parametrize(
+    ("budget", "epochs", "verdict"),
+    [
+        ("quick", (4, 12), "undecided"),
+        ("quick", (12, 4), "undecided"),
+        ("quick", (4, 4), "holds"),
+        ("quick", (4, 0), "holds"),  # nothing was trained on the other side
+        ("paper", (4, 12), "holds"),
+    ],
+)
+def test_trainings_cut_short_at_different_lengths_decide_nothing(
+    rows: Rows, budget: str, epochs: tuple[int, int], verdict: str
+) -> None:
+    for run, gain, count in (("a", 0.05, epochs[0]), ("b", 0.0, epochs[1])):
+        curve = "epoch\n" + "".join(f"{epoch + 1}\n" for epoch in range(count)) if count else ""
+        values = [0.60 + gain, 0.66 + gain * 1.1, 0.58 + gain]
+        rows.add(run, values, budget=budget, curve=curve)
+    about = claim()
+    found = evaluate(about, asked(PAIR, about), rows.find)
+    assert found.verdict == verdict
+    (one,) = found.comparisons
+    assert one.difference == pytest.approx(0.05, abs=0.01)
+    assert (one.low, one.high) != (None, None)
+    told = f"trained for {epochs[0]} and {epochs[1]} epochs, neither as in the paper"
+    assert found.why.endswith(f": {told}") == (verdict == "undecided")
+
+
+@pytest.mark.parametrize(
     ("direction", "gains", "verdict"),
     [
         ("left better", [-0.05, -0.04, -0.06], "fails"),
