@@ -211,8 +211,9 @@ def _interval(one: Comparison) -> str:
 
 
 def _placebo(beside: Sequence[Comparison]) -> str:
-    """What the placebos say, without a part in the verdict."""
-    if not beside or all(one.verdict == "untested" for one in beside):
+    """What the placebos that were measured say, without a part in the verdict."""
+    beside = [one for one in beside if one.verdict != "untested"]
+    if not beside:
         return ""
     held = sum(one.verdict == "holds" for one in beside)
     names = ", ".join(dict.fromkeys(one.right for one in beside))

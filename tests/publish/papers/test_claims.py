@@ -475,13 +475,13 @@ def test_single_images_by_mcnemar(rows: Rows) -> None:
 
 def test_placebos_have_no_part_in_the_verdict(rows: Rows) -> None:
     about = claim("left worse")
-    body = PAIR + '\nplacebo = [["a", "p"]]'
+    body = PAIR + '\nplacebo = [["a", "p"], ["a", "q"]]'
     rows = pair([-gain for gain in GAINS], rows).add("p", (0.1,) * 5)
     test = asked(body, about)
     found = evaluate(about, test, rows.find)
     assert found.verdict == "holds"
     assert found.why.endswith("; beside it: better than the placebo p in 1 of 1")
-    assert needs(test) == tuple(Need("Table 1", "toy", run) for run in "abp")
+    assert needs(test) == tuple(Need("Table 1", "toy", run) for run in "abpq")
 
 
 def test_a_part_that_cannot_be_tested_leaves_it_open(rows: Rows) -> None:
