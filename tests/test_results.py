@@ -75,14 +75,21 @@ def test_every_measured_cell_of_the_dataset_can_be_recounted(folder: Path) -> No
         assert (cell["kind"] == "single") == (set(cell["criteria"]) == {"accuracy", "mean_recall"})
 
 
-@pytest.mark.skipif(not FACES.is_file(), reason="needs ../shared/data/ferplus.zip")
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if not FACES.is_file():
+        pytest.skip("needs ../shared/data/ferplus.zip")
+    folder = tmp_path_factory.mktemp("faces")
+    with zipfile.ZipFile(FACES) as archive:
+        archive.extractall(folder)
+    return folder / "ferplus"
+
+
 @pytest.mark.parametrize("folder", SCORES, ids=lambda path: path.name)
 def test_the_recount_finds_the_committed_criteria_on_real_faces(
-    folder: Path, tmp_path: Path
+    folder: Path, faces: Path, tmp_path: Path
 ) -> None:
-    with zipfile.ZipFile(FACES) as archive:
-        archive.extractall(tmp_path)
-    truth, root = tmp_path / "truth.csv", str(tmp_path / "ferplus")
+    truth, root = tmp_path / "truth.csv", str(faces)
     assert (
         main(["data", "truth", "--dataset", folder.name, "--root", root, "--out", str(truth)]) == 0
     )
