@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from bench.datasets._ferplus import CLASSES, OBTAIN, panel_of_classes, processed, read_votes
 
-from bench.api import Dataset, param
+from bench.api import TRAIN, Dataset, FaceSet, param
 from bench.data.duplicates import without_copies
-from bench.data.faces import TRAIN, FaceSet
-from bench.data.ferplus import CLASSES, OBTAIN, panel_of_classes, processed, read_votes
 
 # images in train / valid / test after processing label.csv, and fer2013new.csv
 _PUBLISHED = {
@@ -25,7 +24,7 @@ class FERPlus(Dataset):
     expression recognition with crowd-sourced label distribution", ICMI 2016, 279–283.
 
     Grey images of 48×48 pixels; eight classes; the authors' processing of the votes
-    (`bench.data.ferplus.processed`). As in the authors' code, the choice of ``labels`` is about
+    (`_ferplus.processed`). As in the authors' code, the choice of ``labels`` is about
     train: valid and test are always ``majority``. The class of an image is the largest share of
     its processed distribution, the first in class order where shares tie.
 

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from bench.datasets._ferplus import EMOTIONS, OBTAIN, panel_of_sets, read_votes, six_emotions
 
-from bench.api import Dataset, param
+from bench.api import Dataset, FaceSet, param
 from bench.data.duplicates import without_copies
-from bench.data.faces import FaceSet
-from bench.data.ferplus import EMOTIONS, OBTAIN, panel_of_sets, read_votes, six_emotions
 from bench.data.predominant import predominant
 
 # train / valid / test and images per label, from label.csv and from fer2013new.csv
@@ -23,7 +22,7 @@ class FERPlusML(Dataset):
     """An open multi-label benchmark that anyone can rebuild from FER+ votes.
 
     Votes: E. Barsoum et al., ICMI 2016. Selection rule: S. Li and W. Deng, IJCV 127 (2019)
-    884–906, with two additions (`bench.data.ferplus.six_emotions`): FER+'s outlier step, and that
+    884–906, with two additions (`_ferplus.six_emotions`): FER+'s outlier step, and that
     at least two emotions remain. Grey images of 48×48 pixels; RAF-ML's six labels in its order;
     the distribution is the votes' shares among the six.
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import BenchError, Dataset, param
+from bench.api import BenchError, Dataset, FaceSet, param
 from bench.data import marker
-from bench.data.faces import FaceSet
 from bench.data.images import read_images
 from bench.data.predominant import predominant
 from bench.data.text import differences, find_root, numbers, read_lines, shortened

@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from bench.datasets._arff import Arff, features_and_labels, read_arff, read_label_names
 
-from bench.api import BenchError, Dataset
-from bench.data.arff import Arff, features_and_labels, read_arff, read_label_names
-from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.api import TEST, TRAIN, BenchError, Dataset, FaceSet
 from bench.data.marker import is_synthetic
 
 

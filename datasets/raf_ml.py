@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import BenchError, Dataset, param
+from bench.api import TEST, TRAIN, BenchError, Dataset, FaceSet, param
 from bench.data import marker, text
-from bench.data.faces import TEST, TRAIN, FaceSet
 from bench.data.images import read_images
 from bench.data.predominant import predominant, tied
 

@@ -6,13 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Dataset, param
-from bench.data.action_units import EMOTIONS
-from bench.data.annotators import CLASSES, gather, select
-from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.api import TEST, TRAIN, Dataset, FaceSet, param
 from bench.data.predominant import predominant
-from bench.data.rendering import portray
-from bench.data.shift import Shift
+from bench.render.action_units import EMOTIONS
+from bench.render.annotators import CLASSES, gather, select
+from bench.render.rendering import portray
+from bench.render.shift import Shift
 
 # How often each emotion (and a third, a fourth one) takes part in a blend: fitted so that what the
 # selection keeps has RAF-ML's published label counts and cardinalities (S. Li and W. Deng, IJCV
@@ -25,10 +24,10 @@ _STREAM = 1  # of random numbers under one seed
 class Synthetic(Dataset):
     """The embedded multi-label dataset: 100×100 rendered faces in RAF-ML's geometry and protocol.
 
-    Faces are drawn by facial action units (`bench.data.rendering`); the six emotions follow their
+    Faces are drawn by facial action units (`bench.render.rendering`); the six emotions follow their
     action-unit prototypes, blends mix them with continuous weights. 315 simulated annotators, 30
     of them spammers whose votes are left out, vote on every candidate; RAF-ML's rule selects the
-    images and their labels (`bench.data.annotators.select`). Classes, cardinalities, label counts
+    images and their labels (`bench.render.annotators.select`). Classes, cardinalities, label counts
     and the shares of train and test are close to RAF-ML's (S. Li and W. Deng, IJCV 127 (2019)
     884–906). Everyone is seen once.
 

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Dataset, InputError, param
-from bench.data.action_units import EMOTIONS
-from bench.data.faces import FaceSet
-from bench.data.rendering import draw_people, portray
+from bench.api import Dataset, FaceSet, InputError, param
+from bench.render.action_units import EMOTIONS
+from bench.render.rendering import draw_people, portray
 
 _STREAM = 3  # of random numbers under one seed
 _APART = 1_000_000  # added to the seed
@@ -19,7 +18,7 @@ class SyntheticPeople(Dataset):
     """The embedded identity dataset: 100×100 rendered faces in the layout of ``people``.
 
     Each picture of a person has a pose, light, backdrop and expression of its own
-    (`bench.data.rendering`): one picture in three is close to neutral, the others blend the six
+    (`bench.render.rendering`): one picture in three is close to neutral, the others blend the six
     emotions. Image i shows person i mod ``identities``. Nobody here is seen in ``synthetic`` or
     ``synthetic-single``, as CASIA-WebFace's persons are not those of an expression dataset. Of
     kind ``people``: no labels.

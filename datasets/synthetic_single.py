@@ -6,12 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.api import Dataset, param
-from bench.data.action_units import EMOTIONS
-from bench.data.annotators import CLASSES, gather
-from bench.data.faces import TEST, TRAIN, FaceSet
-from bench.data.rendering import draw_people, portray
-from bench.data.shift import Shift
+from bench.api import TEST, TRAIN, Dataset, FaceSet, param
+from bench.render.action_units import EMOTIONS
+from bench.render.annotators import CLASSES, gather
+from bench.render.rendering import draw_people, portray
+from bench.render.shift import Shift
 
 _STREAM = 2  # of random numbers under one seed
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from bench.nn.dcnn import DCNNNetwork
+from bench.methods._dcnn import DCNNNetwork
 
 
 class BaseDCNN(DCNNNetwork):
-    """S. Li and W. Deng, IJCV 127 (2019) 884–906, section 5 and Table 2 (`bench.nn.dcnn.DCNN`).
+    """S. Li and W. Deng, IJCV 127 (2019) 884–906, section 5 and Table 2 (`_dcnn.DCNN`).
 
     Multi-label softmax cross-entropy (Eq. 1) on the label distribution; grey images of 100×100
     pixels divided by 255, crops of 90×90, random in training and central otherwise; SGD with

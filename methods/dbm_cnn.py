@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from bench.methods._bi_manifold import BiManifoldNetwork
 from torch import Tensor
 
 from bench.api import param
-from bench.nn.bi_manifold import BiManifoldNetwork
 from bench.nn.output import Batch
 
 
 class DBMCNN(BiManifoldNetwork):
     """S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 8: L = L_c + λ L_bm.
 
-    Network, input and schedule are those of ``base-dcnn`` (`bench.nn.dcnn`). L_c is the multi-label
+    Network, input and schedule are those of ``base-dcnn`` (`_dcnn`). L_c is the multi-label
     softmax cross-entropy (Eq. 1); L_bm (Eq. 6) draws each 2000-d feature to the mean features of
     its k nearest neighbours on the manifold of features and on that of label distributions. Both
     are searched in the mini-batch, without the face itself (Algorithm 2), and the means are
-    constants to the gradient (`bench.nn.bi_manifold`).
+    constants to the gradient (`_bi_manifold`).
 
     Labels: softmax >= the threshold with the best micro-F1 on the validation part.
 

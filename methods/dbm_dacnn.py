@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
+from bench.methods._bi_manifold import BiManifoldNetwork
+from bench.methods._dcnn import DCNN
 from torch import Tensor, nn
 
-from bench.api import BenchError, param
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, param
 from bench.data.prepare import prepare
-from bench.nn.bi_manifold import BiManifoldNetwork
-from bench.nn.dcnn import DCNN
 from bench.nn.faces import Pixels
 from bench.nn.losses.entropy import entropy
 from bench.nn.losses.mmd import mk_mmd

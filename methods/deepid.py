@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from bench.methods._deepid import IdentityBranch
+from bench.methods._identity import Identity, embeddings, identity_recipe, identity_stage
 
-from bench.api import BenchError, FaceInput, Features, InputError, param
-from bench.data.faces import FaceSet
-from bench.nn.deepid import IdentityBranch
+from bench.api import BenchError, FaceInput, FaceSet, Features, InputError, param
 from bench.nn.device import seeded
 from bench.nn.faces import Pixels
-from bench.nn.identity import Identity, embeddings, identity_recipe, identity_stage
 
 
 class DeepIDFeatures(Features):
@@ -19,8 +18,8 @@ class DeepIDFeatures(Features):
     al., IEEE TAFFC, manuscript of 2017, section 4.4): ``deepid+linear-svm`` is the transfer
     baseline in its Table 5.
 
-    The 160-d feature of a ConvNet (`bench.nn.deepid`) that has learnt to tell the persons of
-    ``people`` apart (`bench.nn.identity`): nothing is learnt from the faces that are asked about.
+    The 160-d feature of a ConvNet (`_deepid`) that has learnt to tell the persons of
+    ``people`` apart (`_identity`): nothing is learnt from the faces that are asked about.
     With the same people, seed and budget the stage is that of ``tfe-jl``, and is trained once.
 
     ``identity=untrained`` is the placebo: its first weights, and the statistics of the training

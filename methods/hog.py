@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
+from bench.methods._descriptors import grey_images, hog_blocks
 
-from bench.api import FaceInput, Features, param
-from bench.data.faces import FaceSet
-from bench.learn.descriptors import grey_images, hog_blocks
+from bench.api import FaceInput, FaceSet, Features, param
 
 
 class HOG(Features):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench.api import BenchError, Features
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, Features
 
 
 class Identity(Features):

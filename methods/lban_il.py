@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+from bench.methods._lban import BLOCKS, LBAN, BinaryConv
 from torch import nn
 
-from bench.api import InputError, param
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, InputError, param
 from bench.nn.centred import PAPER, ComparedNetwork
-from bench.nn.lban import BLOCKS, LBAN, BinaryConv
 from bench.nn.recipe import Adam, OneCycle, Recipe
 from bench.nn.train import Trained
 
@@ -26,7 +25,7 @@ QUICK = Recipe(
 class LBANIL(ComparedNetwork):
     """H. Li et al., Neurocomputing 2021, Eq. 5: L = L_softmax + λ L_I.
 
-    The local binary attention network (`bench.nn.lban`) with the islets loss L_I
+    The local binary attention network (`_lban`) with the islets loss L_I
     (`bench.nn.centred`) on its 128-d feature, which is the embedding; λ = .6, λ_1 = .2, λ_2 = .9.
     SGD with momentum .9, weight decay .05, rate .001, times .9 every 5 epochs from epoch 20, batch
     64; crops of 80×80 from 100×100 pixels (40×40 from 48×48 where the dataset's faces have at most

@@ -6,13 +6,13 @@ from math import ceil
 from typing import NamedTuple, Self
 
 import numpy as np
+from bench.methods._platt import Probability, fit_probability
 
 from bench.api import Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.distances import squared_distances
 from bench.learn.kmeans import gram_matrix, kmeans, membership
 from bench.learn.parallel import in_threads, threads
-from bench.learn.platt import Probability, fit_probability
 from bench.learn.scaling import fit_scaling
 from bench.learn.svm import LinearRows, RBFRows, gamma_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+from bench.methods._linear_machines import Task, held_out, train
+from bench.methods._one_against_one import pairs_of, ranking_scores, winners
 
 from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
-from bench.learn.linear_machines import Task, held_out, train
-from bench.learn.one_against_one import pairs_of, ranking_scores, winners
 from bench.learn.openblas import gram
 
 # In units of 1 / mean ||x − mean||², so that the same costs suit counts and unit vectors. Below
@@ -33,7 +33,7 @@ class LinearSVM(Classifier):
     On single-label data (`kind`) a machine per pair of classes, one against one as LIBSVM does it,
     with one C for all, which has the fewest wrong classes in that cross-validation. The class has
     most votes, the first in a tie; scores are votes, ranked by margins within them
-    (`bench.learn.one_against_one.ranking_scores`), and the one label is the class.
+    (`_one_against_one.ranking_scores`), and the one label is the class.
 
     Deviation: none in the model. All machines are solved in the dual on one Gram matrix, which
     makes 5,900 features cost no more than 59; memory is about 14 n² + 8 n d bytes (0.5 GB at

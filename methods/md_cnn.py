@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 
-from torch import Tensor, nn
-
-from bench.api import FaceInput, param
-from bench.data.faces import FaceSet
-from bench.nn.faces import standardised
-from bench.nn.landmarks import landmark_measures
-from bench.nn.md import (
+from bench.methods._landmarks import landmark_measures
+from bench.methods._md import (
     PRETRAINING,
     TUNING,
     Component,
@@ -20,14 +15,18 @@ from bench.nn.md import (
     Lesson,
     binary_accuracy,
 )
+from bench.methods._second import TwoDatasetNetwork
+from torch import Tensor, nn
+
+from bench.api import FaceInput, FaceSet, param
+from bench.nn.faces import standardised
 from bench.nn.one_class import as_classes
 from bench.nn.recipe import Recipe
-from bench.nn.second import TwoDatasetNetwork
 from bench.nn.train import Trained
 
 
 class MDCNN(TwoDatasetNetwork):
-    """The multi-dataset network, Radioengineering 2020: two component CNNs (`bench.nn.md`).
+    """The multi-dataset network, Radioengineering 2020: two component CNNs (`_md`).
 
     Component 1 learns the dataset of the run, component 2 ``second``; then each goes on with the
     other's dataset (``exchange=swap``). Their answers are summed, S_i = Σ λ_j C_{j,i}, λ equal. The
@@ -40,8 +39,8 @@ class MDCNN(TwoDatasetNetwork):
 
     S is a sum over the labels that both datasets have, matched by name; on those that ``second``
     lacks, the component that learned the run's dataset last decides alone
-    (`bench.nn.md.integrated`). The paper's label sets agree. C_j is a softmax. Which faces of
-    ``second`` are learned: `bench.nn.second`.
+    (`_md.integrated`). The paper's label sets agree. C_j is a softmax. Which faces of
+    ``second`` are learned: `_second`.
 
     A landmark head learns how far five points lie from the mean shape where faces have them. The
     record says its mean error in inter-ocular distances beside that of the mean shape, its

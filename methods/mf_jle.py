@@ -9,9 +9,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError, FaceInput, param
+from bench.api import BenchError, FaceInput, FaceSet, param
 from bench.data.crops import local_crops
-from bench.data.faces import FaceSet
 from bench.nn.faces import Pixels, mirrored
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax

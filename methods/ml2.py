@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+from bench.methods._amsvr import fit_amsvr
+from bench.methods._manifold import label_manifold, reconstruction_weights
 
 from bench.api import BenchError, Classifier, param
-from bench.learn.amsvr import fit_amsvr
 from bench.learn.checks import checked_features, checked_labels, require_fitted
-from bench.learn.manifold import label_manifold, reconstruction_weights
 from bench.learn.openblas import gram
 from bench.learn.scaling import fit_scaling
 
@@ -20,9 +20,9 @@ class ML2(Classifier):
     """P. Hou, X. Geng and M.-L. Zhang, Multi-label manifold learning, AAAI 2016, 1680–1686.
 
     Each training row is reconstructed from its k neighbours; the labels become real numbers μ that
-    obey the same reconstruction as well as y μ >= λ allows (`bench.learn.manifold`); a support
+    obey the same reconstruction as well as y μ >= λ allows (`_manifold`); a support
     vector regression on an RBF kernel, its width the mean distance of the training rows, predicts μ
-    and pays extra for wrong signs (`bench.learn.amsvr`). The score is its prediction f(x), the
+    and pays extra for wrong signs (`_amsvr`). The score is its prediction f(x), the
     label is present from f(x) >= 0.
 
     The defaults are those of S. Li and W. Deng, IJCV 127 (2019) 884–906: k = 7, C1 = C2 = λ = 1;

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
+from bench.methods._codes import best_codes, best_machines
 
 from bench.api import Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
-from bench.learn.codes import best_codes, best_machines
 from bench.learn.kmeans import kmeans
 from bench.learn.parallel import in_threads
 from bench.learn.scaling import fit_scaling

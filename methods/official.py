@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from scipy.io import loadmat, whosmat
 
-from bench.api import BenchError, FaceInput, Features, UnavailableError, near
+from bench.api import BenchError, FaceInput, FaceSet, Features, UnavailableError, near
 from bench.data import text
-from bench.data.faces import FaceSet
 from bench.data.files import sha256_once
 
 NUMBERS = re.compile(r"double|single|u?int\d+")  # MATLAB's classes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.nn.tfe import QUICK, ResNetTFE, paper
+from bench.methods._tfe import QUICK, ResNetTFE, paper
 
 
 class ResNet12TFE(ResNetTFE):

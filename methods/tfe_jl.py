@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from bench.methods import _deepid as deepid
+from bench.methods import _facenet as facenet
+from bench.methods._deepid import IdentityBranch
+from bench.methods._facenet import FacenetBranch, facenet_file
+from bench.methods._identity import identity_recipe, identity_stage
+from bench.methods._small_resnet import SmallResNet
+from bench.methods._tandem import Tandem
+from bench.methods._tfe import QUICK, TFENetwork, paper
 from torch import nn
 
-from bench.api import BenchError, InputError, param
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, InputError, param
 from bench.data.files import sha256_once
-from bench.nn import deepid, facenet
-from bench.nn.deepid import IdentityBranch
-from bench.nn.facenet import FacenetBranch, facenet_file
-from bench.nn.identity import identity_recipe, identity_stage
 from bench.nn.recipe import SGD, Constant
-from bench.nn.small_resnet import SmallResNet
-from bench.nn.tandem import Tandem
-from bench.nn.tfe import QUICK, TFENetwork, paper
 from bench.nn.train import Trained
 
 EXPRESSION = {
@@ -32,7 +32,7 @@ class TFEJL(TFENetwork):
     """M. Li et al., "Facial expression recognition with identity and emotion joint learning", IEEE
     TAFFC, manuscript of 2017.
 
-    The 160-d feature of a DeepID ConvNet that has learnt who is seen (`bench.nn.identity`) and the
+    The 160-d feature of a DeepID ConvNet that has learnt who is seen (`_identity`) and the
     64-d one of ``resnet18-tfe``, each under a batch normalisation of its own, make a vector of 224,
     and one fully connected layer the logits. Three phases: the ResNet alone (as ``resnet18-tfe``),
     the identity stage on ``people``, then all weights together: SGD with momentum 0.9, rate 0.001,

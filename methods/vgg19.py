@@ -5,8 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
-from bench.api import InputError
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, InputError
 from bench.nn.centred import PAPER, ComparedNetwork, FeatureHead
 from bench.nn.output import Output
 from bench.nn.recipe import Adam, OneCycle, Recipe

@@ -19,7 +19,7 @@ TINY = '''
 import time
 import numpy as np
 from bench.api import Classifier, Dataset, FaceInput, Features, Network, param
-from bench.data.faces import TEST, TRAIN, VALID, FaceSet
+from bench.api import TEST, TRAIN, VALID, FaceSet
 
 
 class Tiny(Dataset):

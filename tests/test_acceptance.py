@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.api import TEST, TRAIN, FaceSet
 from bench.data.protocols import folds
 from bench.plugins import Registry
 from bench.score.criteria import CRITERIA, evaluate

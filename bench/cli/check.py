@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     entries = [one for one in found if place in (one.file, one.file.parent)]
 
     # Imported here: a wrong name should not wait for NumPy.
-    from bench.run.kit import Finding, examine
+    from bench.kit.examine import Finding, examine
 
     statuses: Counter[str] = Counter()
 

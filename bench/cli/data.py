@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Render and write."""
-    from bench.data.layouts import LAYOUTS
+    from bench.render.layouts import LAYOUTS
     from bench.run.grammar import parse_part
     from bench.run.methods import specs
 

@@ -61,7 +61,7 @@ def _row(entry: Entry) -> dict[str, str]:
 
 def _papers() -> list[dict[str, str]]:
     # Read as plain TOML: the specification's module would bring NumPy.
-    from bench.publish.papers.published import PAPERS, text
+    from bench.papers.published import PAPERS, text
 
     found = {name: tomllib.loads(text(f"{name}.toml")) for name in PAPERS}
     return [

@@ -80,8 +80,8 @@ def _which(parser: argparse.ArgumentParser) -> None:
 
 def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
     """Papers with the tables that are asked for."""
-    from bench.publish.papers.published import PAPERS
-    from bench.publish.papers.spec import load, table
+    from bench.papers.published import PAPERS
+    from bench.papers.spec import load, table
 
     names = PAPERS if options.paper == _ALL else (options.paper,)
     found = []
@@ -94,8 +94,8 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
 
 def show_all(options: argparse.Namespace) -> int:
     """Every paper with its tables, one line each."""
-    from bench.publish.papers.published import PAPERS
-    from bench.publish.papers.spec import load
+    from bench.papers.published import PAPERS
+    from bench.papers.spec import load
 
     for name in PAPERS:
         paper = load(name)
@@ -107,7 +107,7 @@ def show_all(options: argparse.Namespace) -> int:
 
 def show(options: argparse.Namespace) -> int:
     """The specification and the published values of tables."""
-    from bench.publish.papers.describe import described
+    from bench.papers.describe import described
 
     for paper, tables in _chosen(options):
         for table in tables:
@@ -119,9 +119,9 @@ def show(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Measure what is missing, then write the tables from the records."""
     from bench.cli.progress import display
-    from bench.publish.papers.measured import Setting
-    from bench.publish.papers.places import Places, roots_of
-    from bench.publish.papers.session import Session
+    from bench.papers.measured import Setting
+    from bench.papers.places import Places, roots_of
+    from bench.papers.session import Session
     from bench.run.memory import machine_memory
     from bench.run.runner import default_timeout, results_folder
     from bench.run.store import Store
@@ -172,7 +172,7 @@ def run(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Say every difference, one a line; exit code 1 where there is one."""
-    from bench.publish.papers.verify import accept, against_bench, against_tables
+    from bench.papers.verify import accept, against_bench, against_tables
 
     if options.accept and options.against is None:
         raise BenchError("--accept puts --tables in the place of --against: name both")

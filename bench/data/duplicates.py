@@ -6,8 +6,7 @@ import hashlib
 
 import numpy as np
 
-from bench.api import BenchError
-from bench.data.faces import LEFT_OUT, TRAIN, VALID, FaceSet
+from bench.api import LEFT_OUT, TRAIN, VALID, BenchError, FaceSet
 
 # float32 dot products of unit vectors with some thousand entries are off by about 1e-6; pairs
 # nearer to the threshold than this are decided in whole numbers.

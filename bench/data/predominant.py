@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from bench.api import BenchError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 
 
 def tied(distribution: np.ndarray) -> np.ndarray:

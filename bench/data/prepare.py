@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image
 
-from bench.api import BenchError, FaceInput
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceInput, FaceSet
 
 
 def prepare(faces: FaceSet, wanted: FaceInput) -> FaceSet:

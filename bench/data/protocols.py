@@ -21,8 +21,7 @@ from functools import cached_property
 
 import numpy as np
 
-from bench.api import BenchError, Dataset, near
-from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
+from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, Dataset, FaceSet, near
 
 GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B-C")
 INNER_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B")

@@ -19,8 +19,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from bench.api import BenchError, Classifier, InputError
-from bench.learn.c45 import C45, grow
-from bench.learn.c45_presort import Presorted
+from bench.learn.c45.presort import Presorted
+from bench.learn.c45.tree import C45, grow
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.neighbours import nearest
 from bench.learn.parallel import in_threads

@@ -13,8 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from bench.api import BenchError, FaceInput, Features, param
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceInput, FaceSet, Features, param
 from bench.data.files import sha256_once
 from bench.nn.device import find_device
 from bench.nn.weights import (

@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api import FaceInput, param
-from bench.data.faces import FaceSet
+from bench.api import FaceInput, FaceSet, param
 from bench.nn.embedding import class_distance
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 
 _CHUNK = 512  # images resized at once
 _SHARE = 0.5  # of the free memory that the pixels may take

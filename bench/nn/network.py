@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import normalize
 
-from bench.api import BenchError, FaceInput, Network, Setting, param
+from bench.api import BenchError, FaceInput, FaceSet, Network, Setting, param
 from bench.data.crops import ten_crop
-from bench.data.faces import FaceSet
 from bench.nn.device import seeded
 from bench.nn.faces import Pixels, crops, targets
 from bench.nn.losses.softmax import multilabel_softmax

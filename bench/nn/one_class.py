@@ -9,8 +9,7 @@ import numpy as np
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bench.api import InputError, param
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, InputError, param
 from bench.nn.faces import targets
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import Loss, TrainedNetwork

@@ -10,8 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 from bench.data.files import build_folder, whole
 
 CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset

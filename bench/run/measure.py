@@ -16,9 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError, Features, Network, Setting, UnavailableError
+from bench.api import BenchError, FaceSet, Features, Network, Setting, UnavailableError
 from bench.data import prepare as prepare_module
-from bench.data.faces import FaceSet
 from bench.data.files import DiskFullError
 from bench.data.mapping import in_columns
 from bench.data.prepare import prepare

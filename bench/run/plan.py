@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError, Classifier, Features, Network, Setting, UnavailableError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, Classifier, FaceSet, Features, Network, Setting, UnavailableError
 from bench.data.mapping import mapping_told, onto
 from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
 from bench.plugins import Registry

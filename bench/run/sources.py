@@ -8,8 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench.api import BenchError, Dataset, Features
-from bench.data.faces import FaceSet
+from bench.api import BenchError, Dataset, FaceSet, Features
 from bench.data.mapping import unlabelled
 from bench.data.protocols import default_protocol
 from bench.plugins import Registry

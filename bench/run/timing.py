@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.api import BenchError, Features, Network, Setting
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, Features, Network, Setting
 from bench.data.prepare import prepare
 from bench.run.methods import Spec
 from bench.run.provenance import provenance

@@ -18,7 +18,7 @@ from bench.data import align_folder as module
 from bench.data.align_folder import Report, align_folder
 from bench.data.images import read_image
 from bench.data.landmarks import detect
-from bench.data.rendering import portray
+from bench.render.rendering import portray
 
 
 @pytest.fixture

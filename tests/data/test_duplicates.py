@@ -7,10 +7,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from bench.api import BenchError
+from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, FaceSet
 from bench.data import duplicates
 from bench.data.duplicates import correlation, later_copies, same_images, without_copies
-from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
 
 # correlates exactly .5 with HALF_LIKE, straight; less when mirrored
 HALF = np.array([[1, 1, 0, 1], [1, 0, 0, 0]], dtype=np.uint8)

@@ -16,7 +16,7 @@ from skimage.data import astronaut
 
 from bench.api import InputError
 from bench.data.landmarks import TEMPLATE, detect, detector_code, find_landmarks
-from bench.data.rendering import portray
+from bench.render.rendering import portray
 
 FER_PLUS = Path(__file__).parents[3] / "shared" / "data" / "ferplus.zip"
 
@@ -128,7 +128,7 @@ def test_the_code_names_the_detector() -> None:
 def test_only_this_module_brings_torch() -> None:
     """The faces, their preparation and the image reader cost no second of torch."""
     said = (
-        "import sys, bench.data.faces, bench.data.prepare, bench.data.images, bench.data.alignment,"
+        "import sys, bench.api.faces, bench.data.prepare, bench.data.images, bench.data.alignment,"
         " bench.run.cache; sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0

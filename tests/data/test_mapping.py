@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import BenchError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 from bench.data.mapping import in_columns, onto, shared_labels, unlabelled
 
 

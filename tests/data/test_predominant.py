@@ -9,12 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.api import BenchError
-from bench.data import layouts
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 from bench.data.predominant import predominant, tied
 from bench.data.protocols import folds
 from bench.plugins import Registry
+from bench.render import layouts
 
 SHARES = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
 

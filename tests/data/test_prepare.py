@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.api import BenchError, FaceInput
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceInput, FaceSet
 from bench.data.prepare import prepare
 
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.api import BenchError, Dataset
-from bench.data.faces import LEFT_OUT, TEST, TRAIN, VALID, FaceSet
+from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, Dataset, FaceSet
 from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
 
 

@@ -18,10 +18,9 @@ from scipy.stats import beta
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from bench.api import BenchError
-from bench.data.faces import TEST, TRAIN
-from bench.learn.c45 import C45, Presorted, Tree, grow
-from bench.learn.c45_prune import leaf_errors
+from bench.api import TEST, TRAIN, BenchError
+from bench.learn.c45.prune import leaf_errors
+from bench.learn.c45.tree import C45, Presorted, Tree, grow
 from bench.plugins import Registry
 
 SHARED = Path(__file__).parents[3] / "shared"

@@ -19,8 +19,7 @@ from torch import nn
 from torch.nn import functional
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from bench.api import BenchError, Setting
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, Setting
 from bench.nn.output import Output
 from bench.plugins import Registry
 

@@ -11,8 +11,7 @@ import torch
 from PIL import Image
 from torch import nn
 
-from bench.api import BenchError, Setting
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, Setting
 from bench.data.prepare import prepare
 from bench.nn import backbone
 from bench.nn.backbone import Backbone, Pixels

@@ -12,9 +12,8 @@ import torch
 from networks import RECIPE, Layers, some_faces, weights
 from torch import Tensor, nn
 
-from bench.api import BenchError, InputError, Setting
+from bench.api import BenchError, FaceSet, InputError, Setting
 from bench.data.crops import ten_crop
-from bench.data.faces import FaceSet
 from bench.nn import train as train_module
 from bench.nn.centred import (
     Centred,

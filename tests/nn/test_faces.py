@@ -12,8 +12,7 @@ import torch
 from networks import some_faces
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet
 from bench.nn import faces as module
 from bench.nn.faces import Pixels, crops, standardised, targets
 

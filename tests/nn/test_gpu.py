@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.api import Setting
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, Setting
 from bench.plugins import Registry
 
 pytestmark = [

@@ -10,8 +10,7 @@ import pytest
 import torch
 from networks import RECIPE, Little, LittleAdam, fit, some_faces, weights
 
-from bench.api import BenchError, InputError, Setting
-from bench.data.faces import FaceSet
+from bench.api import BenchError, FaceSet, InputError, Setting
 from bench.nn import device as device_module
 from bench.nn import train as train_module
 from bench.nn.device import described, find_device

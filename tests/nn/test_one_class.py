@@ -12,9 +12,9 @@ from networks import RECIPE, Layers, some_faces
 from torch import nn
 
 from bench.api import InputError, Setting
+from bench.kit.classifier import follow_threshold
 from bench.nn.one_class import OneClassNetwork, as_classes, strongest
 from bench.nn.output import Batch, Output
-from bench.run.kit_classifier import follow_threshold
 
 
 class OneClass(OneClassNetwork):

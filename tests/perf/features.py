@@ -17,10 +17,9 @@ import time
 from collections.abc import Callable
 
 import numpy as np
+from bench.methods._descriptors import hog_blocks, lbp_codes, lbp_histograms
 from scipy.ndimage import gaussian_filter
 from skimage.feature import hog, local_binary_pattern
-
-from bench.learn.descriptors import hog_blocks, lbp_codes, lbp_histograms
 
 Describe = Callable[[np.ndarray], np.ndarray]
 

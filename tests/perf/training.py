@@ -36,8 +36,7 @@ from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
-from bench.api import Setting
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, Setting
 from bench.nn.device import described, find_device, trains_in_bfloat16
 from bench.nn.recipe import Adam
 from bench.nn.resnet import GroupedResNets, SeparateResNets

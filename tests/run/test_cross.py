@@ -22,7 +22,7 @@ PLUGINS = '''
 """Datasets of two label sets, and methods that say what they were given."""
 import numpy as np
 from bench.api import Dataset, Features, Network, param
-from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.api import TEST, TRAIN, FaceSet
 
 
 def made(name, names, kind, n, seed, split=True):

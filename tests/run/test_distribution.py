@@ -27,7 +27,7 @@ PLUGINS = '''
 """A dataset with distributions, and methods that give or learn them."""
 import numpy as np
 from bench.api import Classifier, Dataset, FaceInput, Features, Network, param
-from bench.data.faces import TEST, TRAIN, FaceSet
+from bench.api import TEST, TRAIN, FaceSet
 
 
 class Blends(Dataset):

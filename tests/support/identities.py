@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from bench.methods._identity import Identity, identity_stage
 
-from bench.api import Setting
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, Setting
 from bench.nn import train
-from bench.nn.identity import Identity, identity_stage
 from bench.nn.recipe import SGD, Recipe
 from bench.nn.train import Saving, Training
 

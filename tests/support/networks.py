@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api import Setting, param
-from bench.data.faces import FaceSet
+from bench.api import FaceSet, Setting, param
 from bench.nn import train
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms

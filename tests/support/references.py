@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.data.faces import TEST, TRAIN
+from bench.api import TEST, TRAIN
 from bench.plugins import Registry
 
 SHARED = Path(__file__).parents[3] / "shared"

@@ -1,0 +1,64 @@
+"""Network: an end-to-end method, features that also score and decide labels themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from bench.api.features import Features
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from bench.api.faces import FaceSet
+
+
+class Network(Features):
+    """An end-to-end method: features that also score and decide labels themselves.
+
+    ``threshold`` as in `Classifier`.
+
+    Attributes
+    ----------
+    earlier_seconds : float
+        After `fit`: what sittings took that it went on from, and that the engine did not see.
+    """
+
+    earlier_seconds: float = 0.0
+    threshold: ClassVar[str] = "label"
+    trains: ClassVar[bool] = True
+    stochastic: ClassVar[bool] = True
+
+    def fit(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
+        """Learn from the training part; epochs and thresholds are chosen on ``valid``."""
+        raise NotImplementedError
+
+    def scores(self, faces: FaceSet) -> np.ndarray:
+        """Float (n, L); higher means more likely present."""
+        raise NotImplementedError
+
+    def labels(self, faces: FaceSet) -> np.ndarray:
+        """Bool (n, L), by the rule that the docstring names."""
+        raise NotImplementedError
+
+    def outputs(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """`transform`, `scores` and `labels`; overridden where one pass gives all."""
+        return self.transform(faces), self.scores(faces), self.labels(faces)
+
+    def scores_are_distributions(self) -> bool:
+        """Whether, after `fit`, the scores of a face are its label distribution, too."""
+        return False
+
+    def distribution(self, faces: FaceSet) -> np.ndarray | None:
+        """Label distributions, float (n, L), rows summing to 1; None where the method has none."""
+        return self.scores(faces) if self.scores_are_distributions() else None
+
+    def tunes(self) -> bool:
+        """Whether `tune` follows `fit` where faces of another dataset are asked about."""
+        return False
+
+    def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
+        """Go on from `fit` with the training part of the dataset that is asked about.
+
+        Its labels are in the columns of those that `fit` saw.
+        """
+        raise NotImplementedError

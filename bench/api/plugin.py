@@ -1,0 +1,107 @@
+"""What the four kinds of plug-in share: a name and checked hyper-parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from bench.api.errors import InputError, near
+from bench.api.parameters import Param
+
+
+class Plugin:
+    """What the four kinds share: a name, checked hyper-parameters, ``get_params``.
+
+    Class attributes
+    ----------------
+    name : str
+        As the literature and the command line call it. A family ends in a colon (``mulan:``)
+        and is used with a member name (``mulan:yeast``), which stands in ``self.member``.
+    extra : str or None
+        The extra of this package (``pip install 'fer-bench[EXTRA]'``) that brings what the plug-in
+        imports, where that is not installed anyway.
+    by_name_only : bool
+        True where ``all`` leaves it out (it needs a choice that only the user can make).
+    seconds_per_1000 : float, mapping of budget to float, or None
+        Rough cost on one core per 1,000 images (a classifier: training rows), for ``--dry-run``
+        before anything was measured.
+    small : dict
+        Parameters under which it works on 40 rows of 12 features with 4 labels, on 12 faces, or
+        (a dataset) makes few of them; the test kit uses them.
+    members : tuple of str
+        Names of a family that the test kit takes, each of them.
+    """
+
+    name: ClassVar[str] = ""
+    extra: ClassVar[str | None] = None
+    by_name_only: ClassVar[bool] = False
+    seconds_per_1000: ClassVar[float | Mapping[str, float] | None] = None
+    small: ClassVar[Mapping[str, Any]] = {}
+    members: ClassVar[tuple[str, ...]] = ()
+    params: ClassVar[dict[str, Param]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.params = dict(cls.params)
+        annotations = vars(cls).get("__annotations__", {})
+        for field, value in list(vars(cls).items()):
+            if isinstance(value, Param):
+                annotation = annotations.get(field, "object")
+                written = annotation
+                if not isinstance(annotation, str):  # `int | None` has no name
+                    written = getattr(annotation, "__name__", str(annotation))
+                declared = Param(**{**vars(value), "type": written})
+                if not declared.accepts(declared.default):
+                    raise TypeError(
+                        f"{cls.__name__}.{field}: the default {declared.default!r} is not "
+                        f"{declared.allowed()}"
+                    )
+                cls.params[field] = declared
+                setattr(cls, field, declared.default)
+
+    def __init__(self, *, member: str | None = None, **params: Any) -> None:
+        self.member = member
+        for field, declared in self.params.items():
+            setattr(self, field, declared.default)
+        self.set_params(**params)
+
+    def set_params(self, **params: Any) -> Self:
+        """Set hyper-parameters; an unknown one or a value out of range raises `InputError`."""
+        for field, value in params.items():
+            if field == "member" and value == self.member:
+                continue  # what get_params says may be set again
+            declared = self.params.get(field)
+            if declared is None:
+                raise InputError(
+                    f"{self.name} has no parameter {field!r}: {near(field, self.params)}"
+                )
+            if not declared.accepts(value):
+                raise InputError(
+                    f"{self.name}[{field}={value}] is not allowed: {field} takes "
+                    f"{declared.allowed()}"
+                )
+            setattr(self, field, value)
+        return self
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The hyper-parameters as set, by name (scikit-learn's contract)."""
+        params = {field: getattr(self, field) for field in self.params}
+        if self.member is not None:
+            params["member"] = self.member
+        return params
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the record should say after `fit` (a threshold chosen, which path ran)."""
+        return ()
+
+    def exempt(self) -> Mapping[str, str]:
+        """Checks of the test kit that cannot hold for the method, by name, each with the reason."""
+        return {}
+
+    def __repr__(self) -> str:
+        changed = [
+            f"{field}={getattr(self, field)!r}"
+            for field, declared in self.params.items()
+            if getattr(self, field) is not declared.default
+        ]
+        return f"{type(self).__name__}({', '.join(changed)})"

@@ -1,0 +1,110 @@
+"""The human row of a plan: people's votes, half against half, as a record of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import Dataset, FaceSet
+from bench.plugins import Registry
+from bench.run.code import code_hash
+from bench.run.methods import dataset_spec
+from bench.run.plan import Plan
+from bench.run.provenance import provenance
+from bench.run.record import Record
+from bench.run.scoring import criteria_code
+from bench.score import human
+from bench.score.human import halves
+
+NAME = "human"
+SPLITS = 200
+_SEED = 20_190
+_MEANS = (
+    "one half of each image's votes scored against the other half, mean over 200 random halves: "
+    "what one more panel of that size would score on a truth as noisy as it is itself; no upper "
+    "bound, and not on one scale with methods, which are held against all votes"
+)
+
+
+def has_panel(registry: Registry, dataset: str, faces: FaceSet) -> bool:
+    """Whether there are votes, and a rule of the dataset that reads them."""
+    return faces.votes is not None and _plugin(registry, dataset).panel(faces.votes[:1]) is not None
+
+
+def _plugin(registry: Registry, dataset: str) -> Dataset:
+    made = dataset_spec(registry, dataset).make()
+    assert isinstance(made, Dataset)
+    return made
+
+
+def human_records(
+    registry: Registry, dataset: str, plan: Plan, there: Callable[[str], bool]
+) -> list[Record]:
+    """One record per fold of the plan, whose faces have votes (`has_panel`).
+
+    Parameters
+    ----------
+    dataset : str
+        The plug-in, as ``--dataset`` names it, whose votes `bench.api.Dataset.panel` reads.
+    there : callable
+        Whether there is a record with this key, so that none is made.
+    """
+    plugin, faces = _plugin(registry, dataset), plan.faces
+    assert faces.votes is not None
+
+    def read(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        said = plugin.panel(votes)
+        assert said is not None
+        return said
+
+    found = []
+    for job in {job.fold.hash: job for job in plan.jobs}.values():
+        fold = job.fold
+        known = [NAME, faces.fingerprint, fold.hash, SPLITS, _code()]
+        key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+        if there(key):
+            continue
+        cell = replace(
+            job.cell,
+            features=None,
+            features_params={},
+            classifier=NAME,
+            classifier_params={"splits": SPLITS},
+            stochastic=False,
+            seed=0,
+            budget="any",
+            selection="none",
+            weights=None,
+            source={},
+            others={},
+            tuned={},
+        )
+        prior = faces.labels[fold.train].mean(axis=0)
+        judged = halves(faces.votes[fold.test], read, prior, faces.kind, _SEED, SPLITS)
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
+        measures = {f"sd_{name}": value for name, value in judged.sd.items()}
+        record = Record(
+            key=key,
+            cell=cell,
+            status="ok",
+            criteria={name: judged.mean.get(name) for name in judged.mean},
+            criteria_code=criteria_code(),
+            measures=measures | {"skipped": judged.skipped},
+            notes=(f"{NAME}: {_MEANS}",),
+            footnotes=(_MEANS,),
+            provenance={**provenance(), "device": "cpu", "started": now, "finished": now},
+        )
+        found.append(record)
+    return found
+
+
+@cache
+def _code() -> str:
+    return code_hash([Path(human.__file__), Path(__file__)], follow=False)

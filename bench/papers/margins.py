@@ -1,0 +1,322 @@
+"""Published gains put against the noise of the test set that they were measured on.
+
+A mean over n test images would come out elsewhere on n other ones. How far two such means differ by
+that alone has the standard error sqrt(v1 + v2), v the variance of each:
+
+- a share of images, right or wrong (accuracy, one-error, one class's recall): p (1 - p) / n.
+- mean recall: the sum over its C classes of p_c (1 - p_c) / n_c, over C * C, where the paper prints
+  the recall of each class in the same table.
+- Hamming loss: the labels of one image hang together, so its n * L decisions are fewer than they
+  seem, and p (1 - p) / (n L) is too small. An image's share of wrong labels lies between 0 and 1,
+  so its variance is at most p (1 - p), reached where each image is right or wrong in all its
+  labels: p (1 - p) / n is the most that it can be, and the standard error is `at_most` its root.
+  By the records of fer-plus-ml in results/ the truth is about half of that.
+- anything else, and Hamming loss too: the square of a measured standard deviation of one image's
+  contribution, over n, where the caller gives one (of bootstrap replicates, times sqrt(n)).
+
+What this leaves out: two methods tried on the same images err on many of them together, which makes
+the true noise of their difference smaller, and no paper prints what is needed to say by how much;
+another seed, another choice of the epoch, photographs of the same person make it larger.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bench.api import BenchError, near
+from bench.papers.published import PAPERS, Number, numbers
+from bench.score.criteria import BY_NAME
+
+HEADLINE: Mapping[str, str] = {
+    "mf-jle": "mf-jle",
+    "dbm-cnn": "dbm-cnn",
+    "lban-il": "lban-il",
+    "multi-dataset": "md-cnn",
+    "tfe-jl": "tfe-jl",
+}
+_DIRECTIONS = {name: one.direction for name, one in BY_NAME.items()} | {"recall": "higher"}
+_SHARES = ("accuracy", "one_error", "recall")
+_CLASS_COUNTS = re.compile(r"official ((?:\d+/)+\d+) test images")
+
+
+@dataclass(frozen=True)
+class Margin:
+    """What separates two rows of one column, and how much of it the size of the test set explains.
+
+    Attributes
+    ----------
+    pick : str
+        The class or the fold that the column is of (``class=fear``), or empty.
+    against : str
+        ``second best``: the best row of the column and the next. ``other method``: the best row of
+        the paper's headline method, better or not, and of any other; ``same protocol``: the same
+        among rows of its own protocol. A pair stands once, under the first that holds.
+    best, second : str
+        ``method; variant``; ``best_id`` and ``second_id`` are the rows.
+    margin : float
+        By how much ``best`` is better, in fractions or labels; negative where it is worse.
+    n : int or None
+        Test images (of the class or fold); the smaller number where the two rows differ.
+    units : int or None
+        Those that count as independent: the frames of one sequence are one.
+    se : float or None
+        Standard error of the unpaired difference; None: see ``why``.
+    at_most : bool
+        Whether ``se`` is an upper bound, so that ``ratio`` is a lower one.
+    ratio : float or None
+        ``margin / se``.
+    images : float or None
+        ``margin * n`` where the metric is a share of images.
+    """
+
+    table: str
+    part: str
+    dataset: str
+    metric: str
+    pick: str
+    against: str
+    best: str
+    second: str
+    best_id: str
+    second_id: str
+    margin: float
+    n: int | None
+    units: int | None
+    se: float | None
+    at_most: bool
+    ratio: float | None
+    images: float | None
+    why: str
+
+
+@dataclass(frozen=True)
+class Worse:
+    """A published row that predicting the same for every image would beat."""
+
+    row: Number
+    trivial: Number
+
+
+def margins(
+    paper: str, table: str | None = None, deviation: Mapping[str, float] | None = None
+) -> tuple[Margin, ...]:
+    """The margins of each column of a table, or of all tables, in the paper's order.
+
+    A column is what stands side by side: results of one part, dataset, metric, class and fold.
+
+    Parameters
+    ----------
+    deviation : mapping of str to float, optional
+        Measured standard deviation of one image's contribution to a metric, as bench counts it.
+
+    Raises
+    ------
+    BenchError
+        An unknown paper, table or metric; a deviation that is no positive number.
+    """
+    rows = [one for one in numbers(paper) if one.kind == "result"]
+    tables = dict.fromkeys(one.table for one in rows)
+    if table is not None and table not in tables:
+        raise BenchError(f"{paper} has no results in {table!r}: {near(table, tables)}")
+    columns: dict[tuple[str, ...], list[Number]] = {}
+    for one in rows:
+        if one.metric in _DIRECTIONS and table in (None, one.table):
+            column = (one.table, one.part, one.dataset, one.metric, pick(one))
+            columns.setdefault(column, []).append(one)
+    return tuple(
+        between(first, second, deviation, against)
+        for column in columns.values()
+        for against, first, second in _pairs(column)
+    )
+
+
+def between(
+    first: Number,
+    second: Number,
+    deviation: Mapping[str, float] | None = None,
+    against: str = "",
+) -> Margin:
+    """By how much one row is better than another of its dataset, metric, class and fold.
+
+    Raises
+    ------
+    BenchError
+        Rows that are not of one column, or have no direction; a deviation as in `margins`.
+    """
+    column = (first.dataset, first.metric, pick(first))
+    if column != (second.dataset, second.metric, pick(second)) or first.metric not in _DIRECTIONS:
+        raise BenchError(
+            f"{first.id} ({first.metric}) and {second.id} ({second.metric}) cannot be compared: "
+            f"take two rows of one dataset, one class and one of {', '.join(_DIRECTIONS)}"
+        )
+    deviation = _checked(deviation or {})
+    found = [_variance(one, deviation) for one in (first, second)]
+    variances = [variance for variance, _ in found if variance is not None]
+    se = math.sqrt(sum(variances)) if len(variances) == 2 else None
+    sizes = [size for one in (first, second) if (size := tested_on(one)) is not None]
+    n = min(sizes) if len(sizes) == 2 else None
+    margin = _goodness(first) - _goodness(second)
+    return Margin(
+        first.table,
+        first.part,
+        *column,
+        against,
+        *(_label(first), _label(second), first.id, second.id),
+        margin,
+        n,
+        None if n is None else n // _frames(first),
+        se,
+        at_most=se is not None and first.metric == "hamming_loss" and first.metric not in deviation,
+        ratio=margin / se if se else None,
+        images=margin * n if n is not None and first.metric in _SHARES else None,
+        why="" if se is not None else next(why for _, why in found if why),
+    )
+
+
+def worse_than_trivial(paper: str) -> tuple[Worse, ...]:
+    """Results worse than a constant prediction, by more than the rounding of the two prints.
+
+    The constant's value is of the whole dataset, the row's of its test part.
+    """
+    trivial = [
+        one
+        for source in PAPERS
+        for one in numbers(source)
+        if one.kind == "derived" and one.method.startswith("constant-")
+    ]
+    return tuple(
+        Worse(row, one)
+        for row in numbers(paper)
+        for one in trivial
+        if row.kind == "result" and (row.dataset, row.metric) == (one.dataset, one.metric)
+        if _goodness(one) - _goodness(row) > (row.rounding + one.rounding) * (1 + 1e-9)
+    )
+
+
+def pick(row: Number) -> str:
+    """The class or the fold that a row is of, as its variant says it; empty without."""
+    keys = ("class=", "fold=")
+    return "; ".join(one for one in row.variant.split("; ") if one.startswith(keys))
+
+
+def tested_on(row: Number) -> int | None:
+    """How many images a value is a mean over, from the paper's own counts; None where unknown.
+
+    FER+'s private test part counts in full, though a quoted row has images with a majority only.
+    """
+    protocol, dataset = row.protocol, row.dataset
+    selected, fold = pick(row).partition("=")[::2]
+    if official := re.fullmatch(r"official-\d+/(\d+)", protocol):
+        if selected == "class":
+            return _classes(row).get(fold)
+        return int(official[1])
+    if protocol == "train->val":
+        return _count(row.paper, dataset, "split=val")
+    if protocol == "train->private-test":
+        return _count(row.paper, dataset, "split=test")
+    folds = re.fullmatch(r"cv(\d+)(-subject)?", protocol)
+    held_out = re.fullmatch(r"holdout-(?:\d+-)+(\d+)", protocol)
+    if not (folds or held_out):
+        return None
+    whole = _count(row.paper, dataset, "stage=selected") or _count(row.paper, dataset, "")
+    if whole is None or selected == "class":
+        return None
+    if held_out:
+        return round(whole * int(held_out[1]) / 100)
+    return round(whole / int(folds[1])) if folds and fold.isdecimal() else whole
+
+
+def _count(paper: str, dataset: str, variant: str) -> int | None:
+    wanted = (dataset, variant, "images")
+    for one in numbers(paper):
+        if (one.dataset, one.variant, one.metric) == wanted and one.comparable and one.value:
+            return int(one.value)
+    return None
+
+
+def _frames(row: Number) -> int:
+    """Images of one sequence among those of `tested_on`."""
+    rows = (one for one in numbers(row.paper) if one.dataset == row.dataset)
+    return round(sum(one.value or 0 for one in rows if one.metric == "frames_per_sequence")) or 1
+
+
+def _classes(row: Number) -> dict[str, int]:
+    """Test images of each class, where a note gives them, in the order of the printed recalls."""
+    rows = [one for one in numbers(row.paper) if one.dataset == row.dataset]
+    names = dict.fromkeys(pick(one).partition("=")[2] for one in rows if one.metric == "recall")
+    for one in rows:
+        if found := _CLASS_COUNTS.search(one.notes):
+            counts = [int(count) for count in found[1].split("/")]
+            if one.protocol == row.protocol and row.protocol.endswith(f"/{sum(counts)}"):
+                return dict(zip(names, counts, strict=True))
+    return {}
+
+
+def _variance(row: Number, deviation: Mapping[str, float]) -> tuple[float | None, str]:
+    """Of a row's value over test sets of its size; or None, and why."""
+    if row.metric == "mean_recall" and (recalls := _recalls(row)):
+        return sum(p * (1 - p) / n for p, n in recalls) / len(recalls) ** 2, ""
+    n = tested_on(row)
+    if n is None:
+        return None, f"{row.id}: how many images it was tested on is not known"
+    units = n // _frames(row)
+    if row.metric in deviation and row.metric not in _SHARES:
+        return deviation[row.metric] ** 2 / units, ""
+    if row.metric in (*_SHARES, "hamming_loss"):
+        p = row.fraction or 0.0
+        return p * (1 - p) / units, ""
+    if row.metric == "mean_recall":
+        return None, f"{row.id}: {row.table} does not print the recall of each class"
+    return None, f"the noise of {row.metric} does not follow from the number of images"
+
+
+def _recalls(row: Number) -> list[tuple[float, int]]:
+    """The recall and the test images of each class that the row's table prints for its method."""
+    counts = _classes(row)
+    found = [
+        (one.fraction, counts[pick(one).partition("=")[2]])
+        for one in numbers(row.paper)
+        if counts and one.metric == "recall" and one.kind == "result" and one.fraction is not None
+        if (one.table, one.dataset, _label(one)) == (row.table, row.dataset, _label(row))
+    ]
+    return found if len(found) == len(counts) else []
+
+
+def _pairs(column: list[Number]) -> Iterator[tuple[str, Number, Number]]:
+    """What is set against what in a column; a paper's own method stands first among equals."""
+    headline = HEADLINE[column[0].paper]
+    ranked = sorted(column, key=lambda one: (-_goodness(one), one.method != headline))
+    ours = next((one for one in ranked if one.method == headline), None)
+    wanted = [("second best", ranked[0], ranked[1:])]
+    if ours:
+        others = [one for one in ranked if one.method != headline]
+        alike = [one for one in others if one.protocol == ours.protocol]
+        wanted += [("other method", ours, others), ("same protocol", ours, alike)]
+    seen = set()
+    for against, first, rivals in wanted:
+        if rivals and (first.id, rivals[0].id) not in seen:
+            seen.add((first.id, rivals[0].id))
+            yield against, first, rivals[0]
+
+
+def _goodness(row: Number) -> float:
+    value = row.fraction if row.fraction is not None else math.nan
+    return -value if _DIRECTIONS[row.metric] == "lower" else value
+
+
+def _label(row: Number) -> str:
+    """Method and variant, without the class or fold that is the column's."""
+    kept = [one for one in row.variant.split("; ") if one and one != pick(row)]
+    return "; ".join([row.method, *kept])
+
+
+def _checked(deviation: Mapping[str, float]) -> Mapping[str, float]:
+    for metric, value in deviation.items():
+        if metric not in _DIRECTIONS:
+            raise BenchError(f"a deviation of {metric!r}: {near(metric, _DIRECTIONS)}")
+        if not (math.isfinite(value) and value > 0):
+            raise BenchError(f"the deviation of {metric} is {value}: give a positive number")
+    return deviation

@@ -1,0 +1,235 @@
+"""Whether written tables still say what this bench says, and what another run of them said."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import io
+import json
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bench.api import BenchError
+from bench.papers.measured import Setting, params_of, trains
+from bench.papers.probe import criteria_probe
+from bench.papers.published import by_id
+from bench.papers.spec import Paper, Table
+from bench.papers.write import ABOUT, REPRODUCTION
+from bench.papers.yardsticks import with_yardsticks
+from bench.plugins import Registry
+
+TOLERANCES = {"untrained": 0.02, "trained": 0.1}
+"""How far values may move between machines, as a fraction of values above 1.
+
+Rounding differs between processors; at ``smoke`` a label that flips on a hundred test images is a
+percent, and a training lets rounding grow. Between AVX2 and AVX-512 kernels values of RAF-ML's
+Tables 3 and 4 differed by .0001 untrained and by .025 trained at most.
+"""
+
+_PLACE = ("table", "block", "row", "column")
+_EXACT = (
+    *("metric", "true", "predicted", "fold", "run", "dataset", "target", "protocol"),
+    *("target_protocol", "selection", "budget", "seeds", "published_id", "published", "unit"),
+)
+_OF_RUN = (
+    *("n_seeds", "n_folds", "n_test", "verdict", "used", "used_protocol", "stand_ins"),
+    "synthetic",
+)
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
+_UNTIMED = ("time_per_image",)  # no two machines agree
+
+Rows = dict[tuple[str, ...], dict[str, str]]
+
+
+def against_bench(paper: Paper, registry: Registry, folder: Path) -> Iterator[str]:
+    """Where written tables differ from this bench's specification, numbers, parameters, criteria.
+
+    Parameters
+    ----------
+    folder : Path
+        Holds the tables of several papers.
+
+    Yields
+    ------
+    str
+        One sentence for each difference, naming it.
+
+    Raises
+    ------
+    BenchError
+        There are no tables, or their files cannot be read.
+    """
+    rows, about = _rows(folder / paper.id), _about(folder / paper.id)
+    names = {place[0] for place in rows}
+    setting = Setting(about["budget"], about["seeds"])
+    expected: Rows = {}
+    for table in paper.tables:
+        if table.name in names:
+            expected |= _expected(table, setting)
+    yield from _differences(expected, rows, _EXACT, "these tables have")
+    known = by_id(paper.id)
+    for place, row in rows.items():
+        number = known.get(row["published_id"])
+        if row["published_id"] and number is None:
+            yield f"{', '.join(filter(None, place))}: no published number {row['published_id']}"
+    for run, before in about["parameters"].items():
+        try:
+            now = json.loads(json.dumps(params_of(registry, run)))
+        except BenchError as error:
+            yield f"{run}: {error}"
+            continue
+        for side in sorted({*before, *now}):
+            was, has = before.get(side, {}), now.get(side, {})
+            for name in sorted({*was, *has}):
+                if was.get(name) != has.get(name):
+                    yield (
+                        f"{run}: parameter {name} of {has.get('name') or was.get('name')} is "
+                        f"{has.get(name)}, and {was.get(name)} in these tables"
+                    )
+    probe = criteria_probe()
+    for name in sorted({*probe, *about["criteria"]}):
+        if probe.get(name) != about["criteria"].get(name):
+            yield (
+                f"criterion {name} gives {probe.get(name)} on the fixed rows, and gave "
+                f"{about['criteria'].get(name)} when these tables were made"
+            )
+
+
+def against_tables(paper: str, registry: Registry, folder: Path, other: Path) -> Iterator[str]:
+    """Where two writings of a paper's tables differ.
+
+    Everything exactly but values (`TOLERANCES`) and how long things took; texts with their numbers
+    left out.
+    """
+    rows, others = _rows(folder / paper), _rows(other / paper)
+    about, others_about = _about(folder / paper), _about(other / paper)
+    for name in ("budget", "seeds"):
+        if about[name] != others_about[name]:
+            yield f"{name}: {about[name]} here, {others_about[name]} in {other}"
+    columns = (*_EXACT, *_OF_RUN)
+    yield from _differences(rows, others, columns, f"{other} has")
+    trained = {run: trains(registry, run) for run in {row["run"] for row in rows.values()}}
+    for place, row in rows.items():
+        if place in others:
+            kind = "trained" if trained[row["run"]] else "untrained"
+            yield from _moved(place, row, others[place], other, TOLERANCES[kind])
+    for file in sorted({*_texts(folder / paper), *_texts(other / paper)}):
+        yield from _rewritten(folder / paper / file, other / paper / file)
+
+
+def accept(paper: str, folder: Path, other: Path) -> None:
+    """Put the tables in ``folder`` in the place of those in ``other``."""
+    target = other / paper
+    if target.is_dir():
+        shutil.rmtree(target)
+    shutil.copytree(folder / paper, target)
+
+
+def _expected(table: Table, setting: Setting) -> Rows:
+    """What this bench says of a table's entries, as `write` would put it."""
+    found: Rows = {}
+    for line in with_yardsticks(table).lines:
+        for column, entry in zip(table.columns, line.entries, strict=True):
+            if entry is not None:
+                number = entry.published
+                told: dict[str, Any] = {**vars(entry), **vars(setting.over(entry.where))}
+                told["fold"] = entry.fold or None
+                told["published_id"] = number and number.id
+                told["published"] = number and number.printed
+                told["unit"] = number and number.unit
+                place = (table.name, line.block, line.label, column.title)
+                found[place] = {name: _text(told[name]) for name in _EXACT}
+    return found
+
+
+def _differences(
+    expected: Mapping[tuple[str, ...], Mapping[str, str]],
+    rows: Mapping[tuple[str, ...], Mapping[str, str]],
+    columns: tuple[str, ...],
+    other: str,
+) -> Iterator[str]:
+    for place in expected.keys() - rows.keys():
+        yield f"{', '.join(filter(None, place))}: {other} no such entry"
+    for place in sorted(rows.keys() - expected.keys()):
+        yield f"{', '.join(filter(None, place))}: {other} an entry of that name, too many"
+    for place, row in expected.items():
+        if place not in rows:
+            continue
+        for column in columns:
+            if row[column] != rows[place][column]:
+                yield (
+                    f"{', '.join(filter(None, place))}: {column} is {row[column] or 'empty'}, and "
+                    f"{other} {rows[place][column] or 'nothing'}"
+                )
+
+
+def _moved(
+    place: tuple[str, ...],
+    row: dict[str, str],
+    other: dict[str, str],
+    where: Path,
+    tolerance: float,
+) -> Iterator[str]:
+    said = ", ".join(filter(None, place))
+    if row["fingerprint"] != other["fingerprint"]:
+        yield f"{said}: data {row['fingerprint'][:8]}, and {other['fingerprint'][:8]} in {where}"
+    if row["metric"] in _UNTIMED:
+        return
+    if bool(row["measured"]) != bool(other["measured"]):
+        yield f"{said}: {row['measured'] or row['why']}, and {other['measured'] or other['why']}"
+    elif row["measured"]:
+        one, two = float(row["measured"]), float(other["measured"])
+        allowed = tolerance * max(1, abs(two))
+        if abs(one - two) > allowed:
+            yield f"{said}: {one:.6g}, and {two:.6g} in {where} (± {allowed:g} allowed)"
+
+
+def _rewritten(path: Path, other: Path) -> Iterator[str]:
+    """The lines of two texts that differ in more than their numbers."""
+    texts = [one.read_text(encoding="utf-8") if one.is_file() else "" for one in (path, other)]
+    lines = [[_NUMBER.sub("#", line) for line in text.splitlines()] for text in texts]
+    if lines[0] != lines[1]:
+        found = difflib.unified_diff(lines[1], lines[0], str(other), str(path), lineterm="", n=0)
+        yield "\n".join(found)
+
+
+def _texts(folder: Path) -> set[str]:
+    found = {path.name for end in ("md", "tex") for path in folder.glob(f"*.{end}")}
+    return found - {"times.md", "times.tex"}  # they name the processor
+
+
+def _rows(folder: Path) -> Rows:
+    path = folder / REPRODUCTION
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
+        found: Rows = {tuple(row[name] for name in _PLACE): row for row in reader}
+    except FileNotFoundError:
+        raise BenchError(
+            f"{folder} holds no {REPRODUCTION}: bench paper run {folder.name} writes it"
+        ) from None
+    except (KeyError, UnicodeDecodeError) as error:
+        raise BenchError(f"{path} cannot be read ({error}): write it anew") from error
+    missing = [
+        name for name in (*_EXACT, *_OF_RUN) if found and name not in next(iter(found.values()))
+    ]
+    if missing:
+        raise BenchError(
+            f"{path} has no column {missing[0]}: another bench wrote it; write it anew"
+        )
+    return found
+
+
+def _about(folder: Path) -> dict[str, Any]:
+    path = folder / ABOUT
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("budget", "seeds", "criteria", "parameters")}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BenchError(f"{path} cannot be read ({error}): write the tables anew") from error
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -1,0 +1,1 @@
+"""The face renderer behind the synthetic sets and the official twins."""

@@ -1,0 +1,426 @@
+"""FER+: reading its two layouts, and the rules that turn ten annotators' votes into labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.api import TEST, TRAIN, VALID, BenchError
+from bench.data.images import read_images
+from bench.data.marker import is_synthetic
+from bench.data.text import find_root, shortened
+
+CLASSES = (
+    "neutral",
+    "happiness",
+    "surprise",
+    "sadness",
+    "anger",
+    "disgust",
+    "fear",
+    "contempt",
+)
+COLUMNS = (*CLASSES, "unknown", "NF")  # NF: not a face
+EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")  # RAF-ML's order
+SIDE = 48  # FER2013's images, pixels
+
+OBTAIN = (
+    "Pixels: fer2013.csv (or icml_face_data.csv) of Kaggle's 'Challenges in Representation "
+    "Learning: Facial Expression Recognition Challenge'. Votes: github.com/microsoft/FERPlus "
+    "(MIT), whose src/generate_training_data.py turns both into the folders FER2013Train, "
+    "FER2013Valid and FER2013Test. Give --root either these folders' parent or a folder that "
+    "holds the Kaggle file and fer2013new.csv."
+)
+
+_FOLDERS = {"FER2013Train": TRAIN, "FER2013Valid": VALID, "FER2013Test": TEST}
+_USAGES = {"Training": TRAIN, "PublicTest": VALID, "PrivateTest": TEST}
+_KAGGLE = ("fer2013.csv", "icml_face_data.csv")
+_NEW = "fer2013new.csv"
+# fer2013new.csv has these names twice. The newer generate_training_data.py writes both lines into
+# label.csv, but its second image overwrites the first, so that only the last line has a picture.
+_OVERWRITTEN = {"fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png"}
+
+
+@dataclass(frozen=True)
+class Votes:
+    """The vote files of one root, row by row, and where the pixels of each row are.
+
+    Attributes
+    ----------
+    root : Path
+    ids : str (n,)
+        The image's file name; in the csv pair, ``NAME#LINE`` where an earlier row has that name.
+    votes : int64 (n, 10)
+        In the order of ``COLUMNS``.
+    split : int8 (n,)
+    pixels : Path or None
+        The Kaggle csv file, whose rows are these; None where the pixels are PNG files.
+    files : tuple of Path
+        The PNG files; empty where the pixels are in a csv file.
+    notes : tuple of str
+        Which file the votes are from, and what else to know.
+    """
+
+    root: Path
+    ids: np.ndarray
+    votes: np.ndarray
+    split: np.ndarray
+    pixels: Path | None
+    files: tuple[Path, ...]
+    notes: tuple[str, ...]
+
+    def images(self, rows: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Pixels of the rows asked for (ascending), and whether bench generated them.
+
+        Returns
+        -------
+        uint8 (k, 48, 48), bool
+
+        Raises
+        ------
+        BenchError
+            Where no row is asked for, for an image that cannot be read, and for a csv file that
+            does not fit the votes.
+        """
+        if not len(rows):
+            raise BenchError(f"{self.root}: the rules leave none of the {len(self.ids)} images")
+        if self.pixels is not None:
+            return _csv_pixels(self.pixels, self.split, rows), is_synthetic(self.root)
+        images, synthetic = read_images([self.files[row] for row in rows], "grey", None)
+        if images.shape[1:] != (SIDE, SIDE):
+            raise BenchError(
+                f"{self.root}: the images are {images.shape[2]}×{images.shape[1]} pixels, FER+ has "
+                f"{SIDE}×{SIDE}; use the files that generate_training_data.py writes"
+            )
+        return images, synthetic or is_synthetic(self.root)
+
+
+def read_votes(root: Path | None) -> Votes:
+    """Read the votes of either layout: FER+'s three folders, or the pair of csv files.
+
+    Raises
+    ------
+    BenchError
+        Where ``root`` holds neither, and for every line that is not as FER+ writes it.
+    """
+    if root is not None and not any((root / folder).is_dir() for folder in _FOLDERS):
+        kaggle = [root / name for name in _KAGGLE if (root / name).is_file()]
+        if kaggle and not (root / _NEW).is_file():
+            raise BenchError(
+                f"{root} holds {kaggle[0].name} but not {_NEW}, FER+'s votes; get it from "
+                "github.com/microsoft/FERPlus"
+            )
+        if kaggle:
+            return _read_pair(root, kaggle[0])
+    return _read_folders(find_root(root, "FER+", tuple(_FOLDERS)))
+
+
+def processed(votes: np.ndarray, mode: str) -> tuple[np.ndarray, np.ndarray]:
+    """FER+'s own rules (`_process_data` in its src/ferplus.py), in its order.
+
+    A vote of one is an outlier and counts as none. ``majority`` keeps the class with more than
+    half of the votes. ``probability`` and ``cross-entropy`` take the largest votes, all that tie
+    in one step, until three quarters of the votes or three classes are taken or unknown or NF is
+    met (which counts only where it comes first). ``multi-target`` takes every class with three
+    tenths of the votes. What holds at most half of the votes, more than three classes, or unknown
+    or NF at its top is no image to learn from.
+
+    Parameters
+    ----------
+    votes : int (n, 10)
+        In the order of ``COLUMNS``.
+    mode : {"majority", "probability", "cross-entropy", "multi-target"}
+
+    Returns
+    -------
+    distribution : float64 (n, 8)
+        Over ``CLASSES``; rows sum to 1, or to 0 where the image is left out.
+    keep : bool (n,)
+
+    References
+    ----------
+    E. Barsoum, C. Zhang, C. Canton Ferrer and Z. Zhang, ICMI 2016, 279–283.
+    """
+    votes = _without_outliers(votes)
+    total = votes.sum(axis=1)
+    rows = np.arange(len(votes))
+    if mode == "majority":
+        taken = np.zeros_like(votes)
+        top = votes.argmax(axis=1)
+        taken[rows, top] = votes[rows, top]
+        few = np.ones(len(votes), dtype=bool)
+    elif mode == "multi-target":
+        taken = np.where(10 * votes >= 3 * total[:, None], votes, 0)
+        few = np.ones(len(votes), dtype=bool)
+    else:
+        taken, few = _largest(votes)
+    keep = few & (2 * taken.sum(axis=1) > total) & (taken.argmax(axis=1) < len(CLASSES))
+    shares = np.where(keep[:, None], taken[:, : len(CLASSES)], 0)
+    return shares / np.maximum(shares.sum(axis=1, keepdims=True), 1), keep
+
+
+def six_emotions(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """RAF-ML's selection rule on FER+ votes, with two additions.
+
+    Li and Deng (IJCV 127, 2019, sec. 3.2) keep the classes above the mean of the seven (the six
+    emotions and neutral), images with at least two of them, and label an emotion where its share
+    of the six is at least 1/6. Added here: FER+'s outlier step (a vote of one counts as none) and
+    that at least two emotions remain; and an image is out where unknown and NF together reach the
+    largest of the eight class votes.
+
+    Parameters
+    ----------
+    votes : int (n, 10)
+        In the order of ``COLUMNS``.
+
+    Returns
+    -------
+    distribution : float64 (n, 6)
+        Over ``EMOTIONS``; rows sum to 1, or to 0 where nobody voted for any.
+    labels : bool (n, 6)
+        Of use only where ``keep`` is true.
+    keep : bool (n,)
+    """
+    votes = _without_outliers(votes)
+    seven = votes[:, :7]
+    six = votes[:, [COLUMNS.index(name) for name in EMOTIONS]]
+    total = six.sum(axis=1, keepdims=True)
+    labels = 6 * six >= total  # p >= 1/6, in whole numbers
+    keep = (
+        (votes[:, 8:].sum(axis=1) < votes[:, :8].max(axis=1))
+        & ((7 * seven > seven.sum(axis=1, keepdims=True)).sum(axis=1) >= 2)
+        & (labels.sum(axis=1) >= 2)
+    )
+    return six / np.maximum(total, 1), labels, keep
+
+
+def panel_of_sets(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the six emotions, label sets and where there are any, as `bench.api.Dataset.panel`.
+
+    The rule of `six_emotions` for labels, without its outlier step and its choice of images.
+    """
+    six = votes[:, [COLUMNS.index(name) for name in EMOTIONS]]
+    total = six.sum(axis=1, keepdims=True)
+    return six / np.maximum(total, 1), (6 * six >= total) & (total > 0), total[:, 0] > 0
+
+
+def panel_of_classes(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shares of the eight classes, the largest (the first that ties), and where there is one."""
+    eight = votes[:, : len(CLASSES)]
+    total = eight.sum(axis=1, keepdims=True)
+    largest = np.arange(len(CLASSES)) == eight.argmax(axis=1)[:, None]
+    return eight / np.maximum(total, 1), largest, total[:, 0] > 0
+
+
+def _without_outliers(votes: np.ndarray) -> np.ndarray:
+    return np.where(votes > 1, votes, 0)
+
+
+def _largest(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Votes taken by `probability`, int (n, 10), and whether they are of at most three classes."""
+    left = votes.copy()
+    taken = np.zeros_like(votes)
+    total = votes.sum(axis=1)
+    part, count = np.zeros_like(total), np.zeros_like(total)
+    going = np.ones(len(votes), dtype=bool)
+    for _ in range(3):  # each step takes at least one class
+        going &= (4 * part < 3 * total) & (count < 3)
+        top = left.max(axis=1)
+        tied = going[:, None] & (left == top[:, None])
+        tied[:, 9] &= ~tied[:, 8]  # the official loop stops at the first of unknown and NF
+        doubtful = tied[:, 8:].any(axis=1)
+        taken[tied] = left[tied]
+        left[tied] = 0
+        part += tied.sum(axis=1) * top
+        count += tied.sum(axis=1)
+        late = doubtful & (taken.sum(axis=1) > top)
+        taken[late, 8:] = 0
+        count[late] -= 1
+        going &= ~doubtful
+    return taken, count <= 3
+
+
+def _read_folders(root: Path) -> Votes:
+    ids: list[str] = []
+    votes: list[list[int]] = []
+    split: list[int] = []
+    files: list[Path] = []
+    notes = [f"votes from label.csv in {', '.join(_FOLDERS)}"]
+    for folder, part in _FOLDERS.items():
+        path = root / folder / "label.csv"
+        if not path.is_file():
+            raise BenchError(f"{path} is missing; FER+ keeps the votes of each folder there")
+        lines: dict[str, tuple[int, list[int]]] = {}
+        for line, row in _rows(path):
+            name, counts = _label_line(path, line, row)
+            if name in lines and name not in _OVERWRITTEN:
+                raise BenchError(
+                    f"{path}:{line}: {name} has a line already (line {lines[name][0]}); "
+                    "delete one of them"
+                )
+            if name in lines:
+                notes.append(
+                    f"{folder}: {name} has two lines; the last counts, whose image was kept"
+                )
+            lines[name] = (line, counts)
+        # macOS leaves ._NAME beside NAME on foreign disks
+        pictures = {file.name for file in (root / folder).glob("*.png") if file.name[0] != "."}
+        if not pictures:
+            raise BenchError(
+                f"{root / folder} holds no images; FER+'s generate_training_data.py makes them "
+                "from Kaggle's fer2013.csv"
+            )
+        absent = [name for name in lines if name not in pictures]
+        if absent:
+            raise BenchError(
+                f"{path}:{lines[absent[0]][0]}: there is no image {absent[0]} beside it; restore "
+                f"the image or delete the line ({len(absent)} such lines)"
+            )
+        unnamed = sorted(pictures - lines.keys())
+        if unnamed:
+            raise BenchError(
+                f"{root / folder / unnamed[0]} has no line in label.csv; add the line or remove "
+                f"the image ({len(unnamed)} such images)"
+            )
+        for name, (_, counts) in lines.items():
+            ids.append(name)
+            votes.append(counts)
+            split.append(part)
+            files.append(root / folder / name)
+    return Votes(
+        root,
+        np.array(ids),
+        np.array(votes, dtype=np.int64),
+        np.array(split, dtype=np.int8),
+        None,
+        tuple(files),
+        tuple(notes),
+    )
+
+
+def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
+    """Name and votes of ``NAME,"(0, 0, 48, 48)",v1,…,v10``; newer files have no face box."""
+    if len(row) > 1 and row[1].lstrip().startswith("("):
+        box = row.pop(1).strip("() ").split(",")
+        if [side.strip() for side in box] != ["0", "0", str(SIDE), str(SIDE)]:
+            raise BenchError(
+                f"{path}:{line}: the face box is not the whole image (0, 0, {SIDE}, {SIDE}), "
+                "which FER+ always has"
+            )
+    if len(row) != 1 + len(COLUMNS):
+        raise BenchError(
+            f"{path}:{line}: {len(row) - 1} votes instead of {len(COLUMNS)}; a line has the "
+            "image's name, a face box (in older files) and the votes"
+        )
+    name = row[0].strip()
+    if not name.endswith(".png") or "/" in name or "\\" in name:
+        raise BenchError(f"{path}:{line}: {shortened(name)} is not the name of a png file")
+    return name, _counts(path, line, row[1:])
+
+
+def _read_pair(root: Path, pixels: Path) -> Votes:
+    path = root / _NEW
+    ids: list[str] = []
+    votes: list[list[int]] = []
+    split: list[int] = []
+    seen: set[str] = set()
+    rows = _rows(path)
+    header = [name.strip() for name in next(rows, (1, []))[1]]
+    if header != ["Usage", "Image name", *COLUMNS]:
+        raise BenchError(
+            f"{path}:1: the header is not 'Usage,Image name,{','.join(COLUMNS)}'; take the file "
+            "from github.com/microsoft/FERPlus"
+        )
+    for line, row in rows:
+        if len(row) != len(header):
+            raise BenchError(f"{path}:{line}: {len(row)} fields for {len(header)} columns")
+        name = row[1].strip()
+        ids.append(f"{name}#{line}" if not name or name in seen else name)
+        seen.add(name)
+        split.append(_part(path, line, row[0]))
+        votes.append(_counts(path, line, row[2:]))
+    return Votes(
+        root,
+        np.array(ids),
+        np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS)),
+        np.array(split, dtype=np.int8),
+        pixels,
+        (),
+        (f"votes from {_NEW}, joined to {pixels.name} by row order",),
+    )
+
+
+def _csv_pixels(path: Path, split: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """Pixels of the ``wanted`` rows of Kaggle's file, uint8 (k, 48, 48), reading it once."""
+    images = np.empty((len(wanted), SIDE * SIDE), dtype=np.uint8)
+    place = np.full(len(split), -1)
+    place[wanted] = np.arange(len(wanted))
+    rows = _rows(path)
+    header = [name.strip() for name in next(rows, (1, []))[1]]
+    if not {"pixels", "Usage"} <= set(header):
+        raise BenchError(f"{path}:1: the header has no columns 'pixels' and 'Usage'")
+    pixels, usage = header.index("pixels"), header.index("Usage")
+    n = 0
+    for line, row in rows:
+        if len(row) != len(header):
+            raise BenchError(f"{path}:{line}: {len(row)} fields for {len(header)} columns")
+        if n < len(split):
+            if _part(path, line, row[usage]) != split[n]:
+                raise BenchError(
+                    f"{path}:{line}: {shortened(row[usage])} here, another part in row {n + 1} of "
+                    f"{_NEW}; the two files must keep their original order of rows"
+                )
+            if place[n] >= 0:
+                images[place[n]] = _parse_pixels(path, line, row[pixels])
+        n += 1
+    if n != len(split):
+        raise BenchError(
+            f"{path} has {n} rows and {_NEW} has {len(split)}; the two are joined by row order "
+            "and must both be whole (35887 rows)"
+        )
+    return images.reshape(-1, SIDE, SIDE)
+
+
+def _parse_pixels(path: Path, line: int, text: str) -> np.ndarray:
+    try:
+        values = bytes(map(int, text.split()))  # refuses what is not within 0 … 255
+    except ValueError:
+        raise BenchError(f"{path}:{line}: a pixel is not a whole number from 0 to 255") from None
+    if len(values) != SIDE * SIDE:
+        raise BenchError(f"{path}:{line}: {len(values)} pixels instead of {SIDE * SIDE}")
+    return np.frombuffer(values, dtype=np.uint8)
+
+
+def _part(path: Path, line: int, usage: str) -> int:
+    part = _USAGES.get(usage.strip())
+    if part is None:
+        raise BenchError(f"{path}:{line}: Usage {shortened(usage)} is none of {', '.join(_USAGES)}")
+    return part
+
+
+def _counts(path: Path, line: int, fields: list[str]) -> list[int]:
+    try:
+        counts = [int(field) for field in fields]
+    except ValueError:
+        counts = [-1]
+    if min(counts) < 0:
+        raise BenchError(
+            f"{path}:{line}: the votes are not whole numbers: {shortened(','.join(fields))}"
+        )
+    return counts
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Line number and fields of each row that is not empty; a BOM and CRLF are fine."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            for row in reader:
+                if row:
+                    yield reader.line_num, row
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise BenchError(f"{path} cannot be read as a csv file: {error}") from error

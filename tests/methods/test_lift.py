@@ -1,0 +1,198 @@
+"""`lift` against the slow, obvious composition, and against the results of its authors' code."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from bench.api import TEST, TRAIN, BenchError
+from bench.plugins import Registry
+from bench.score.criteria import evaluate
+
+LIFT: Any = Registry().find("method", "lift")[0].load()
+SHARED = Path(__file__).parents[3] / "shared"
+REFERENCE = SHARED / "facts" / "reference"
+
+
+def problem(n: int = 120, d: int = 6, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, d))
+    return X, X[:, :labels] + 0.5 * rng.normal(size=(n, labels)) > 0.3
+
+
+def slow_distances(X: np.ndarray, centres: np.ndarray) -> np.ndarray:
+    return np.array([[np.sqrt(((x - c) ** 2).sum()) for c in centres] for x in X])
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("scale", ["none", "minmax"])
+def test_is_the_machine_of_label_specific_features(kernel: str, scale: str) -> None:
+    """From the centres it found on, everything but the random folds."""
+    X, Y = problem()
+    T = problem(150)[0][120:]
+    method = LIFT(kernel=kernel, scale=scale).fit(X, Y)
+    scores = method.scores(T)
+    low, span = (X.min(axis=0), np.ptp(X, axis=0)) if scale == "minmax" else (0.0, 1.0)
+    A, B = (X - low) / span, (T - low) / span
+    for label, model in enumerate(method.models_):
+        y = Y[:, label]
+        m = min(int(np.ceil(0.1 * y.sum())), int(np.ceil(0.1 * (~y).sum())))
+        assert model.centres.shape == (2 * m, 6)
+        for part, centres in ((y, model.centres[:m]), (~y, model.centres[m:])):
+            nearest = slow_distances(A[part], centres).argmin(axis=1)
+            means = [A[part][nearest == j].mean(axis=0) for j in range(m)]
+            np.testing.assert_allclose(centres, means, atol=1e-9)
+        phi, psi = slow_distances(A, model.centres), slow_distances(B, model.centres)
+        machine = SVC(kernel=kernel, C=1, tol=1e-6).fit(phi, y)
+        sigmoid = model.probability
+        f = machine.decision_function(psi)
+        expected = 1 / (1 + np.exp(sigmoid.slope * f + sigmoid.offset))
+        np.testing.assert_allclose(scores[:, label], expected, atol=4e-3)
+        assert sigmoid.slope < 0
+
+
+def test_labels_are_present_from_one_half() -> None:
+    X, Y = problem()
+    method = LIFT().fit(X, Y)
+    scores, labels = method.scores_and_labels(X)
+    np.testing.assert_array_equal(labels, scores >= 0.5)
+    np.testing.assert_array_equal(method.labels(X), labels)
+    np.testing.assert_array_equal(method.scores(X), scores)
+    assert (labels != Y).mean() < 0.2
+    assert method.remarks()[0].startswith("label 0: m = 5, gamma = ")
+
+
+def test_labels_that_all_rows_or_none_or_one_have() -> None:
+    X, Y = problem(30)
+    Y[:, 0], Y[:, 1], Y[:, 2] = True, False, np.arange(30) == 7
+    method = LIFT(kernel="linear").fit(X, Y)
+    scores, labels = method.scores_and_labels(X)
+    assert (scores[:, 0] == 31 / 32).all()
+    assert (scores[:, 1] == 1 / 32).all()
+    assert labels[:, 0].all()
+    assert not labels[:, 1].any()
+    np.testing.assert_allclose(method.models_[2].centres[0], X[7])
+    assert np.isfinite(scores).all()
+    assert method.remarks()[:2] == ("label 0: constant", "label 1: constant")
+
+
+@pytest.mark.parametrize("kernel", ["linear", "rbf"])
+@pytest.mark.parametrize("rows", [1, 2, 3])
+def test_few_rows_constant_features_and_copies(kernel: str, rows: int) -> None:
+    Y = np.array([[True, False], [False, False], [True, True]])[:rows]
+    for X in (np.ones((rows, 2)), np.arange(2.0 * rows).reshape(rows, 2)):
+        scores = LIFT(kernel=kernel, r=1.0).fit(X, Y).scores(X)
+        assert np.isfinite(scores).all()
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_the_seed_decides_and_the_input_stays() -> None:
+    X, Y = problem()
+    kept = X.copy(), Y.copy()
+    first, again, other = (LIFT(random_state=seed).fit(X, Y).scores(X) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+    np.testing.assert_array_equal(X, kept[0])
+    np.testing.assert_array_equal(Y, kept[1])
+
+
+def test_precision_and_memory_order_make_no_difference() -> None:
+    X, Y = problem()
+    X = X.astype(np.float32).astype(np.float64)
+    expected = LIFT().fit(X, Y).scores(X)
+    np.testing.assert_array_equal(LIFT().fit(X, Y).scores(np.asfortranarray(X)), expected)
+    single = LIFT().fit(X.astype(np.float32), Y.astype(int)).scores(X.astype(np.float32))
+    np.testing.assert_allclose(single, expected, atol=5e-3)
+
+
+def test_is_a_scikit_learn_estimator() -> None:
+    X, Y = problem()
+    method = clone(LIFT(r=0.2, kernel="linear"))
+    assert method.get_params() == {
+        "r": 0.2, "kernel": "linear", "C": 1.0, "gamma": "scale", "scale": "none",
+        "random_state": 0,
+    }  # fmt: skip
+    pipeline = make_pipeline(StandardScaler(), method).fit(X, Y)
+    np.testing.assert_array_equal(pipeline.predict(X), pipeline.decision_function(X) >= 0.5)
+    twin = copy.deepcopy(pipeline)
+    np.testing.assert_array_equal(twin.decision_function(X), pipeline.decision_function(X))
+    assert LIFT.stochastic
+
+
+def test_bad_values_are_one_sentence() -> None:
+    X, Y = problem(20)
+    for params, says in (
+        ({"r": 0}, r"lift\[r=0\].*float > 0 and <= 1"),
+        ({"kernel": "poly"}, r"lift\[kernel=poly\].*rbf \| linear"),
+        ({"gamma": -1.0}, r"lift\[gamma=-1.0\]"),
+        ({"C": 0}, r"lift\[C=0\]"),
+    ):
+        with pytest.raises(BenchError, match=says):
+            LIFT(**params)
+    with pytest.raises(BenchError, match=r"lift\[gamma=auto\].*scale or a float > 0"):
+        LIFT(gamma="auto").fit(X, Y)
+    with pytest.raises(BenchError, match="lift got features with a value that is not finite"):
+        LIFT().fit(np.where(X > 1, np.nan, X), Y)
+    with pytest.raises(BenchError, match="20 rows of features but 19 rows of labels"):
+        LIFT().fit(X, Y[1:])
+    with pytest.raises(BenchError, match="only after fit"):
+        LIFT().scores(X)
+    with pytest.raises(BenchError, match="fitted with 6 features and now got 5"):
+        LIFT().fit(X, Y).scores(X[:, :5])
+
+
+def test_says_what_memory_it_needs() -> None:
+    needed = LIFT().memory_needed(4000, 500, 6, 4)
+    assert 4 * 4000 * (2 * 4000 + 2 * 500) < needed < 1.5e9
+
+
+@pytest.mark.parametrize("name", ["emotions", pytest.param("yeast", marks=pytest.mark.slow)])
+def test_holds_the_statistical_bars(name: str) -> None:
+    """Means of five seeds: single runs of scikit-learn's parts, too, miss a bar now and then."""
+    root = SHARED / "data" / "mulan"
+    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
+        pytest.skip(f"the {name} files or the reference results are not on this machine")
+    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
+    faces = dataset(member=name).load(root)
+    train, test = faces.split == TRAIN, faces.split == TEST
+    X, Y = faces.features, faces.labels
+    runs = []
+    for seed in range(5):
+        method = LIFT(kernel="linear", random_state=seed).fit(X[train], Y[train])
+        runs.append(evaluate(Y[test], *method.scores_and_labels(X[test]), "sklearn").values)
+    bars = json.loads((REFERENCE / "acceptance_bars.json").read_text())["bars"]
+    bars = [bar for bar in bars if bar["algorithm"] == "LIFT" and bar["dataset"] == name]
+    assert len(bars) == 9
+    for bar in bars:
+        criterion = bar["criterion"].replace("coverage", "coverage_one_based")
+        mean = np.mean([run[criterion] for run in runs])
+        assert abs(mean - bar["target"]) <= bar["tolerance_mean_of_5_seeds"], criterion
+
+
+def test_min_max_scaling_gives_the_reference_runs_results() -> None:
+    root = SHARED / "data" / "mulan"
+    if not (root / "emotions-train.arff").is_file() or not REFERENCE.is_dir():
+        pytest.skip("the emotions files or the reference results are not on this machine")
+    dataset: Any = Registry().find("dataset", "mulan:emotions")[0].load()
+    faces = dataset(member="emotions").load(root)
+    train, test = faces.split == TRAIN, faces.split == TEST
+    X, Y = faces.features, faces.labels
+    reference = json.loads((REFERENCE / "emotions-lift-py-platt-minmax.json").read_text())
+    runs = []
+    for seed in range(5):
+        method = LIFT(kernel="linear", scale="minmax", random_state=seed).fit(X[train], Y[train])
+        runs.append(evaluate(Y[test], *method.scores_and_labels(X[test]), "sklearn").values)
+    for criterion, expected in reference["criteria"].items():
+        values = [run[criterion.replace("coverage", "coverage_one_based")] for run in runs]
+        # Both are means of five; the spread of the reference is an estimate from five, too.
+        spread = max(reference["std"][criterion], float(np.std(values)))
+        assert abs(np.mean(values) - expected) <= 3 * spread, criterion

@@ -1,0 +1,142 @@
+"""MF-JLE's views, fusion, placebos and refusals."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from bench.api import BenchError, FaceSet, Setting
+from bench.nn.output import Batch, Output
+from bench.plugins import Registry
+
+POINTS = np.array([[14, 16], [34, 16], [24, 28], [17, 37], [31, 37]], dtype=float)
+
+
+def method(**params: Any) -> Any:
+    made = Registry().find("method", "mf-jle")[0].load()(**params)
+    made.setting = Setting(budget="smoke")
+    return made
+
+
+def faces(count: int = 4, **more: Any) -> FaceSet:
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (count, 48, 48, 3), dtype=np.uint8)
+    labels = rng.random((count, 3)) < 0.5
+    return FaceSet(
+        "noise",
+        "multi",
+        ("a", "b", "c"),
+        np.array([f"{row:04d}" for row in range(count)]),
+        labels,
+        images,
+        landmarks=np.tile(POINTS, (count, 1, 1)),
+        **more,
+    )
+
+
+def views(made: Any, given: FaceSet, generator: torch.Generator | None = None) -> torch.Tensor:
+    rows = torch.arange(len(given))
+    return made.inputs(made.keep(given).take(rows), given, rows, generator)
+
+
+def test_the_face_comes_first_and_crops_lie_round_the_landmarks() -> None:
+    made = method()
+    given = faces(5)
+    # On face i a white spot at landmark i, black elsewhere.
+    images = np.zeros_like(given.images)
+    for i, (x, y) in enumerate(POINTS.astype(int)):
+        images[i, y - 1 : y + 1, x - 1 : x + 1] = 255
+    seen = views(made, replace(given, images=images))
+    size = made.recipe.size
+    assert seen.shape == (5, 6, 3, size, size)
+    for i in range(5):
+        bright = (seen[i, 1 + i].sum(dim=0) > seen[i, 1 + i].sum(dim=0).mean() + 1).nonzero()
+        centre = bright.double().mean(dim=0) + 0.5
+        assert (centre - size / 2).abs().max() <= 1
+
+
+def test_a_mirrored_face_swaps_left_and_right() -> None:
+    made = method()
+    given = faces(1)
+    plain = views(made, given)
+    turned_points = given.landmarks[:, [1, 0, 2, 4, 3]] * [-1, 1] + [48, 0]  # type: ignore[index]
+    turned = replace(given, images=given.images[:, :, ::-1].copy(), landmarks=turned_points)  # type: ignore[index]
+    module = __import__(type(made).__module__, fromlist=["mirrored"])
+    pixels = torch.from_numpy(given.images).permute(0, 3, 1, 2).float()
+    points = torch.from_numpy(given.landmarks).float()
+    for draw, expected in ((0.2, turned), (0.8, given)):
+        images, moved = module.mirrored(pixels, points, torch.tensor([draw]))
+        assert np.array_equal(images.permute(0, 2, 3, 1).numpy(), expected.images)
+        assert np.allclose(moved.numpy(), expected.landmarks)
+    # The left eye of the mirrored face is the right one, mirrored.
+    seen = views(made, turned)
+    assert torch.allclose(seen[0, 1], plain[0, 2].flip(2), atol=1e-3)
+    assert torch.allclose(seen[0, 4], plain[0, 5].flip(2), atol=1e-3)
+    assert torch.allclose(seen[0, 3], plain[0, 3].flip(2), atol=1e-3)
+
+
+def test_placebos_show_other_things_of_the_same_shape() -> None:
+    given = faces()
+    true = views(method(), given)
+    whole = views(method(parts="global"), given)
+    assert all(torch.equal(whole[:, m], whole[:, 0]) for m in range(6))
+    drawn = views(method(parts="random"), given)
+    assert torch.equal(drawn[:, 0], true[:, 0])
+    assert not torch.allclose(drawn[:, 1:], true[:, 1:])
+    assert torch.equal(drawn[2:], views(method(parts="random"), given.take(slice(2, 4))))
+
+
+def test_the_loss_is_eq_1_with_a_weight_for_each_part() -> None:
+    made = method(lam=0.02, nose=0.5)
+    assert made.weights() == [0.02, 0.02, 0.5, 0.02, 0.02]
+    torch.manual_seed(0)
+    parts = torch.randn(4, 6, 3, dtype=torch.float64)
+    labels = (torch.rand(4, 3) < 0.5).double()
+    out = Output(torch.zeros(4, 1), parts[:, 0], parts)
+    found = made.loss(out, Batch(torch.zeros(0), labels, labels))
+    expected = []
+    for m in range(6):
+        p = 1 / (1 + np.exp(-parts[:, m].numpy()))
+        y = labels.numpy()
+        expected.append(float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()))
+    total = expected[0] + sum(w * e for w, e in zip(made.weights(), expected[1:], strict=True))
+    assert float(found.loss) == pytest.approx(total, rel=1e-10)
+    assert [float(v) for v in found.parts.values()] == pytest.approx(expected, rel=1e-10)
+    assert list(found.parts) == [
+        "global", "left_eye", "right_eye", "nose", "left_mouth", "right_mouth"
+    ]  # fmt: skip
+
+
+def test_softmax_is_the_multi_label_cross_entropy() -> None:
+    made = method(objective="softmax", lam=0.0)
+    assert made.sigmoid is False
+    parts = torch.randn(2, 6, 3, dtype=torch.float64)
+    shares = torch.tensor([[0.5, 0.5, 0], [0, 0.2, 0.8]], dtype=torch.float64)
+    found = made.loss(
+        Output(torch.zeros(2, 1), parts[:, 0], parts), Batch(torch.zeros(0), shares, shares)
+    )
+    expected = -(shares * parts[:, 0].log_softmax(dim=1)).sum(dim=1).mean()
+    assert float(found.loss) == pytest.approx(float(expected))
+
+
+def test_faces_that_were_not_found_are_refused_on_request() -> None:
+    found = np.array([True, False, True, False])
+    with pytest.raises(BenchError, match="no face was found in 2 of 4 images"):
+        method(missing="refuse").keep(faces(landmarks_found=found))
+    assert len(method().keep(faces(landmarks_found=found))) == 4
+    with pytest.raises(BenchError, match="needs landmarks"):
+        method().keep(replace(faces(), landmarks=None))
+
+
+def test_the_record_says_which_path_ran_and_what_the_fusion_changes() -> None:
+    made = method(path="grouped", lam=0.5).fit(faces(24), np.random.default_rng(0), faces(8))
+    said = " ".join(made.remarks())
+    assert "six networks, grouped" in said
+    assert "of 24 labels of the validation part" in said
+    out = made._forward(faces(8))
+    flipped = int(((out.parts[:, 0] >= 0) != (out.logits >= 0)).sum())
+    assert f"flip {flipped} of 24" in said

@@ -1,0 +1,86 @@
+"""A small specification in the place of a paper's, for tests that run its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from bench.papers import published, session, spec
+
+PLAIN = """
+title = "Small"
+authors = "A. Author"
+where = "Journal 1 (2019) 1–2"
+
+[[table]]
+name = "Table 3"
+title = "Features with ML-kNN"
+dataset = "raf-ml"
+columns = "nine"
+seeds = 1
+variant = "classifier=mlknn"
+rows = [
+  { block = "(c) MLkNN", label = "LBP", run = "lbp+mlknn[k=5]", is = "lbp" },
+  { block = "(c) MLkNN", label = "HOG", run = "hog+mlknn[k=5]", is = "hog" },
+  { block = "(c) MLkNN", label = "VGG", run = "vgg16+mlknn[k=5]", is = "vgg" },
+  { block = "others", label = "Theirs", why = "quoted from another paper" },
+]
+
+[[table]]
+name = "Table 6"
+title = "Accuracy on CK+"
+dataset = "ck-plus"
+columns = [{ title = "Accuracy", metric = "accuracy" }]
+rows = [{ label = "HOG", run = "hog+linear-svm" }]
+"""
+DATASETS = """
+[raf-ml]
+kind = "multi"
+plugin = "raf-ml"
+obtain = "Ask its authors."
+
+[ck-plus]
+kind = "single"
+plugin = ""
+obtain = "Ask its institute."
+"""
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """Files by name; a test may change them before it loads anything."""
+    files = {"dbm-cnn.toml": PLAIN, "datasets.toml": DATASETS}
+    real = published.text
+
+    def text(name: str) -> str:
+        return files.get(name) or real(name)
+
+    def forget() -> None:
+        for cached in (spec.load, spec._datasets, published.numbers, published.by_id):
+            cached.cache_clear()
+        published._by_key.cache_clear()
+
+    for module in (spec, published):
+        monkeypatch.setattr(module, "text", text)
+    monkeypatch.setattr(session, "claims", lambda paper: ())
+    forget()
+    yield files
+    forget()
+
+
+@pytest.fixture
+def run_paper(capsys: pytest.CaptureFixture[str]) -> Any:
+    """``bench paper …`` in this process: exit code, stdout, stderr."""
+    from bench.cli.main import main
+
+    def run(*words: str) -> tuple[int, str, str]:
+        try:
+            code = main(["paper", *map(str, words)])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    return run

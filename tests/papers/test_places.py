@@ -1,0 +1,111 @@
+"""What a paper's cells are measured on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.api import BenchError
+from bench.papers.places import Gap, Place, Places, roots_of
+from bench.plugins import Registry
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("BENCH_DATA", raising=False)
+
+
+def test_the_papers_own_data_come_first(registry: Registry, tmp_path: Path) -> None:
+    places = Places(registry, {"raf-ml": tmp_path}, ("synthetic",))
+    assert places.find("raf-ml") == Place("raf-ml", "raf-ml", tmp_path, stands_in=False)
+    found = places.find("raf-ml[labels=predominant]")
+    assert isinstance(found, Place)
+    assert (found.text, found.root) == ("raf-ml[labels=predominant]", tmp_path)
+    assert found.placed == f"raf-ml[labels=predominant]:{tmp_path}"
+
+
+def test_a_folder_under_bench_data(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "people").mkdir()
+    monkeypatch.setenv("BENCH_DATA", str(tmp_path))
+    found = Places(registry).find("casia-webface")  # by its plug-in's name
+    assert found == Place("casia-webface", "people", tmp_path / "people", stands_in=False)
+    assert isinstance(Places(registry).find("raf-ml"), Gap)
+
+
+def test_stand_ins_go_by_kind_and_only_by_request(registry: Registry) -> None:
+    names = ("synthetic", "synthetic-single", "synthetic-people")
+    places = Places(registry, {}, names)
+    for asked, text in (
+        ("raf-ml", "synthetic"),
+        ("raf-ml[labels=predominant]", "synthetic-single"),
+        ("ck-plus+mmi+mte", "synthetic-single"),
+        ("casia-webface", "synthetic-people"),
+    ):
+        assert places.find(asked) == Place(asked, text, None, stands_in=True)
+    none = Places(registry).find("raf-ml")
+    assert isinstance(none, Gap)
+    assert "raf-ml is not here" in none.why
+    assert "--root raf-ml=DIR" in none.why
+    no_loader = Places(registry, {}, ("synthetic",)).find("ck-plus")
+    assert isinstance(no_loader, Gap)
+    assert "no loader for it yet" in no_loader.why
+    assert "--root" not in no_loader.why
+
+
+def test_a_target_is_of_another_domain_than_its_source(registry: Registry) -> None:
+    one = Places(registry, {}, ("synthetic[images=90]",))
+    source, target = one.find("raf-ml"), one.find("jaffe", target=True)
+    assert isinstance(source, Place)
+    assert isinstance(target, Place)
+    assert source.text == "synthetic[images=90]"
+    assert target.text == "synthetic[images=90,seed=1,lighting=0.5,style=0.5]"
+    two = Places(registry, {}, ("synthetic", "synthetic[seed=7]"))
+    found = [two.find("raf-ml"), two.find("jaffe", target=True)]
+    assert [one.text for one in found if isinstance(one, Place)] == [
+        "synthetic",
+        "synthetic[seed=7]",
+    ]
+
+
+def test_a_stand_in_is_divided_by_its_own_split(registry: Registry, tmp_path: Path) -> None:
+    places = Places(registry, {"fer-plus-ml": tmp_path}, ("fer-plus-ml",))
+    stand_in = places.find("raf-ml")
+    assert isinstance(stand_in, Place)
+    assert places.protocol("holdout-60-20-20", stand_in) == "official"
+    assert places.protocol("cv5", stand_in) == "cv5"
+    own = Place("raf-ml", "raf-ml", tmp_path, stands_in=False)
+    assert places.protocol("holdout-60-20-20", own) == "holdout-60-20-20"
+
+
+def test_second_datasets_are_put_into_methods(registry: Registry, tmp_path: Path) -> None:
+    run = "tfe-jl[people={casia-webface}]"
+    here = Places(registry, {"casia-webface": tmp_path})
+    assert here.filled(run) == f"tfe-jl[people=people:{tmp_path}]"
+    assert here.standing_in(run) == []
+    stand_in = Places(registry, {}, ("synthetic-people",))
+    assert stand_in.filled(run) == "tfe-jl[people=synthetic-people]"
+    assert stand_in.standing_in(run) == ["synthetic-people for casia-webface"]
+    assert isinstance(Places(registry).filled(run), Gap)
+    assert Places(registry).filled("lbp+clr") == "lbp+clr"
+
+
+def test_roots_are_read_from_words(tmp_path: Path) -> None:
+    assert roots_of([f"raf-ml={tmp_path}", "jaffe=~"]) == {
+        "raf-ml": tmp_path,
+        "jaffe": Path.home(),
+    }
+    for words, said in (
+        (["raf-ml"], "write --root NAME=DIR"),
+        (["raf-ml="], "write --root NAME=DIR"),
+        (["raf-ml=a", "raf-ml=b"], "raf-ml stands twice"),
+    ):
+        with pytest.raises(BenchError, match=said):
+            roots_of(words)

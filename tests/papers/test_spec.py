@@ -1,0 +1,200 @@
+"""The papers' specifications: complete, runnable, and clear where they are wrong."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+import pytest
+
+from bench.api import BenchError
+from bench.papers.claims import load_tests, needs
+from bench.papers.measured import params_of
+from bench.papers.published import PAPERS, claims, numbers
+from bench.papers.spec import Entry, load, read, table, wanted
+from bench.plugins import Registry
+from bench.run.methods import dataset_spec
+from bench.run.plan import CROSS
+
+ABOUT = 'title = "T"\nauthors = "A"\nwhere = "W"\n'
+HEAD = '[[table]]\nname = "Table 3"\ntitle = "T"\ndataset = "raf-ml"\n'
+COLUMNS = 'metric = "coverage"\ncolumns = [{ title = "C" }]\n'
+ROW = '{ label = "LBP", run = "lbp+clr", is = "lbp", variant = "classifier=clr" }'
+
+
+def spec(rows: str = ROW, head: str = HEAD, columns: str = COLUMNS) -> str:
+    return f"{ABOUT}\n{head}{columns}rows = [{rows}]\n"
+
+
+def entries(paper: str) -> list[Entry]:
+    tables = load(paper).tables
+    return [one for t in tables for line in t.lines for one in line.entries if one is not None]
+
+
+@pytest.fixture(scope="module")
+def registry() -> Registry:
+    return Registry()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_printed_result_of_a_table_is_named_once(paper: str) -> None:
+    named = Counter(one.published.id for one in entries(paper) if one.published is not None)
+    left_out = {(one.name, method) for one in load(paper).tables for method in one.left_out}
+    printed = [one for one in numbers(paper) if one.kind == "result" and "Table" in one.table]
+    examples = [one for one in printed if one.dataset == "examples"]  # pictures of the paper
+    missing = [
+        one.id
+        for one in printed
+        if one not in examples and one.id not in named and (one.table, one.method) not in left_out
+    ]
+    assert missing == []
+    # the ablations of LBAN-IL's tables, and FER+'s own row, stand in more than one table
+    own = {one.id: one.table for one in numbers(paper)}
+    twice = {own[key] for key, count in named.items() if count > 1}
+    assert twice == set()
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_run_is_one_method_of_the_registry(paper: str, registry: Registry) -> None:
+    for run in {one.run for one in entries(paper)} - {""}:
+        assert params_of(registry, run), run
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_dataset_is_known_and_its_plugin_is_in_the_registry(
+    paper: str, registry: Registry
+) -> None:
+    places = {name for one in entries(paper) for name in (one.where.dataset, one.where.target)}
+    for name in places - {""}:
+        found = wanted(name.partition("[")[0])
+        assert found.obtain, name
+        if found.plugin:
+            assert found.kind == dataset_spec(registry, found.plugin).make().kind, name
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_claims_are_about_tables_that_are_here(paper: str, registry: Registry) -> None:
+    names = {one.name for one in load(paper).tables}
+    tests = load_tests()
+    for claim in claims(paper):
+        for need in needs(tests[claim.id]):
+            assert need.table in names, claim.id
+            assert wanted(need.dataset.partition("[")[0]), claim.id
+            assert params_of(registry, need.run), claim.id
+
+
+@pytest.mark.parametrize(
+    ("paper", "tables"),
+    [
+        ("mf-jle", "table-1 table-2 figure-5 figure-6 figure-7 times"),
+        ("dbm-cnn", "table-1 table-3 table-4 table-5 table-6 figure-6 figure-7"),
+        (
+            "lban-il",
+            "table-1 table-2 table-3 table-4 table-5 table-6 table-7 figure-4 figure-5 figure-6",
+        ),
+        ("multi-dataset", "table-1 table-2 table-3 table-4 figure-6"),
+        ("tfe-jl", "table-2 table-3 table-4 table-5 table-6 figure-5 figure-6"),
+    ],
+)
+def test_each_results_table_and_figure_is_specified(paper: str, tables: str) -> None:
+    assert set(tables.split()) <= {one.slug for one in load(paper).tables}
+
+
+def test_an_entry_is_made_of_table_column_and_row() -> None:
+    rows = (
+        '{ block = "B", label = "DBM", run = "dbm-cnn", is = "dbm-cnn", seeds = 1 },'
+        '{ label = "Other", why = "quoted", only = ["CLR"] }'
+    )
+    columns = (
+        'metric = "coverage"\ncolumns = ['
+        '{ title = "CLR", with = "clr", variant = "classifier=clr" },'
+        '{ title = "RAkEL", with = "rakel", variant = "classifier=rakel", selection = "last" }]\n'
+    )
+    (made,) = read("dbm-cnn", spec(rows, columns=columns)).tables
+    (first, second), (third, fourth) = (line.entries for line in made.lines)
+    assert first is not None
+    assert second is not None
+    assert third is not None
+    assert fourth is None
+    assert (first.run, second.run, third.run) == ("dbm-cnn+clr", "dbm-cnn+rakel", "")
+    assert (first.where.seeds, third.where.seeds) == (1, 5)
+    assert (first.where.selection, second.where.selection) == ("valid", "last")
+    assert third.why == "quoted"
+    assert third.published is None
+    printed = [first.published, second.published]
+    assert [one and one.variant for one in printed] == ["classifier=clr", "classifier=rakel"]
+    assert (made.slug, made.lines[0].block) == ("table-3", "B")
+
+
+def test_a_confusion_is_found_by_its_two_classes_and_a_target_by_its_dataset() -> None:
+    (row,) = [line for line in table("dbm-cnn", "1").lines if line.label == "Fear"]
+    first, last = row.entries[0], table("dbm-cnn", "5").lines[27].entries[4]
+    assert first is not None
+    assert first.published is not None
+    assert first.published.variant.endswith("; true=fear; predicted=surprise")
+    assert (first.true, first.predicted) == ("fear", "surprise")
+    assert last is not None
+    assert last.published is not None
+    assert (last.where.protocol, last.where.target) == (CROSS, "jaffe")
+    assert last.published.dataset == "jaffe"
+
+
+@pytest.mark.parametrize("name", ["3", "Table 3", "table 3", "table-3", "TABLE 3"])
+def test_a_table_has_several_spellings(name: str) -> None:
+    assert table("dbm-cnn", name).name == "Table 3"
+
+
+def test_unknown_names_list_near_ones() -> None:
+    for call, said in (
+        (lambda: load("dbm-cn"), "no paper 'dbm-cn': did you mean dbm-cnn?"),
+        (lambda: table("dbm-cnn", "33"), "dbm-cnn has no '33': did you mean table-3"),
+        (lambda: wanted("raf-m"), "has no 'raf-m': did you mean raf-ml"),
+    ):
+        with pytest.raises(BenchError, match=re.escape(said)):
+            call()
+
+
+IN_ROW = "results/published/dbm-cnn.toml, Table 3, row LBP"
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("title =", "results/published/dbm-cnn.toml: Invalid value"),
+        (ABOUT, "results/published/dbm-cnn.toml: table is missing"),
+        (spec(ROW.replace("run", "runs")), f"{IN_ROW}: unknown key 'runs': did you mean run"),
+        (spec(head=HEAD + 'kinds = "x"\n'), "Table 3: unknown key 'kinds': did you mean kind"),
+        (spec(head=HEAD + "seeds = 'x'\n"), f"{IN_ROW}, C: seeds = 'x': int is wanted"),
+        (spec(head=HEAD + 'kind = "tabel"\n'), "Table 3: kind 'tabel': did you mean table?"),
+        (spec(head=HEAD + 'kind = "figure"\n'), "Table 3: says, what the text says of it"),
+        (spec(columns='columns = "ten"\n'), "Table 3: columns is 'nine' or a list"),
+        (spec(""), "Table 3: at least one row is wanted"),
+        (spec(columns="columns = [{}]\n"), "Table 3, column : title is missing"),
+        (spec('{ run = "lbp+clr" }'), "label is missing"),
+        (spec(f"{ROW}, {ROW}"), "LBP stands twice"),
+        (spec() + spec().removeprefix(ABOUT), "dbm-cnn.toml: table-3 stands twice"),
+        (spec(ROW.replace('"lbp"', '"lpb"')), f"{IN_ROW}, C: results/published/dbm-cnn.csv holds"),
+        (spec(ROW.replace("classifier=", "klassifier=")), "variant 'klassifier': did you mean"),
+        (spec(ROW.replace("lbp+clr", "lbp[")), f"{IN_ROW}, C: 'lbp[': a [ is not closed"),
+        (spec(ROW.replace("lbp+clr", "lbp+clr, hog+clr")), "is several methods"),
+        (spec(ROW.replace("lbp+clr", "lbp+mlknn[k=1|2]")), "is several methods"),
+        (spec('{ label = "LBP" }'), f"{IN_ROW}, C: either run, or why there is nothing to run"),
+        (spec(ROW.replace("run =", 'why = "x", run =')), "either run, or why"),
+        (spec(columns=COLUMNS.replace("coverage", "coverge")), "metric 'coverge': did you mean"),
+        (spec(columns=COLUMNS.replace("coverage", "recall")), "a recall has a class"),
+        (spec(head=HEAD + f'protocol = "{CROSS}"\n'), "target and target_protocol go with"),
+        (spec(head=HEAD + 'budget = "papr"\n'), "budget 'papr': did you mean paper?"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_said_with_its_place(source: str, said: str) -> None:
+    with pytest.raises(BenchError) as caught:
+        read("dbm-cnn", source)
+    assert said in str(caught.value)
+    assert str(caught.value).startswith("results/published/dbm-cnn.toml")
+
+
+def test_the_specification_of_the_test_is_right_where_nothing_is_changed() -> None:
+    (made,) = read("dbm-cnn", spec()).tables
+    (entry,) = made.lines[0].entries
+    assert entry is not None
+    assert entry.published is not None
