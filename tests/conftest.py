@@ -9,9 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-SHARED = REPOSITORY.parent / "shared"
+from shared import pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 
 # A dataset, features and classifiers in one file, quick enough to run by the dozen.
 TINY = '''

@@ -8,26 +8,18 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import shared
 
-from bench.api import TEST, TRAIN, FaceSet
+from bench.api import FaceSet
 from bench.data.protocols import folds
 from bench.plugins import Registry
 from bench.score.criteria import CRITERIA, evaluate
 
-SHARED = Path(__file__).parents[2] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
-FILE = REFERENCE / "acceptance_bars.json"
-MULAN = SHARED / "data" / "mulan"
-
-pytestmark = pytest.mark.skipif(
-    not (FILE.is_file() and MULAN.is_dir()),
-    reason="the reference results and the MULAN data are not on this machine",
-)
+pytestmark = shared.needs_reference
 
 TREE = "DecisionTreeClassifier(criterion='entropy')"
 BASES = {
@@ -62,10 +54,8 @@ class Configuration(NamedTuple):
 
 def configurations() -> list[Configuration]:
     """All bars of the file, grouped; none where there is no file."""
-    if not FILE.is_file():
-        return []
     found: dict[str, Configuration] = {}
-    for bar in json.loads(FILE.read_text())["bars"]:
+    for bar in shared.bars():
         one = Configuration(bar["dataset"], bar["algorithm"], bar["kind"], bar["params"], [])
         found.setdefault(json.dumps(one), one).bars.append(bar)
     return list(found.values())
@@ -109,21 +99,7 @@ def plugin(name: str, kind: str = "method") -> Any:
 
 @cache
 def data(name: str) -> FaceSet:
-    return plugin(f"mulan:{name}", "dataset")(member=name).load(MULAN)
-
-
-def parts(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Features and labels for training, then those of the test part."""
-    faces = data(name)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    assert faces.features is not None
-    return faces.features[train], faces.labels[train], faces.features[test], faces.labels[test]
-
-
-def criteria(truth: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    """In the file's conventions: scikit-learn's ties, coverage one-based."""
-    values: dict[str, Any] = dict(evaluate(truth, scores, labels, "sklearn").values)
-    return {**values, "coverage": values["coverage_one_based"]}
+    return plugin(f"mulan:{name}", "dataset")(member=name).load(shared.path(shared.MULAN))
 
 
 def missed(
@@ -142,14 +118,14 @@ def missed_by(one: Configuration, **instead: Any) -> list[str]:
     """The bars that we miss, ``instead`` of some of our parameters."""
     name, params = method(one.algorithm, one.params)
     params |= instead
-    X, Y, T, truth = parts(one.dataset)
+    X, Y, T, truth = shared.mulan(one.dataset)
     if not (one.kind == "statistical" and plugin(name).stochastic):
         scores, labels = plugin(name)(**params).fit(X, Y).scores_and_labels(T)
-        return missed(one.bars, [criteria(truth, scores, labels)])
+        return missed(one.bars, [shared.reference_criteria(truth, scores, labels)])
     runs = []
     for seed in range(SEEDS):
         fitted = plugin(name)(**params, random_state=seed).fit(X, Y)
-        runs.append(criteria(truth, *fitted.scores_and_labels(T)))
+        runs.append(shared.reference_criteria(truth, *fitted.scores_and_labels(T)))
     return missed(one.bars, runs, f"tolerance_mean_of_{SEEDS}_seeds")
 
 
@@ -198,14 +174,14 @@ def test_the_published_figures_hold(one: Configuration) -> None:
 
 def test_no_bar_is_left_out() -> None:
     """The tests above hold every bar of the file, under criteria that we compute."""
-    every = json.loads(FILE.read_text())["bars"]
+    every = shared.bars()
     tested = [bar for one in (*FIXED, *PUBLISHED) for bar in one.bars]
     assert len(tested) == len(every) == 221
     assert all(bar in tested for bar in every)
     known = {"coverage", *(criterion.name for criterion in CRITERIA)}
     assert {bar["criterion"] for bar in tested} <= known
     for one in FIXED:
-        assert (MULAN / f"{one.dataset}-train.arff").is_file()
+        assert (shared.path(shared.MULAN) / f"{one.dataset}-train.arff").is_file()
         name, ours = method(one.algorithm, one.params)
         plugin(name)(**ours)  # takes these parameters
 
@@ -224,13 +200,12 @@ def test_no_bar_is_left_out() -> None:
 def test_scores_equal_the_oracles(
     output: str, name: str, params: dict[str, Any], tolerance: float
 ) -> None:
-    oracles = json.loads((REFERENCE / "emotions_score_oracles.json").read_text())
-    expected = oracles["outputs"][output]
+    expected = shared.oracle(output)
     if isinstance(expected, list):
         expected = {"scores": expected}
     if "labelsets" in expected:
         params = params | {"labelsets": expected["labelsets"]}
-    X, Y, T, _ = parts("emotions")
+    X, Y, T, _ = shared.mulan("emotions")
     scores, labels = plugin(name)(**params).fit(X, Y).scores_and_labels(T)
     np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=tolerance)
     if "bipartition" in expected:

@@ -264,7 +264,7 @@ def test_no_file_names_a_machine() -> None:
         ('open("/' + 'tmp/x")', 1),
         ("file:///" + "home/me", 1),
         ("pip install --index-url https://py" + "pi.org/simple", 1),
-        ("../shared/data and framework/tmp/x", 0),
+        ("../beside/data and framework/tmp/x", 0),
         ("/path/to/RAF-ML", 0),
     ],
 )

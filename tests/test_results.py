@@ -6,12 +6,12 @@ import csv
 import json
 import subprocess
 import sys
-import zipfile
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import shared
 
 from bench.cli.main import main
 from bench.publish import tables
@@ -19,7 +19,6 @@ from bench.run.store import Store
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 SCORES = sorted(path.parent for path in (RESULTS / "scores").glob("*/index.json"))
-FACES = Path(__file__).parents[2] / "shared" / "data" / "ferplus.zip"
 
 
 def test_the_committed_tables_come_from_the_committed_records(tmp_path: Path) -> None:
@@ -77,14 +76,10 @@ def test_every_measured_cell_of_the_dataset_can_be_recounted(folder: Path) -> No
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    if not FACES.is_file():
-        pytest.skip("needs ../shared/data/ferplus.zip")
-    folder = tmp_path_factory.mktemp("faces")
-    with zipfile.ZipFile(FACES) as archive:
-        archive.extractall(folder)
-    return folder / "ferplus"
+    return shared.unpacked_fer_plus(tmp_path_factory.mktemp("faces"))
 
 
+@shared.needs_fer_plus
 @pytest.mark.parametrize("folder", SCORES, ids=lambda path: path.name)
 def test_the_recount_finds_the_committed_criteria_on_real_faces(
     folder: Path, faces: Path, tmp_path: Path

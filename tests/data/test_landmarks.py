@@ -7,18 +7,16 @@ import subprocess
 import sys
 import zipfile
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
+import shared
 from PIL import Image
 from skimage.data import astronaut
 
 from bench.api import InputError
 from bench.data.landmarks import TEMPLATE, detect, detector_code, find_landmarks
 from bench.render.rendering import portray
-
-FER_PLUS = Path(__file__).parents[3] / "shared" / "data" / "ferplus.zip"
 
 
 @cache
@@ -134,9 +132,9 @@ def test_only_this_module_brings_torch() -> None:
     assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0
 
 
-@pytest.mark.skipif(not FER_PLUS.is_file(), reason="the FER+ images are not on this machine")
+@shared.needs_fer_plus
 def test_finds_nine_of_ten_real_faces_of_48_pixels() -> None:
-    with zipfile.ZipFile(FER_PLUS) as file:
+    with zipfile.ZipFile(shared.path(shared.FER_PLUS)) as file:
         names = sorted(name for name in file.namelist() if "FER2013Test/" in name)
         names = [name for name in names if name.endswith(".png")][::35]
         images = np.stack([np.asarray(Image.open(io.BytesIO(file.read(name)))) for name in names])

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shared
 from bench.datasets import _ferplus as ferplus
 from bench.datasets._ferplus import CLASSES, COLUMNS, EMOTIONS, processed, read_votes, six_emotions
 from hypothesis import given, settings
@@ -26,8 +27,6 @@ from bench.plugins import Registry
 FERPlus: Any = Registry().find("dataset", "fer-plus")[0].load()
 FERPlusML: Any = Registry().find("dataset", "fer-plus-ml")[0].load()
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "ferplus.zip"
-needs_real = pytest.mark.skipif(not REAL.is_file(), reason="needs ../shared/data/ferplus.zip")
 
 FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}
 MODES = ("majority", "probability", "cross-entropy", "multi-target")
@@ -456,7 +455,7 @@ def test_wrong_roots(folders: Path, tmp_path: Path) -> None:
 
 def real_votes(which: str, folder: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Votes, split and names from the archive, without decoding an image."""
-    with zipfile.ZipFile(REAL) as archive:
+    with zipfile.ZipFile(shared.path(shared.FER_PLUS)) as archive:
         if which == "fer2013new.csv":
             archive.extract("ferplus/fer2013new.csv", folder)
             votes = ferplus._read_pair(folder / "ferplus", Path("unused"))
@@ -475,7 +474,7 @@ def per_part(split: np.ndarray, rows: np.ndarray) -> list[int]:
     return [int((rows & (split == part)).sum()) for part in (TRAIN, VALID, TEST)]
 
 
-@needs_real
+@shared.needs_fer_plus
 @pytest.mark.parametrize(
     ("which", "mode", "parts"),
     [
@@ -503,7 +502,7 @@ def test_real_counts(which: str, mode: str, parts: list[int], tmp_path: Path) ->
         assert np.bincount(sizes[keep & (split == TRAIN)])[1:].tolist() == expected
 
 
-@needs_real
+@shared.needs_fer_plus
 @pytest.mark.parametrize(
     ("which", "parts", "cardinality", "counts"),
     [
@@ -522,12 +521,12 @@ def test_real_selection(
     np.testing.assert_allclose(distribution[keep].sum(axis=1), 1)
 
 
-@needs_real
+@shared.needs_fer_plus
 def test_real_multi_label_without_duplicates(tmp_path: Path) -> None:
     votes, split, names = real_votes("label.csv", tmp_path)
     _, labels, keep = six_emotions(votes)
     rows = np.flatnonzero(keep)
-    with zipfile.ZipFile(REAL) as archive:
+    with zipfile.ZipFile(shared.path(shared.FER_PLUS)) as archive:
         images = np.stack(
             [
                 np.asarray(Image.open(io.BytesIO(archive.read(f"ferplus/{names[row]}"))))
@@ -540,12 +539,10 @@ def test_real_multi_label_without_duplicates(tmp_path: Path) -> None:
     assert np.bincount(labels[rows][left].sum(axis=1))[2:].tolist() == [5028, 613, 23]
 
 
-@needs_real
+@shared.needs_fer_plus
 @pytest.mark.slow
 def test_real_archive_through_the_loaders(tmp_path: Path) -> None:
-    with zipfile.ZipFile(REAL) as archive:
-        archive.extractall(tmp_path)
-    root = tmp_path / "ferplus"
+    root = shared.unpacked_fer_plus(tmp_path)
     dataset = FERPlusML()
     faces = dataset.load(root)
     assert dataset.check(faces) == []

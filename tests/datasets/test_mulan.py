@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import shared
 
 from bench.api import TEST, TRAIN, BenchError
 from bench.plugins import Registry
 
 Mulan: Any = Registry().find("dataset", "mulan:t")[0].load()
 
-REAL = Path(__file__).parents[3] / "shared" / "data" / "mulan"
 HEADER = "@relation t\n@attribute a numeric\n@attribute y2 {0,1}\n@attribute y1 {0,1}\n@data\n"
 
 
@@ -94,7 +94,7 @@ def test_no_root(root: Path | None) -> None:
         Mulan(member="t").load(root)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/mulan")
+@shared.needs_mulan
 @pytest.mark.parametrize(
     ("name", "train", "test", "features", "labels", "first"),
     [
@@ -106,23 +106,23 @@ def test_no_root(root: Path | None) -> None:
 def test_real_datasets(
     name: str, train: int, test: int, features: int, labels: int, first: str
 ) -> None:
-    faces = Mulan(member=name).load(REAL)
+    faces = Mulan(member=name).load(shared.path(shared.MULAN))
     assert faces.split is not None
     assert faces.features is not None
     assert [(faces.split == part).sum() for part in (TRAIN, TEST)] == [train, test]
     assert faces.features.shape == (train + test, features)
     assert faces.labels.shape[1] == labels
     assert faces.label_names[0] == first
-    whole = Mulan(member=name).load(REAL, "cv10")
+    whole = Mulan(member=name).load(shared.path(shared.MULAN), "cv10")
     assert whole.features is not None
     # the same rows, in whatever order
     for one, other in ((faces.features, whole.features), (faces.labels, whole.labels)):
         np.testing.assert_array_equal(np.sort(one, axis=0), np.sort(other, axis=0))
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data/mulan")
+@shared.needs_mulan
 def test_yeast_labels_stand_in_arff_order() -> None:
-    faces = Mulan(member="yeast").load(REAL)
+    faces = Mulan(member="yeast").load(shared.path(shared.MULAN))
     assert faces.label_names == tuple(f"Class{i}" for i in range(1, 15))
     counts = [762, 1038, 983, 862, 722, 597, 428, 480, 178, 253, 289, 1816, 1799, 34]
     assert faces.labels.sum(axis=0).tolist() == counts

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import NormalDist
 from typing import Any
 
 import numpy as np
 import pytest
+import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
@@ -22,9 +21,6 @@ from bench.api import TEST, TRAIN, BenchError
 from bench.learn.c45.prune import leaf_errors
 from bench.learn.c45.tree import C45, Presorted, Tree, grow
 from bench.plugins import Registry
-
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 # ------------------------------------------------------------------ J48, slowly
 
@@ -228,16 +224,14 @@ def test_larger_trees_with_much_pruning_and_raising_are_those_of_a_slow_j48() ->
 # ------------------------------------------------------------------ Weka's results
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_it_grows_and_prunes_the_trees_of_weka(name: str) -> None:
-    root = SHARED / "data" / "mulan"
-    file = REFERENCE / f"{name}-j48-predictions.json"
-    if not root.is_dir() or not file.is_file():
-        pytest.skip("the reference data are not beside the repository")
-    faces = Registry().find("dataset", f"mulan:{name}")[0].load()(member=name).load(root)
+    faces = Registry().find("dataset", f"mulan:{name}")[0].load()(member=name)
+    faces = faces.load(shared.path(shared.MULAN))
     train, test = faces.split == TRAIN, faces.split == TEST
     presorted = Presorted(faces.features[train])
-    for label in json.loads(file.read_text())["labels"]:
+    for label in shared.reference(f"{name}-j48-predictions")["labels"]:
         y = faces.labels[train, faces.label_names.index(label["label"])].astype(int)
         tree, unpruned = grow(presorted, y, 2), grow(presorted, y, 2, pruned=False)
         assert (tree.leaves, tree.size) == (label["leaves"], label["size"])

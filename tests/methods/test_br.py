@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import numpy as np
 import pytest
-from references import REFERENCE, mulan
+import shared
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -22,7 +21,6 @@ from bench.api import BenchError
 from bench.plugins import Registry
 from bench.run.grammar import parse_part
 from bench.run.methods import specs
-from bench.score.criteria import evaluate
 
 BR: Any = Registry().find("method", "br")[0].load()
 
@@ -91,15 +89,14 @@ def test_named_bases_say_present_from_one_half(base: str) -> None:
     assert ((scores >= 0) & (scores <= 1)).all()
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(("base", "run"), [("nn", "1nn"), ("5nn", "5nn"), ("c45", "j48")])
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_equals_mulan(name: str, base: str, run: str) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     scores, labels = BR(base=base).fit(X, Y).scores_and_labels(T)
-    values = evaluate(truth, scores, labels, "sklearn").values
-    reference = json.loads((REFERENCE / f"{name}-br-mulan-{run}.json").read_text())
-    expected = dict(reference["criteria"])
-    expected["coverage_one_based"] = expected.pop("coverage")
+    values = shared.reference_criteria(truth, scores, labels)
+    expected = shared.reference(f"{name}-br-mulan-{run}")["criteria"]
     assert {c: values[c] for c in expected} == pytest.approx(expected, rel=0, abs=1e-6)
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -18,7 +17,6 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.score.criteria import evaluate
 
 CLR: Any = Registry().find("method", "clr")[0].load()
 
@@ -133,15 +131,8 @@ def test_permuted_labels_permute_the_answer() -> None:
     np.testing.assert_array_equal(one[1][:, order], other[1])
 
 
-def criteria(truth: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    values: dict[str, Any] = dict(evaluate(truth, scores, labels, "sklearn").values)
-    return {**values, "coverage": values["coverage_one_based"]}
-
-
 def bars(name: str, kind: str) -> list[dict[str, Any]]:
-    every = json.loads((REFERENCE / "acceptance_bars.json").read_text())["bars"]
-    wanted = (name, "CLR", kind)
-    return [bar for bar in every if (bar["dataset"], bar["algorithm"], bar["kind"]) == wanted]
+    return shared.bars(algorithm="CLR", dataset=name, kind=kind)
 
 
 def meets(found: list[dict[str, Any]], values: dict[str, float]) -> None:
@@ -152,32 +143,36 @@ def meets(found: list[dict[str, Any]], values: dict[str, float]) -> None:
         ), bar["criterion"]
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(("base", "written"), [("nn", "1-NN"), ("5nn", "5-NN")])
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_meets_the_exact_bars(name: str, base: str, written: str) -> None:
-    X, Y, T, truth = mulan(name)
-    values = criteria(truth, *CLR(base=base).fit(X, Y).scores_and_labels(T))
+    X, Y, T, truth = shared.mulan(name)
+    values = shared.reference_criteria(truth, *CLR(base=base).fit(X, Y).scores_and_labels(T))
     meets([b for b in bars(name, "exact") if b["params"]["base"].startswith(written)], values)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_over_c45_equals_mulan_over_j48(name: str) -> None:
-    X, Y, T, truth = mulan(name)
-    values = criteria(truth, *CLR().fit(X, Y).scores_and_labels(T))
+    X, Y, T, truth = shared.mulan(name)
+    values = shared.reference_criteria(truth, *CLR().fit(X, Y).scores_and_labels(T))
     meets(bars(name, "statistical"), values)
-    reference = json.loads((REFERENCE / f"{name}-clr-mulan-j48.json").read_text())["criteria"]
+    reference = shared.reference(f"{name}-clr-mulan-j48")["criteria"]
     for criterion, expected in reference.items():
         tolerance = 0.03 if criterion == "coverage" else 0.005
         assert values[criterion] == pytest.approx(expected, rel=0, abs=tolerance), criterion
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", pytest.param("yeast", marks=pytest.mark.slow)])
 def test_meets_the_statistical_bars_over_scikit_learns_tree(name: str) -> None:
-    X, Y, T, truth = mulan(name)
-    values = criteria(truth, *CLR(base="cart").fit(X, Y).scores_and_labels(T))
+    X, Y, T, truth = shared.mulan(name)
+    values = shared.reference_criteria(truth, *CLR(base="cart").fit(X, Y).scores_and_labels(T))
     meets(bars(name, "statistical"), values)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(
     "base",
     [
@@ -188,9 +183,8 @@ def test_meets_the_statistical_bars_over_scikit_learns_tree(name: str) -> None:
     ],
 )
 def test_equals_the_score_oracles(base: Any) -> None:
-    X, Y, T, _ = mulan("emotions")
-    oracles = json.loads((REFERENCE / "emotions_score_oracles.json").read_text())
-    expected = oracles["outputs"]["CLR5nn"]
+    X, Y, T, _ = shared.mulan("emotions")
+    expected = shared.oracle("CLR5nn")
     scores, labels = CLR(base=base).fit(X, Y).scores_and_labels(T)
     np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=1e-9)
     np.testing.assert_array_equal(labels, np.array(expected["bipartition"], dtype=bool))

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import copy
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import shared
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from bench.api import TEST, TRAIN, BenchError
+from bench.api import BenchError
 from bench.plugins import Registry
-from bench.score.criteria import evaluate
 
 LIFT: Any = Registry().find("method", "lift")[0].load()
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 
 
 def problem(n: int = 120, d: int = 6, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:
@@ -155,44 +151,33 @@ def test_says_what_memory_it_needs() -> None:
     assert 4 * 4000 * (2 * 4000 + 2 * 500) < needed < 1.5e9
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", pytest.param("yeast", marks=pytest.mark.slow)])
 def test_holds_the_statistical_bars(name: str) -> None:
     """Means of five seeds: single runs of scikit-learn's parts, too, miss a bar now and then."""
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
+    X, Y, T, truth = shared.mulan(name)
     runs = []
     for seed in range(5):
-        method = LIFT(kernel="linear", random_state=seed).fit(X[train], Y[train])
-        runs.append(evaluate(Y[test], *method.scores_and_labels(X[test]), "sklearn").values)
-    bars = json.loads((REFERENCE / "acceptance_bars.json").read_text())["bars"]
-    bars = [bar for bar in bars if bar["algorithm"] == "LIFT" and bar["dataset"] == name]
+        method = LIFT(kernel="linear", random_state=seed).fit(X, Y)
+        runs.append(shared.reference_criteria(truth, *method.scores_and_labels(T)))
+    bars = shared.bars(algorithm="LIFT", dataset=name)
     assert len(bars) == 9
     for bar in bars:
-        criterion = bar["criterion"].replace("coverage", "coverage_one_based")
+        criterion = bar["criterion"]
         mean = np.mean([run[criterion] for run in runs])
         assert abs(mean - bar["target"]) <= bar["tolerance_mean_of_5_seeds"], criterion
 
 
+@shared.needs_reference
 def test_min_max_scaling_gives_the_reference_runs_results() -> None:
-    root = SHARED / "data" / "mulan"
-    if not (root / "emotions-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip("the emotions files or the reference results are not on this machine")
-    dataset: Any = Registry().find("dataset", "mulan:emotions")[0].load()
-    faces = dataset(member="emotions").load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    reference = json.loads((REFERENCE / "emotions-lift-py-platt-minmax.json").read_text())
+    X, Y, T, truth = shared.mulan("emotions")
+    reference = shared.reference("emotions-lift-py-platt-minmax")
     runs = []
     for seed in range(5):
-        method = LIFT(kernel="linear", scale="minmax", random_state=seed).fit(X[train], Y[train])
-        runs.append(evaluate(Y[test], *method.scores_and_labels(X[test]), "sklearn").values)
+        method = LIFT(kernel="linear", scale="minmax", random_state=seed).fit(X, Y)
+        runs.append(shared.reference_criteria(truth, *method.scores_and_labels(T)))
     for criterion, expected in reference["criteria"].items():
-        values = [run[criterion.replace("coverage", "coverage_one_based")] for run in runs]
+        values = [run[criterion] for run in runs]
         # Both are means of five; the spread of the reference is an estimate from five, too.
         spread = max(reference["std"][criterion], float(np.std(values)))
         assert abs(np.mean(values) - expected) <= 3 * spread, criterion

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from references import REFERENCE, mulan
+import shared
 from scipy.optimize import lsq_linear
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -22,10 +21,7 @@ ML2: Any = Registry().find("method", "ml2")[0].load()
 
 
 def bars() -> list[dict[str, Any]]:
-    path = REFERENCE / "acceptance_bars.json"
-    if not path.is_file():
-        return []
-    return [bar for bar in json.loads(path.read_text())["bars"] if bar["algorithm"] == "ML2"]
+    return shared.bars(algorithm="ML2")
 
 
 def runs() -> list[Any]:
@@ -37,14 +33,15 @@ def runs() -> list[Any]:
 @cache
 def authors(name: str, features: str) -> Any:
     """Fitted with the authors' parameters on the fixed split."""
-    X, Y, _, _ = mulan(name)
+    X, Y, _, _ = shared.mulan(name)
     scale = {"raw": "none", "minmax": "minmax"}[features]
     return ML2(k=Y.shape[1] + 1, C2=10.0, scale=scale).fit(X, Y)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(("name", "features"), runs())
 def test_meets_the_bars(name: str, features: str) -> None:
-    _, _, T, truth = mulan(name)
+    _, _, T, truth = shared.mulan(name)
     scores, labels = authors(name, features).scores_and_labels(T)
     values = evaluate(truth, scores, labels, "sklearn").values
     mine = [b for b in bars() if (b["dataset"], b["params"]["features"]) == (name, features)]
@@ -58,11 +55,11 @@ def test_meets_the_bars(name: str, features: str) -> None:
         assert values[key] == pytest.approx(bar["target"], rel=0, abs=1e-6), bar
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("features", ["raw", "minmax"])
 def test_follows_the_authors_iteration_by_iteration(features: str) -> None:
-    _, _, T, _ = mulan("emotions")
-    oracles = json.loads((REFERENCE / "emotions_score_oracles.json").read_text())
-    expected, method = oracles["outputs"][f"ml2_K7_{features}"], authors("emotions", features)
+    _, _, T, _ = shared.mulan("emotions")
+    expected, method = shared.oracle(f"ml2_K7_{features}"), authors("emotions", features)
     first = np.array(expected["MU_first5"])
     np.testing.assert_allclose(method.numerical_labels_[:5], first, rtol=0, atol=1e-8)
     assert method.regressor_.iterations == expected["iterations"]
@@ -70,10 +67,10 @@ def test_follows_the_authors_iteration_by_iteration(features: str) -> None:
     np.testing.assert_allclose(method.scores(T), expected["scores"], rtol=0, atol=2e-8)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(("name", "features"), runs())
 def test_takes_as_many_iterations_as_the_authors(name: str, features: str) -> None:
-    mulan(name)
-    notes = json.loads((REFERENCE / f"{name}-ml2-matlab-{features}.json").read_text())["notes"]
+    notes = shared.reference(f"{name}-ml2-matlab-{features}")["notes"]
     assert f"IRWLS iterations {authors(name, features).regressor_.iterations}," in notes
 
 

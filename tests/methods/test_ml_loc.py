@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import copy
-import json
 from typing import Any
 
 import numpy as np
 import pytest
+import shared
 from bench.methods._codes import best_codes
-from references import REFERENCE, mulan
 from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -192,29 +191,30 @@ def test_one_code_is_one_machine_per_label(lam1: float) -> None:
         np.testing.assert_array_equal(labels[:, label], machine.predict(scaled))
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 @pytest.mark.parametrize("run", ["rbf1.0", "rbf1_d"])
 def test_one_code_gives_the_reference_results(name: str, run: str) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     gamma = 1.0 if run == "rbf1.0" else 1 / X.shape[1]
     scores, labels = MLLOC(m=1, gamma=gamma).fit(X, Y).scores_and_labels(T)
     values = evaluate(truth, scores, labels, "sklearn").values
-    reference = json.loads((REFERENCE / f"{name}-brsvm-{run}.json").read_text())["criteria"]
+    reference = shared.reference(f"{name}-brsvm-{run}")["criteria"]
     for criterion, expected in reference.items():
         found = values[criterion.replace("coverage", "coverage_one_based")]
         tolerance = 0.02 if criterion == "coverage" else 0.002
         assert found == pytest.approx(expected, rel=0, abs=tolerance), criterion
-    bars = json.loads((REFERENCE / "acceptance_bars.json").read_text())["bars"]
-    bars = [bar for bar in bars if bar["reference"] == f"{name}-brsvm-{run}.json"]
+    bars = shared.bars(reference=f"{name}-brsvm-{run}.json")
     assert {bar["criterion"]: bar["target"] for bar in bars} == reference
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("lam2", [1.0, 100.0])
 def test_is_near_another_implementation_of_the_same_objective(lam2: float) -> None:
-    X, Y, T, truth = mulan("emotions")
+    X, Y, T, truth = shared.mulan("emotions")
     scores, labels = MLLOC(gamma=1.0, lam2=lam2).fit(X, Y).scores_and_labels(T)
     values = evaluate(truth, scores, labels, "sklearn").values
-    run = json.loads((REFERENCE / f"emotions-mlloc-py-rbf1.0-l2_{lam2:g}.json").read_text())
+    run = shared.reference(f"emotions-mlloc-py-rbf1.0-l2_{lam2:g}")
     for criterion in ("hamming_loss", "ranking_loss", "average_precision", "micro_f1"):
         # It does not say how it regressed the codes.
         assert values[criterion] == pytest.approx(run["criteria"][criterion], abs=0.03), criterion

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -99,14 +98,15 @@ def test_without_smoothing_an_unseen_count_gives_the_prior() -> None:
     assert labels.tolist() == [[True]]
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 @pytest.mark.parametrize(
     ("run", "scale"), [("matlab", "none"), ("mulan-raw", "none"), ("mulan", "minmax")]
 )
 def test_equals_the_reference_runs(name: str, run: str, scale: str) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     scores, labels = MLkNN(k=10, scale=scale).fit(X, Y).scores_and_labels(T)
-    reference = json.loads((REFERENCE / f"{name}-mlknn-{run}.json").read_text())
+    reference = shared.reference(f"{name}-mlknn-{run}")
     for key, convention in (("criteria", "sklearn"), ("criteria_matlab_conventions", "matlab")):
         expected = dict(reference[key])
         if key == "criteria":
@@ -116,11 +116,11 @@ def test_equals_the_reference_runs(name: str, run: str, scale: str) -> None:
         assert {c: values[c] for c in expected} == pytest.approx(expected, rel=0, abs=1e-6)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize(("key", "scale"), [("raw", "none"), ("minmax", "minmax")])
 def test_equals_the_reference_scores(key: str, scale: str) -> None:
-    X, Y, T, _ = mulan("emotions")
-    oracles = json.loads((REFERENCE / "emotions_score_oracles.json").read_text())
-    expected = np.array(oracles["outputs"][f"mlknn_k10_s1_{key}"])
+    X, Y, T, _ = shared.mulan("emotions")
+    expected = np.array(shared.oracle(f"mlknn_k10_s1_{key}"))
     scores = MLkNN(k=10, scale=scale).fit(X, Y).scores(T)
     np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-9)
 

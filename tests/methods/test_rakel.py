@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from itertools import combinations
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+import shared
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from references import REFERENCE, mulan
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -19,7 +18,6 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.score.criteria import evaluate
 
 RAkEL: Any = Registry().find("method", "rakel")[0].load()
 Sets = tuple[tuple[int, ...], ...]
@@ -148,16 +146,9 @@ def test_constant_labels_and_few_rows(base: Any) -> None:
 
 
 def bars(name: str, kind: str) -> list[dict[str, Any]]:
-    every = json.loads((REFERENCE / "acceptance_bars.json").read_text())["bars"]
-    wanted = (name, "RAkEL", kind)
-    found = [bar for bar in every if (bar["dataset"], bar["algorithm"], bar["kind"]) == wanted]
+    found = shared.bars(algorithm="RAkEL", dataset=name, kind=kind)
     assert len(found) == 9
     return found
-
-
-def criteria(truth: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> dict[str, float]:
-    values: dict[str, Any] = dict(evaluate(truth, scores, labels, "sklearn").values)
-    return {**values, "coverage": values["coverage_one_based"]}
 
 
 def ibk() -> KNeighborsClassifier:
@@ -167,33 +158,35 @@ def ibk() -> KNeighborsClassifier:
     )
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_meets_the_exact_bars(name: str) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     found = bars(name, "exact")
     method = RAkEL(base="5nn", labelsets=found[0]["params"]["labelsets"]).fit(X, Y)
-    values = criteria(truth, *method.scores_and_labels(T))
+    values = shared.reference_criteria(truth, *method.scores_and_labels(T))
     for bar in found:
         assert values[bar["criterion"]] == pytest.approx(bar["target"], rel=0, abs=bar["tolerance"])
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("base", ["nn", "5nn"])
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_equals_mulan_over_neighbours(name: str, base: str) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     run = {"nn": "1nn", "5nn": "5nn"}[base]
-    reference = json.loads((REFERENCE / f"{name}-rakel-mulan-{run}.json").read_text())
+    reference = shared.reference(f"{name}-rakel-mulan-{run}")
     method = RAkEL(base=base, labelsets=reference["params"]["labelsets"]).fit(X, Y)
-    values = criteria(truth, *method.scores_and_labels(T))
+    values = shared.reference_criteria(truth, *method.scores_and_labels(T))
     expected = reference["criteria"]
     assert {c: values[c] for c in expected} == pytest.approx(expected, rel=0, abs=1e-6)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("base", ["5nn", ibk()])
 def test_equals_the_score_oracles(base: Any) -> None:
-    X, Y, T, _ = mulan("emotions")
-    oracles = json.loads((REFERENCE / "emotions_score_oracles.json").read_text())
-    expected = oracles["outputs"]["RAkEL5nn"]
+    X, Y, T, _ = shared.mulan("emotions")
+    expected = shared.oracle("RAkEL5nn")
     method = RAkEL(base=base, labelsets=expected["labelsets"]).fit(X, Y)
     scores, labels = method.scores_and_labels(T)
     np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=1e-9)
@@ -201,10 +194,10 @@ def test_equals_the_score_oracles(base: Any) -> None:
 
 
 def check_statistical_bars(name: str, base: str, seeds: int) -> None:
-    X, Y, T, truth = mulan(name)
+    X, Y, T, truth = shared.mulan(name)
     found = bars(name, "statistical")
     runs = [
-        criteria(
+        shared.reference_criteria(
             truth,
             *RAkEL(base=base, models=found[0]["params"]["n_models"], random_state=seed)
             .fit(X, Y)
@@ -218,11 +211,13 @@ def check_statistical_bars(name: str, base: str, seeds: int) -> None:
         assert value == pytest.approx(bar["target"], rel=0, abs=bar[key]), bar["criterion"]
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_meets_the_statistical_bars(name: str) -> None:
     check_statistical_bars(name, "c45", 5)
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", pytest.param("yeast", marks=pytest.mark.slow)])
 def test_meets_the_statistical_bars_over_scikit_learns_tree(name: str) -> None:
     check_statistical_bars(name, "cart", 1)

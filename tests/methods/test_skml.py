@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import random
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import shared
 from sklearn.base import clone
 from skmultilearn import adapt
 
-from bench.api import TEST, TRAIN, BenchError
+from bench.api import BenchError
 from bench.plugins import Registry
-from bench.score.criteria import evaluate
 
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.core")  # MLARAM's import
 
@@ -22,8 +20,6 @@ REGISTRY = Registry()
 SkML: Any = REGISTRY.find("method", "skml:MLkNN")[0].load()
 MLkNN: Any = REGISTRY.find("method", "mlknn")[0].load()
 MEMBERS: Any = __import__(SkML.__module__, fromlist=["MEMBERS"]).MEMBERS
-SHARED = Path(__file__).parents[3] / "shared"
-REFERENCE = SHARED / "facts" / "reference"
 PROBABILITY = {
     "BinaryRelevance",
     "ClassificationHeterogeneousFeature",
@@ -143,27 +139,16 @@ def test_the_base_classifier_can_be_chosen(base: str) -> None:
 # --- MLkNN's fault, and the parameter of `mlknn` that reproduces it
 
 
-def emotions_or_yeast(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    root = SHARED / "data" / "mulan"
-    if not (root / f"{name}-train.arff").is_file() or not REFERENCE.is_dir():
-        pytest.skip(f"the {name} files or the reference results are not on this machine")
-    dataset: Any = REGISTRY.find("dataset", f"mulan:{name}")[0].load()
-    faces = dataset(member=name).load(root)
-    train, test = faces.split == TRAIN, faces.split == TEST
-    X, Y = faces.features, faces.labels
-    return X[train], Y[train], X[test], Y[test]
-
-
 def criteria(method: Any, T: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    scores, labels = method.scores_and_labels(T)
-    return dict(evaluate(truth, scores, labels, "sklearn").values)
+    return shared.reference_criteria(truth, *method.scores_and_labels(T))
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_mlknn_of_the_library_is_not_the_published_method(name: str) -> None:
-    X, Y, T, truth = emotions_or_yeast(name)
+    X, Y, T, truth = shared.mulan(name)
     library, ours = SkML(member="MLkNN").fit(X, Y), MLkNN(k=10).fit(X, Y)
-    published = json.loads((REFERENCE / f"{name}-mlknn-matlab.json").read_text())["criteria"]
+    published = shared.reference(f"{name}-mlknn-matlab")["criteria"]
     loss = published["hamming_loss"]
     assert criteria(ours, T, truth)["hamming_loss"] == pytest.approx(loss, abs=1e-6)
     assert criteria(library, T, truth)["hamming_loss"] > loss + 0.009
@@ -174,19 +159,18 @@ def test_mlknn_of_the_library_is_not_the_published_method(name: str) -> None:
     assert (ours.present_[0] > smallest + 1e-9).any()
 
 
+@shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 @pytest.mark.parametrize("ignored", [0, 1])
 def test_the_compatibility_parameter_gives_the_library_s_results(name: str, ignored: int) -> None:
-    X, Y, T, truth = emotions_or_yeast(name)
+    X, Y, T, truth = shared.mulan(name)
     method = MLkNN(k=10, ignore_first_neighbours=ignored).fit(X, Y)
     scores, labels = method.scores_and_labels(T)
     library = adapt.MLkNN(k=10, ignore_first_neighbours=ignored).fit(X, Y.astype(int))
     np.testing.assert_allclose(scores, library.predict_proba(T).toarray(), rtol=0, atol=1e-12)
     np.testing.assert_array_equal(labels, library.predict(T).toarray() > 0)
-    reference = json.loads((REFERENCE / f"{name}-mlknn-skmultilearn-ign{ignored}.json").read_text())
     values = criteria(method, T, truth)
-    expected = dict(reference["criteria"])
-    expected["coverage_one_based"] = expected.pop("coverage")
+    expected = shared.reference(f"{name}-mlknn-skmultilearn-ign{ignored}")["criteria"]
     assert {c: values[c] for c in expected} == pytest.approx(expected, rel=0, abs=1e-6)
 
 

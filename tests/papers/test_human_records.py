@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import zipfile
 from pathlib import Path
 
 import pytest
+import shared
 
 from bench.papers.human import has_panel, human_records
 from bench.plugins import Registry
 from bench.run.plan import Plan, Request, make_plan
 from bench.run.record import Record
-
-SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "ferplus.zip"
 
 
 def people(plan: Plan, dataset: str, *known: str) -> list[Record]:
@@ -27,11 +25,10 @@ def test_data_without_votes_have_none() -> None:
         assert not has_panel(Registry(), "synthetic[images=60]", faces)
 
 
-@pytest.mark.skipif(not SHARED.is_file(), reason="needs ../shared/data/ferplus.zip")
+@shared.needs_fer_plus
 def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
-    with zipfile.ZipFile(SHARED) as archive:
-        archive.extractall(tmp_path)
-    plan = make_plan(Registry(), Request("fer-plus-ml", "prior", tmp_path / "ferplus"))
+    root = shared.unpacked_fer_plus(tmp_path)
+    plan = make_plan(Registry(), Request("fer-plus-ml", "prior", root))
     assert has_panel(Registry(), "fer-plus-ml", plan.faces)
     (record,) = people(plan, "fer-plus-ml")
     assert (record.cell.classifier, record.cell.features) == ("human", None)

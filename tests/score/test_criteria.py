@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from itertools import product
-from pathlib import Path
 
 import numpy as np
 import pytest
+import shared
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -24,7 +23,6 @@ from bench.score.criteria import (
     evaluate,
 )
 
-CASES = Path(__file__).parents[3] / "shared/facts/reference/metric_cases.json"
 MULTI = (*CRITERIA, COVERAGE_ONE_BASED)
 RANKING = [criterion.name for criterion in MULTI if criterion.needs == "scores"]
 SETS = [criterion.name for criterion in MULTI if criterion.needs == "labels"]
@@ -211,12 +209,12 @@ def test_single_twin(problem):
     assert evaluate(truth, None, labels, kind="single").values == dict.fromkeys(found.values)
 
 
-@pytest.mark.skipif(not CASES.exists(), reason="the reference cases are not on this machine")
+@pytest.mark.shared(shared.REFERENCE)
 @pytest.mark.parametrize(
     ("stored", "convention"), [("primary", "sklearn"), ("matlab", "matlab"), ("mulan", "mulan")]
 )
 def test_stored_cases(stored, convention):
-    cases = json.loads(CASES.read_text())["cases"]
+    cases = shared.reference("metric_cases")["cases"]
     assert len(cases) == 24
     for case in cases:
         truth, labels = np.array(case["Y"], dtype=bool), np.array(case["P"], dtype=bool)
