@@ -27,7 +27,7 @@ def imported(source: str) -> Iterator[str]:
             yield from (name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom):
             module = "." * node.level + (node.module or "")
-            if node.level or module == "bench":
+            if node.level or module in ("bench", *(f"bench.{name}" for name in PLUGIN_FOLDERS)):
                 yield from (f"{module}.{name.name}" for name in node.names)
             else:
                 yield module
@@ -67,6 +67,7 @@ def test_plugin_imports_only_what_plugins_may(path: Path) -> None:
         ("from bench.score import criteria", ["bench.score"]),
         ("from bench import run, api", ["bench.run"]),
         ("def late():\n    import bench.methods.lbp", ["bench.methods.lbp"]),
+        ("from bench.methods import _md, lbp", ["bench.methods.lbp"]),
         ("from . import lbp", ["..lbp"]),
         ("from .lbp import LBP", [".lbp.LBP"]),
         ("import methods.lbp", ["methods.lbp"]),
