@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bench.methods
 import pytest
 
 import bench.nn
@@ -188,8 +189,10 @@ def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
 
 def test_classes_that_plugins_derive_from_make_them_what_the_registry_says() -> None:
     modules = [
-        importlib.import_module(f"bench.nn.{one.name}")
-        for one in pkgutil.iter_modules(bench.nn.__path__)
+        importlib.import_module(f"bench.{folder}.{one.name}")
+        for folder, path in (("nn", bench.nn.__path__), ("methods", bench.methods.__path__))
+        for one in pkgutil.iter_modules(path)
+        if folder == "nn" or one.name.startswith("_")
     ]
     for name, kind in BASES.items():
         if name not in KINDS:
