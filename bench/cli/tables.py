@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Write the tables and print their paths."""
     from bench.publish import tables
     from bench.publish.escape import folder
+    from bench.publish.export import export
     from bench.publish.rows import newest, outdated
     from bench.run.record import Record
     from bench.run.runner import results_folder
@@ -43,14 +45,14 @@ def run(options: argparse.Namespace) -> int:
     records = store.records()
     if not records:
         raise BenchError(f"{store.root} holds no records: bench run makes them")
-    chosen = newest(records)
-    if chosen.left_out:
-        say(f"{len(chosen.left_out)} older records of the same cells are left out")
-    old = sum(outdated(record) and store.scores(record) is None for record in chosen.kept)
+    selection = newest(records)
+    if selection.left_out:
+        say(f"{len(selection.left_out)} older records of the same cells are left out")
+    old = sum(outdated(record) and store.scores(record) is None for record in selection.kept)
     if old:
         say(f"{old} records hold criteria of an earlier version, and no scores to recompute them")
-    written = tables.write(
-        chosen.kept,
+    paths = tables.write(
+        selection.kept,
         options.out or store.tables,
         formats=[name.strip() for name in options.format.split(",")],
         convention=options.convention,
@@ -58,13 +60,12 @@ def run(options: argparse.Namespace) -> int:
         ties=options.ties,
     )
     if options.export_scores is not None:
-        from bench.publish.export import export
-
-        by_dataset: dict[str, list[Record]] = {}
-        for record in chosen.kept:
-            by_dataset.setdefault(record.cell.dataset, []).append(record)
-        for dataset, found in by_dataset.items():
-            written += export(found, store, options.export_scores / folder(dataset))
-    for path in written:
+        by_dataset: dict[str, list[Record]] = defaultdict(list)
+        for record in selection.kept:
+            by_dataset[record.cell.dataset].append(record)
+        for dataset, of_dataset in by_dataset.items():
+            place = options.export_scores / folder(dataset)
+            paths += export(of_dataset, place, store.scores, store.ids)
+    for path in paths:
         print(path)
     return 0

@@ -11,17 +11,8 @@ from bench.papers.margins import Margin
 from bench.papers.reproduction import RULE, Outcome, counted
 from bench.papers.spec import Paper
 from bench.papers.spec import Table as Spec
-from bench.publish.layout import (
-    Block,
-    Line,
-    Notes,
-    Table,
-    Value,
-    origin,
-    shortened,
-    span,
-    training,
-)
+from bench.publish.captions import origin, span, training
+from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
 from bench.run.record import Cell
 
 _PARTS = ("n_train", "n_valid", "n_test")

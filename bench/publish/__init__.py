@@ -1,1 +1,1 @@
-"""Tables: pure functions of the records."""
+"""Tables of records and the files they become; nothing here plans, runs or measures."""

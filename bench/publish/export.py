@@ -1,9 +1,9 @@
-"""Scores of cells for others to recount: what methods said of each image, and never the truth."""
+"""Scores of cells for others to recount: what methods gave for each image, and never the truth."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +11,21 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.data.files import whole, write_text
-from bench.publish.layout import Labels
-from bench.publish.rows import rows_of
+from bench.publish.names import MethodNames
+from bench.publish.rows import ScoresOf, rows_of
 from bench.run.record import Record
-from bench.run.store import Store
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
 
-_NAMES = tuple(one.name for one in (*CRITERIA, *SINGLE_CRITERIA))
+_OF_CELL = ("dataset", "protocol", "split", "kind", "seed", "budget")
+_CRITERIA = {criterion.name for criterion in (*CRITERIA, *SINGLE_CRITERIA)}
 
 
-def export(records: Iterable[Record], store: Store, out: Path) -> list[Path]:
+def export(
+    records: Iterable[Record],
+    out: Path,
+    scores_of: ScoresOf,
+    ids_of: Callable[[Record], np.ndarray],
+) -> list[Path]:
     """Write scores, labels and ids of every cell with stored scores, and an index of them.
 
     Parameters
@@ -31,6 +36,14 @@ def export(records: Iterable[Record], store: Store, out: Path) -> list[Path]:
         ``index.json``: key, dataset, protocol, split, kind, method, seed, budget and criteria of
         each cell; ``<key>.npz``: ``ids`` str (n,), ``label_names``, ``scores`` and ``labels`` (n,
         L) as far as the method gives them.
+    scores_of, ids_of : callable
+        Give the stored scores of a record (None where there are none) and the ids of its images,
+        str (n,).
+
+    Returns
+    -------
+    list of Path
+        The files written.
 
     Raises
     ------
@@ -40,41 +53,40 @@ def export(records: Iterable[Record], store: Store, out: Path) -> list[Path]:
     index: list[dict[str, Any]] = []
     paths = []
     rows = rows_of(records)
-    labels = Labels(rows)
+    names = MethodNames(rows)
     for row in rows:
         for record in row.ok:
-            stored = store.scores(record)
+            stored = scores_of(record)
             if stored is None:
                 continue
-            cell = record.cell
             arrays = {
-                "ids": store.ids(record),
-                "label_names": np.asarray(cell.label_names, dtype=np.str_),
+                "ids": ids_of(record),
+                "label_names": np.asarray(record.cell.label_names, dtype=np.str_),
+                "scores": stored.scores,
+                "labels": stored.labels,
             }
-            if stored.scores is not None:
-                arrays["scores"] = stored.scores
-            if stored.labels is not None:
-                arrays["labels"] = stored.labels
-            path = out / f"{record.key}.npz"
-            with whole(path) as temporary, temporary.open("wb") as file:
-                np.savez_compressed(file, allow_pickle=False, **arrays)
-            paths.append(path)
-            names = ("dataset", "protocol", "split", "kind", "seed", "budget")
-            index.append(
-                {
-                    "key": record.key,
-                    **{name: getattr(cell, name) for name in names},
-                    "method": labels.whole(row),
-                    "criteria": {
-                        name: value
-                        for name, value in record.criteria.items()
-                        if value is not None and name in _NAMES
-                    },
-                }
-            )
+            paths.append(out / f"{record.key}.npz")
+            with whole(paths[-1]) as temporary, temporary.open("wb") as file:
+                given = {name: array for name, array in arrays.items() if array is not None}
+                np.savez_compressed(file, allow_pickle=False, **given)
+            index.append(_entry(record, names.whole(row)))
     if not index:
         raise BenchError(
             "no cell has stored scores: export them from the folder that measured them"
         )
     write_text(out / "index.json", json.dumps(index, indent=1) + "\n")
     return [*paths, out / "index.json"]
+
+
+def _entry(record: Record, method: str) -> dict[str, Any]:
+    """What the index tells of a cell: enough to recount each of its criteria."""
+    return {
+        "key": record.key,
+        **{name: getattr(record.cell, name) for name in _OF_CELL},
+        "method": method,
+        "criteria": {
+            name: value
+            for name, value in record.criteria.items()
+            if value is not None and name in _CRITERIA
+        },
+    }

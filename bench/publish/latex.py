@@ -20,16 +20,6 @@ def render(tables: Iterable[Table]) -> str:
     )
 
 
-def standalone(tex: str) -> str:
-    """A document around `render`'s text that compiles by itself."""
-    return (
-        "\\documentclass{article}\n"
-        "\\usepackage[a4paper,margin=2cm]{geometry}\n"
-        "\\usepackage{booktabs,graphicx,longtable}\n"
-        f"\\begin{{document}}\n{tex}\\end{{document}}\n"
-    )
-
-
 def _lines_of(table: Table) -> int:
     return sum(1 + len(block.lines) for block in table.blocks)
 

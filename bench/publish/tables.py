@@ -12,8 +12,8 @@ from typing import Any
 from bench.api import BenchError, near
 from bench.data.files import write_text
 from bench.publish import confusion, latex, markdown
+from bench.publish.criteria_tables import tables_of
 from bench.publish.escape import csv_cell, folder
-from bench.publish.layout import tables_of
 from bench.publish.rows import (
     Row,
     ScoresOf,
@@ -29,16 +29,6 @@ from bench.score.criteria import CONVENTIONS, COVERAGE_ONE_BASED, CRITERIA, SING
 from bench.score.distribution import DISTRIBUTION_CRITERIA
 
 FORMATS = ("csv", "latex", "markdown")
-VOLATILE = (
-    "seconds_features",
-    "seconds_fit",
-    "seconds_predict",
-    "peak_memory_mb",
-    "device",
-    "version",
-)
-"""Columns of cells.csv that two runs of the same code may fill differently."""
-
 _NINE = tuple(criterion.name for criterion in CRITERIA)
 _OTHERS = (*(criterion.name for criterion in SINGLE_CRITERIA), COVERAGE_ONE_BASED.name)
 _STAGES = ("features", "fit", "predict")
@@ -277,13 +267,6 @@ def distribution_csv(records: Iterable[Record]) -> str:
             about["params"] = _params(cell, cell.classifier_params, cell.features_params)
             rows.append({"key": record.key, **about, **record.distribution_criteria})
     return csv_text(rows, _DISTRIBUTION_COLUMNS)
-
-
-def comparable(text: str) -> str:
-    """cells.csv without its seconds, memory, device and version: the same bytes from every run."""
-    header, *rows = csv.reader(io.StringIO(text, newline=""))
-    kept = [i for i, name in enumerate(header) if name not in VOLATILE]
-    return _lines([[row[i] for i in kept] for row in (header, *rows)])
 
 
 def _params(cell: Cell, classifier: dict[str, Any], features: dict[str, Any]) -> str:

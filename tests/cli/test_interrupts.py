@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from bench.publish.tables import comparable
+from cells import comparable
 
 METHODS = "halves+nearest[wait=0.2|0.3],centred+dice,net,alone,centred+nearest"
 CELLS = 2 + 2 + 2 + 1 + 2  # two seeds for what is stochastic

@@ -12,9 +12,9 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cells import comparable
 
 from bench.cli.run import _warnings
-from bench.publish.tables import comparable
 
 GRID = ("--dataset", "tiny", "--methods", "halves+nearest,halves+dice,alone", "--budget", "smoke")
 

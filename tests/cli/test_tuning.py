@@ -10,8 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-
-from bench.publish.tables import comparable
+from cells import comparable
 
 TUNED = ("--dataset", "tiny", "--methods", "halves+nearest[wait=0.01|0.02],alone", "--tune", "wait")
 

@@ -6,8 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from records import make
 
 from bench.papers import published, session, spec
+
+__all__ = ["make"]
 
 PLAIN = """
 title = "Small"

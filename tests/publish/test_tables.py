@@ -10,14 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cells import comparable
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tex import compiled
 
 from bench.api import BenchError
-from bench.publish import latex
-from bench.publish.layout import Line, Table, letter, tables_of, written
-from bench.publish.tables import cells_csv, comparable, summary_csv, write
+from bench.publish.criteria_tables import tables_of
+from bench.publish.layout import Line, Table, letter
+from bench.publish.names import written
+from bench.publish.tables import cells_csv, summary_csv, write
 from bench.run.record import Record
 from bench.score.criteria import CRITERIA
 
@@ -438,7 +440,7 @@ def test_latex_compiles(make, tmp_path) -> None:
     records.append(make(NASTY, NASTY, classifier_params={"p": NASTY}))
     records.append(make("[1cm]", "*", status="error", reason=NASTY))
     path = write(records, tmp_path, formats=["latex"], ties=True)[0]
-    said = compiled(latex.standalone(path.read_text("utf-8")), tmp_path)
+    said = compiled(path.read_text("utf-8"), tmp_path)
     assert "Overfull \\hbox" not in said
 
 

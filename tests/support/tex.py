@@ -11,15 +11,21 @@ import pytest
 ENGINES = ("pdflatex", "lualatex", "xelatex", "tectonic")
 
 
-def compiled(text: str, folder: Path) -> str:
-    """Compile a whole document in ``folder`` and return what the engine said.
+def compiled(tables: str, folder: Path) -> str:
+    """Compile tables in ``folder``, in a document of their own; returns the engine's messages.
 
     Skips the test where no engine is installed, fails it where the engine does.
     """
     engine = next(filter(shutil.which, ENGINES), None)
     if engine is None:
         pytest.skip(f"no TeX engine ({', '.join(ENGINES)}) on this machine")
-    (folder / "all.tex").write_text(text, "utf-8")
+    document = (
+        "\\documentclass{article}\n"
+        "\\usepackage[a4paper,margin=2cm]{geometry}\n"
+        "\\usepackage{booktabs,graphicx,longtable}\n"
+        f"\\begin{{document}}\n{tables}\\end{{document}}\n"
+    )
+    (folder / "all.tex").write_text(document, "utf-8")
     options = [] if engine == "tectonic" else ["-interaction=nonstopmode", "-halt-on-error"]
     done = subprocess.run(
         [engine, *options, "all.tex"],

@@ -1,0 +1,144 @@
+"""Captions: everything that the numbers of a table depend on, in words.
+
+A caption is what keeps a number from looking like more than it is: it names synthetic faces, a
+shortened training, an epoch chosen on the test part, twins of test images in train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from bench.publish.rows import Row
+from bench.run.record import Cell, Record
+from bench.score.distribution import CLIP
+
+_SELECTIONS = {
+    "valid": "epoch chosen on the validation part",
+    "last": "last epoch",
+    "test": "epoch chosen ON THE TEST PART",
+}
+
+
+def caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
+    """The caption of a table of criteria.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        The rows of the table, one or more, of one dataset and protocol.
+    splits : int
+        Splits of the table; a row may lack some.
+    distribution : bool
+        Whether the criteria are those of label distributions.
+    """
+    records = [record for row in rows for record in row.records]
+    results = [record for row in rows for record in row.ok]
+    cells = [record.cell for record in records]
+    sentences = [
+        _data(cells),
+        _twins(cells),
+        _clipped() if distribution else _convention(results),
+        training(cells),
+        _repeats(rows, splits),
+        "" if distribution else _tied(rows),
+        "" if distribution else _left_out(results),
+        _version(records),
+    ]
+    return paragraph(sentences)
+
+
+def paragraph(sentences: Iterable[str]) -> str:
+    """The sentences with full stops behind them, empty ones left out."""
+    return ". ".join(filter(None, sentences)) + "."
+
+
+def parts(cells: Sequence[Cell], *names: str) -> str:
+    """Sizes of the parts: ``n train/valid/test = 300/40/80`` for these names of parts."""
+    sizes = (span(getattr(cell, f"n_{name}") for cell in cells) for name in names)
+    return f"n {'/'.join(names)} = {'/'.join(sizes)}"
+
+
+def _data(cells: Sequence[Cell]) -> str:
+    first = cells[0]
+    sizes = parts(cells, "train", "valid", "test")
+    return f"{first.dataset} ({origin(first)}), protocol {first.protocol}, {sizes}"
+
+
+def _twins(cells: Sequence[Cell]) -> str:
+    twins = [cell.twins for cell in cells if cell.twins is not None]
+    return f"Test images with a pixel-identical twin in train: {span(twins)}" if twins else ""
+
+
+def _clipped() -> str:
+    return (
+        "LABEL DISTRIBUTIONS, judged beside the criteria of the other table; the KL divergence "
+        f"sees predicted shares below {CLIP:g} as {CLIP:g}"
+    )
+
+
+def _convention(results: Sequence[Record]) -> str:
+    """Nothing on single-label data, whose criteria are the same under every convention."""
+    if not results or results[0].cell.kind != "multi":
+        return ""
+    return f"Criteria by the {results[0].convention} convention, coverage = rank − 1"
+
+
+def training(cells: Sequence[Cell]) -> str:
+    """The budget and the choice of the epoch, in words."""
+    budgets = sorted({cell.budget for cell in cells} - {"any"})
+    if not budgets:
+        return "No method here follows a schedule"
+    schedule = "the papers' schedules" if budgets == ["paper"] else "SHORTENED training"
+    selections = {_SELECTIONS[cell.selection] for cell in cells if cell.selection != "none"}
+    return ", ".join([f"Budget {budgets[0]} ({schedule})", *sorted(selections)])
+
+
+def _repeats(rows: Sequence[Row], splits: int) -> str:
+    """Seeds and splits behind each mean, and what ± stands for."""
+    seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
+    sentence = "No method here depends on a seed"
+    if seeds:
+        sentence = f"Seeds of stochastic methods: {span(seeds)}"
+    if splits > 1:
+        return f"{sentence}; means over {splits} splits, ± the standard deviation over them"
+    if max(seeds, default=1) > 1:
+        return f"{sentence}; ± the standard deviation over them"
+    return sentence
+
+
+def _tied(rows: Sequence[Row]) -> str:
+    percent = [100 * row.tied_rows for row in rows if row.tied_rows is not None]
+    return f"Test rows with tied scores: {span(percent, '.1f')} %" if any(percent) else ""
+
+
+def _left_out(results: Sequence[Record]) -> str:
+    counts = [record.left_out for record in results]
+    if not any(counts):
+        return ""
+    if results[0].cell.kind == "multi":
+        labels = "Labels left out of macro-AUC (all present or all absent in test)"
+    else:
+        labels = "Classes left out of mean recall (absent from test)"
+    return f"{labels}: {span(counts)}"
+
+
+def _version(records: Sequence[Record]) -> str:
+    versions = sorted({str(r.provenance["version"]) for r in records if "version" in r.provenance})
+    bench = f"bench {', '.join(versions)} " if versions else ""
+    return f"Made by {bench}from data {records[0].cell.fingerprint[:8]}"
+
+
+def origin(cell: Cell) -> str:
+    """Whether the faces are real, in words."""
+    if not cell.synthetic:
+        return "not synthetic"
+    # a dataset that calls itself synthetic cannot be taken for another one
+    other = "" if "synthetic" in cell.dataset else f", not {cell.dataset}"
+    return f"SYNTHETIC faces rendered by bench{other}"
+
+
+def span(values: Iterable[float], form: str = "d") -> str:
+    """Smallest and largest value in the format ``form``, once where they are equal."""
+    ascending = sorted(values)
+    low, high = f"{ascending[0]:{form}}", f"{ascending[-1]:{form}}"
+    return low if low == high else f"{low}–{high}"
