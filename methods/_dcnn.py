@@ -1,23 +1,33 @@
-"""The six 3×3 convolutions and the 2000-d layer of RAF-ML's networks."""
+"""The networks of RAF-ML's paper: six convolutions, and the bi-manifold loss on their features.
+
+``base-dcnn``, ``dbm-cnn`` and ``dbm-dacnn`` are built of them.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api import FaceInput, FaceSet, param
-from bench.nn.embedding import neighbour_agreement
+from bench.api import FaceInput, FaceSet, InputError, param
+from bench.nn.losses.bi_manifold import bi_manifold, nearest, overlap
+from bench.nn.losses.mmd import mk_mmd
+from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
-from bench.nn.output import Output
+from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe, Steps
+from bench.nn.train import Trained
 
-_WIDTHS = (64, 96, 128, 128, 256, 256)
-_POOLED_AFTER = (0, 1, 3)  # convolutions that a 2×2 max pool follows
+_WIDTHS = (64, 96, 128, 128, 256, 256)  # channels of the convolutions
+_POOLED_AFTER = (0, 1, 3)  # the convolutions that a 2×2 max pool follows
+DISCREPANCY_FACES = 500  # faces of each domain that the discrepancy is estimated on
+_NEIGHBOURS = 10  # of `neighbour_agreement`
+_ROWS = 512  # rows whose distances to all others are held at a time
 
-# Caffe takes whole batches through the end of an epoch: there is no smaller one.
+# Caffe fills the last batch of an epoch from the next epoch, so that no batch is smaller.
 PAPER = Recipe(
     SGD(0.01, momentum=0.9, weight_decay=5e-4),
     batch=64,
@@ -27,7 +37,7 @@ PAPER = Recipe(
     crop_from=100,
     drop_last=True,
 )
-# Of ours, for a laptop: FER2013's own 48 pixels, one cycle of the rate.
+# Ours, for a laptop: FER2013's own 48 pixels, one cycle of the rate.
 QUICK = Recipe(
     SGD(0.02, momentum=0.9, weight_decay=5e-4),
     batch=64,
@@ -100,7 +110,7 @@ class DCNN(nn.Module):
 
 
 class DCNNNetwork(TrainedNetwork):
-    """What the networks on `DCNN` share: layers, schedules, weight decay, a distribution."""
+    """Base of the methods on `DCNN`: its layers, schedules, weight decay and distribution."""
 
     kinds = ("multi", "single")
     input = FaceInput(colour="grey")
@@ -114,16 +124,148 @@ class DCNNNetwork(TrainedNetwork):
         return DCNN(labels, channels, self.recipe.size, self.dropout)
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Heavier weight decay on the last layer."""
+        """The parameter groups of `DCNN`: the last layer has a heavier weight decay."""
         assert isinstance(model, DCNN)
         return model.groups()
 
     def measures(self, faces: FaceSet) -> dict[str, float]:
-        """``neighbour_agreement`` (`bench.nn.embedding`)."""
+        """``neighbour_agreement`` of the embedding; nothing for fewer than two faces."""
         labels = torch.from_numpy(np.array(faces.labels))
-        found = neighbour_agreement(self._forward(faces).embedding.cpu(), labels)
-        return {} if found is None else {"neighbour_agreement": found}
+        agreement = neighbour_agreement(self._forward(faces).embedding.cpu(), labels)
+        return {} if agreement is None else {"neighbour_agreement": agreement}
 
     def distribution(self, faces: FaceSet) -> np.ndarray:
-        """Softmax, float32 (n, L), rows summing to 1."""
+        """The softmax of the logits, float32 (n, L), rows summing to 1."""
         return self.scores(faces)
+
+
+class BiManifoldNetwork(DCNNNetwork):
+    """Base of the methods with the bi-manifold loss on `DCNN`: L = L_c + λ L_bm.
+
+    S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 8.
+    """
+
+    sums_over_samples = False
+    small = {**DCNNNetwork.small, "k": 3}
+
+    k: int = param(10, ge=1, help="neighbours on each manifold, searched in the mini-batch")
+    lam: float = param(0.01, ge=0, help="λ, weight of the bi-manifold loss")
+    manifold: str = param(
+        "both",
+        choices=("both", "feature", "label", "none", "concatenated", "random"),
+        help="where neighbours are searched; random is the placebo",
+    )
+    gradient: str = param(
+        "loss", choices=("loss", "printed"), help="that of Eq. 6, or the half of it in Eq. 7"
+    )
+
+    @property
+    def recipe(self) -> Recipe:
+        """The schedule of the budget; at ``smoke`` a batch is large enough for k neighbours."""
+        recipe = super().recipe
+        if self.setting.budget == "smoke" and self.manifold != "none":
+            recipe = replace(recipe, batch=max(recipe.batch, self.k + 1))
+        return recipe
+
+    def check(self, train: FaceSet) -> None:
+        """Raise `InputError` where a batch has no k neighbours for each face."""
+        batch = min(self.recipe.batch, len(train))
+        if self.manifold != "none" and batch <= self.k:
+            raise InputError(
+                f"{self.name}[k={self.k}] searches k neighbours in batches of {batch} images; take "
+                f"k below {batch}"
+            )
+
+    def cross_entropy_target(self, batch: Batch) -> Tensor:
+        """The label distributions that L_c compares the softmax with, float (n, L)."""
+        return batch.distribution
+
+    def loss(self, out: Output, batch: Batch) -> Terms:
+        """L_c + λ L_bm; the overlap of the two sets of neighbours is logged beside them."""
+        cross_entropy = multilabel_softmax(out.logits, self.cross_entropy_target(batch))
+        by_feature = nearest(out.embedding, self.k)
+        by_label = nearest(batch.distribution, self.k)
+        parts = {"cross_entropy": cross_entropy, "overlap": overlap(by_feature, by_label)}
+        neighbours = self._neighbours(out.embedding, batch, by_feature, by_label)
+        if not neighbours:
+            return Terms(cross_entropy, parts)
+        parts["bi_manifold"] = bi_manifold(out.embedding, neighbours)
+        weight = self.lam / 2 if self.gradient == "printed" else self.lam
+        return Terms(cross_entropy + weight * parts["bi_manifold"], parts)
+
+    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+        """One phase; `measures` later compares other faces with a sample of the training part."""
+        self.sample_ = evenly_spread(train)
+        return super().learn(model, train, valid, seed)
+
+    def measures(self, faces: FaceSet) -> dict[str, float]:
+        """Beside those of `DCNNNetwork`, ``mmd`` between the training part and these faces.
+
+        ``mmd`` is the square of the discrepancy of their embeddings, by the unbiased quadratic
+        estimate (Eq. 12) with the kernels of `mk_mmd`: 0 on average where both are of one domain.
+        Of either side at most `DISCREPANCY_FACES` faces count, evenly spread.
+        """
+        measures = super().measures(faces)
+        if min(len(faces), len(self.sample_)) < 2:
+            return measures
+        sides = [self._forward(part).embedding for part in (self.sample_, evenly_spread(faces))]
+        return measures | {"mmd": float(mk_mmd(*sides))}
+
+    def _neighbours(
+        self, embedding: Tensor, batch: Batch, by_feature: Tensor, by_label: Tensor
+    ) -> list[Tensor]:
+        """The sets of neighbours that L_bm draws to, each int64 (n, k); none for ``none``."""
+        if self.manifold == "concatenated":
+            return [nearest(torch.cat([embedding, batch.distribution], dim=1), self.k)]
+        if self.manifold == "random":
+            shape = (2, len(embedding), len(embedding))
+            draws = torch.rand(shape, device=embedding.device)
+            # Sorted by their draws, the face itself comes last.
+            draws.diagonal(dim1=1, dim2=2).fill_(2)
+            return list(draws.argsort(dim=2)[..., : by_feature.shape[1]])
+        searched = {
+            "both": [by_feature, by_label],
+            "feature": [by_feature],
+            "label": [by_label],
+            "none": [],
+        }
+        return searched[self.manifold]
+
+
+def evenly_spread(faces: FaceSet) -> FaceSet:
+    """At most `DISCREPANCY_FACES` faces, at equal steps from the first to the last."""
+    if len(faces) <= DISCREPANCY_FACES:
+        return faces
+    return faces.take(np.linspace(0, len(faces) - 1, DISCREPANCY_FACES).round().astype(int))
+
+
+def neighbour_agreement(embedding: Tensor, labels: Tensor) -> float | None:
+    """How alike the labels of a face are to those of its ten nearest neighbours in the embedding.
+
+    The mean over faces and neighbours of the Jaccard index of the two label sets (1 where both are
+    empty): a figure for what RAF-ML's Figure 6 shows as pictures of embeddings. In [0, 1]. Faces in
+    random order give a value that depends on the dataset, so that only networks on the same test
+    part can be compared.
+
+    Parameters
+    ----------
+    embedding : float (n, d)
+    labels : bool (n, L)
+
+    Returns
+    -------
+    float or None
+        None for fewer than two faces.
+    """
+    if len(embedding) < 2:
+        return None
+    count = min(_NEIGHBOURS, len(embedding) - 1)
+    sets, agreements = labels.float(), []
+    for rows in torch.arange(len(embedding)).split(_ROWS):
+        distances = torch.cdist(embedding[rows], embedding)
+        distances[torch.arange(len(rows)), rows] = torch.inf  # not the face itself
+        near = sets[distances.topk(count, largest=False).indices]
+        own = sets[rows][:, None]
+        both, either = torch.minimum(own, near).sum(2), torch.maximum(own, near).sum(2)
+        agreements.append(torch.where(either > 0, both / either.clamp(min=1), 1.0).mean(1))
+    return float(torch.cat(agreements).mean())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.methods._bi_manifold import BiManifoldNetwork
+from bench.methods._dcnn import BiManifoldNetwork
 from torch import Tensor
 
 from bench.api import param
@@ -16,7 +16,7 @@ class DBMCNN(BiManifoldNetwork):
     softmax cross-entropy (Eq. 1); L_bm (Eq. 6) draws each 2000-d feature to the mean features of
     its k nearest neighbours on the manifold of features and on that of label distributions. Both
     are searched in the mini-batch, without the face itself (Algorithm 2), and the means are
-    constants to the gradient (`_bi_manifold`).
+    constants to the gradient (`bench.nn.losses.bi_manifold`).
 
     Labels: softmax >= the threshold with the best micro-F1 on the validation part.
 
@@ -37,8 +37,8 @@ class DBMCNN(BiManifoldNetwork):
         help="of L_c: the label distribution, or the label set divided by its size, or as it is",
     )
 
-    def aims(self, batch: Batch) -> Tensor:
-        """The label distribution, or the label set."""
+    def cross_entropy_target(self, batch: Batch) -> Tensor:
+        """The label distributions, or the label sets, as ``target`` says."""
         if self.target == "distribution":
             return batch.distribution
         if self.target == "khot":

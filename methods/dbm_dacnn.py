@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from bench.methods._bi_manifold import BiManifoldNetwork
-from bench.methods._dcnn import DCNN
+from bench.methods._dcnn import DCNN, BiManifoldNetwork
 from torch import Tensor, nn
 
 from bench.api import BenchError, FaceSet, param
@@ -18,13 +17,14 @@ from bench.nn.output import Batch, Output, Terms
 from bench.nn.train import Trained
 
 
-class TwoDomains(DCNN):
-    """One network for both domains; outside training it sees one."""
+class TwoDomainDCNN(DCNN):
+    """One network for both domains: in training its batches hold both, elsewhere one."""
 
     def forward(self, images: Tensor) -> Output:
-        """From float (n, C, size, size), or (n, 2, C, size, size): the source's and the target's.
+        """From float (n, C, size, size), or (n, 2, C, size, size) with source and target.
 
-        ``other`` is then float (n, 2000 + L): embedding and logits of the target's images.
+        With both domains ``other`` is float (n, 2000 + L): embedding and logits of the target's
+        images.
         """
         if images.ndim == 4:
             return super().forward(images)
@@ -69,12 +69,12 @@ class DBMDACNN(BiManifoldNetwork):
     sigma: str = param("moving", choices=("moving", "constant"), help="DAN's is constant")
 
     def requires(self) -> tuple[str, ...]:
-        """A target, but for the placebo."""
+        """A target, unless γ = η = 0, the placebo."""
         return ("target",) if self.gamma or self.eta else ()
 
     def build(self, labels: int, channels: int) -> DCNN:
-        """``dbm-cnn``'s layers, for two domains."""
-        return TwoDomains(labels, channels, self.recipe.size, self.dropout)
+        """The layers of ``dbm-cnn``, for two domains."""
+        return TwoDomainDCNN(labels, channels, self.recipe.size, self.dropout)
 
     def check(self, train: FaceSet) -> None:
         """Raise `BenchError` where the target or a batch is too small to adapt with."""
@@ -88,17 +88,19 @@ class DBMDACNN(BiManifoldNetwork):
                 "run with --protocol cross"
             )
         if len(target) < 2:
-            few = f"dbm-dacnn: the target {target.name} has {len(target)} image(s)"
-            raise BenchError(f"{few}, and a discrepancy is estimated from two at least")
+            raise BenchError(
+                f"dbm-dacnn: the target {target.name} has {len(target)} image(s), and a "
+                "discrepancy is estimated from two at least"
+            )
 
     def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
-        """With the target beside the source."""
-        self.said_ = "no target took part in training (γ = η = 0)"
+        """One phase, in which images of the target stand beside those of the source."""
+        self.domains_ = "no target took part in training (γ = η = 0)"
         self.target_: tuple[FaceSet, Pixels] | None = None
         if not self.requires():
             return super().learn(model, train, valid, seed)
         target = prepare(self.setting.others["target"], self.input)
-        self.said_ = (
+        self.domains_ = (
             f"adapted from {train.name} to {target.name}: its {len(target)} images took part in "
             "training without labels, those of its test part included (transductive)"
         )
@@ -110,18 +112,19 @@ class DBMDACNN(BiManifoldNetwork):
     def inputs(
         self, pixels: Tensor, faces: FaceSet, rows: Tensor, generator: torch.Generator | None
     ) -> Tensor:
-        """Crops; in training those of as many of the target's images beside them."""
+        """Crops of the source's images; in training beside each a crop of a target's image."""
         source = super().inputs(pixels, faces, rows, generator)
         if generator is None or self.target_ is None:
             return source
-        # Drawn from a copy: the source's batches are those of dbm-cnn, and the same state gives
-        # the same images after an interruption.
+        # Seeded from a copy of the source's generator: the source's batches stay those of dbm-cnn,
+        # and the same state gives the same target images after an interruption.
         copy = torch.Generator().set_state(generator.get_state())
         own = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=copy)))
-        (others, views), size = self.target_, len(self.target_[0])
+        target_faces, target_pixels = self.target_
+        size = len(target_faces)
         rounds = [torch.randperm(size, generator=own) for _ in range(-(-len(rows) // size))]
-        chosen = torch.cat(rounds)[: len(rows)]
-        target = super().inputs(views.take(chosen), others, chosen, own)
+        drawn = torch.cat(rounds)[: len(rows)]
+        target = super().inputs(target_pixels.take(drawn), target_faces, drawn, own)
         return torch.stack([source, target], dim=1)
 
     def loss(self, out: Output, batch: Batch) -> Terms:
@@ -131,18 +134,18 @@ class DBMDACNN(BiManifoldNetwork):
             return terms
         embedding, logits = out.other.split([out.embedding.shape[1], out.logits.shape[1]], dim=1)
         linear, constant = self.mmd == "linear", self.sigma == "constant"
-        found = {
+        adaptation = {
             "mmd": mk_mmd(out.embedding, embedding, linear=linear, constant=constant),
             "entropy": entropy(logits),
         }
-        adapted = terms.loss + self.gamma * found["mmd"] + self.eta * found["entropy"]
-        return replace(terms, loss=adapted, parts={**terms.parts, **found})
+        loss = terms.loss + self.gamma * adaptation["mmd"] + self.eta * adaptation["entropy"]
+        return replace(terms, loss=loss, parts={**terms.parts, **adaptation})
 
     def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
-        """Which domains it learnt from."""
-        return [f"dbm-dacnn: {self.said_}"]
+        """The domains whose images took part in training."""
+        return [f"dbm-dacnn: {self.domains_}"]
 
     def footnotes(self) -> tuple[str, ...]:
-        """That it has seen images of the target."""
-        said = "unlabelled target images, those of the test part included, took part in training"
-        return (said,) if self.requires() else ()
+        """That images of the target took part in training, for the tables."""
+        note = "unlabelled target images, those of the test part included, took part in training"
+        return (note,) if self.requires() else ()

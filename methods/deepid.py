@@ -5,8 +5,13 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
-from bench.methods._deepid import IdentityBranch
-from bench.methods._identity import Identity, embeddings, identity_recipe, identity_stage
+from bench.methods._deepid import (
+    IdentityBranch,
+    IdentityStage,
+    embeddings,
+    identity_recipe,
+    identity_stage,
+)
 
 from bench.api import BenchError, FaceInput, FaceSet, Features, InputError, param
 from bench.nn.device import seeded
@@ -18,12 +23,12 @@ class DeepIDFeatures(Features):
     al., IEEE TAFFC, manuscript of 2017, section 4.4): ``deepid+linear-svm`` is the transfer
     baseline in its Table 5.
 
-    The 160-d feature of a ConvNet (`_deepid`) that has learnt to tell the persons of
-    ``people`` apart (`_identity`): nothing is learnt from the faces that are asked about.
-    With the same people, seed and budget the stage is that of ``tfe-jl``, and is trained once.
+    The 160-d feature of a ConvNet (`_deepid.DeepID`) that has learnt to tell the persons of
+    ``people`` apart (`_deepid.identity_stage`); nothing is learnt from the faces of the run. With
+    the same people, seed and budget the stage is that of ``tfe-jl``, and is trained once.
 
     ``identity=untrained`` is the placebo: its first weights, and the statistics of the training
-    part. Deviations: those of the two modules.
+    part. Deviations: those that `_deepid` and `_verification` state.
     """
 
     name = "deepid"
@@ -51,7 +56,7 @@ class DeepIDFeatures(Features):
             raise InputError("deepid[identity=untrained] learns no identities: leave people out")
 
     def requires(self) -> tuple[str, ...]:
-        """People, to learn from."""
+        """A people dataset to learn identities from, unless the branch is the placebo."""
         return ("people",) if self.identity == "pretrained" else ()
 
     def fit(self, faces: FaceSet, rng: np.random.Generator) -> Self:
@@ -59,7 +64,7 @@ class DeepIDFeatures(Features):
         seed = int(rng.integers(2**62))
         recipe = identity_recipe(self.setting.budget, self.length, self.size)
         self.size_ = recipe.size
-        self.stage_: Identity | None = None
+        self.stage_: IdentityStage | None = None
         if self.identity == "untrained":
             device = self.setting.device
             pixels = Pixels(faces, self.size_, device)
@@ -85,7 +90,7 @@ class DeepIDFeatures(Features):
         return embeddings(self.branch_, pixels, np.arange(len(faces)), self.size_)
 
     def remarks(self) -> tuple[str, ...]:
-        """How the stage went."""
+        """How the identity stage went, or that there was none."""
         if self.stage_ is None:
             return ("deepid: untrained weights, a placebo",)
         return tuple(self.stage_.remarks("deepid"))

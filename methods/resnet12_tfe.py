@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.methods._tfe import QUICK, ResNetTFE, paper
+from bench.methods._tfe import QUICK, ResNetTFE, paper_recipe
 
 
 class ResNet12TFE(ResNetTFE):
@@ -19,5 +19,5 @@ class ResNet12TFE(ResNetTFE):
 
     name = "resnet12-tfe"
     layers = "resnet12"
-    recipes = {"paper": paper(0.16), "quick": QUICK}
+    recipes = {"paper": paper_recipe(0.16), "quick": QUICK}
     seconds_per_1000 = {"smoke": 2.0, "quick": 4.0, "paper": 700.0}

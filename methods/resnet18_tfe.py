@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.methods._tfe import QUICK, ResNetTFE, paper
+from bench.methods._tfe import QUICK, ResNetTFE, paper_recipe
 
 
 class ResNet18TFE(ResNetTFE):
@@ -10,7 +10,7 @@ class ResNet18TFE(ResNetTFE):
     TAFFC, manuscript of 2017: the emotion branch alone (Table 4).
 
     Eight basic blocks of 16, 16, 32 and 64 maps on grey faces of 48×48 pixels, no max pooling, a
-    64-d pooled layer (`_small_resnet`); softmax cross-entropy; per-pixel mean and standard
+    64-d pooled layer (`_tfe.SmallResNet`); softmax cross-entropy; per-pixel mean and standard
     deviation of the training part; SGD with momentum 0.9 from a rate of 0.1, batch 128, 200 epochs,
     the smaller last batch left out; faces mirrored, turned and shifted.
 
@@ -24,5 +24,5 @@ class ResNet18TFE(ResNetTFE):
 
     name = "resnet18-tfe"
     layers = "resnet18"
-    recipes = {"paper": paper(0.1), "quick": QUICK}
+    recipes = {"paper": paper_recipe(0.1), "quick": QUICK}
     seconds_per_1000 = {"smoke": 3.0, "quick": 8.0, "paper": 1_700.0}

@@ -94,8 +94,8 @@ def test_random_neighbours_are_others_and_differ_from_call_to_call() -> None:
     out, batch = given()
     nearest = torch.zeros(N, 3, dtype=torch.int64)
     torch.manual_seed(0)
-    first = made._groups(out.embedding, batch, nearest, nearest)
-    second = made._groups(out.embedding, batch, nearest, nearest)
+    first = made._neighbours(out.embedding, batch, nearest, nearest)
+    second = made._neighbours(out.embedding, batch, nearest, nearest)
     assert len(first) == 2  # as many as the method that it stands in for
     for rows in (*first, *second):
         assert rows.shape == (N, 3)

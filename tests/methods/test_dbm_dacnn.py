@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods._bi_manifold import BiManifoldNetwork
+from bench.methods._dcnn import BiManifoldNetwork
 from networks import some_faces, weights
 
 from bench.api import BenchError, FaceSet, Setting
@@ -391,9 +391,9 @@ def test_the_discrepancy_is_measured_between_training_part_and_faces(plugin: Any
 
 
 def test_many_faces_are_measured_on_some_of_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench.methods import _bi_manifold as bi_manifold
+    from bench.methods import _dcnn
 
-    monkeypatch.setattr(bi_manifold, "MEASURED", 5)
+    monkeypatch.setattr(_dcnn, "DISCREPANCY_FACES", 5)
     found = fit(made(Plain))
     dark = target_of(12)
     few = dark.take(np.array([0, 3, 6, 8, 11]))

@@ -11,9 +11,8 @@ import numpy as np
 import pytest
 import torch
 from bench.methods._deepid import IdentityBranch
-from bench.methods._facenet import FacenetBranch
-from bench.methods._small_resnet import SmallResNet
-from bench.methods._tandem import Tandem
+from bench.methods._tfe import SmallResNet
+from bench.methods.tfe_jl import FacenetBranch, Tandem
 from identities import some_people
 from networks import some_faces
 from torch import nn
@@ -143,7 +142,7 @@ def test_the_emotion_branch_learns_by_the_schedule_of_that_network_alone(
     made, used = method(budget="paper", expression=expression), []
     made.labels_, made.phases_ = 3, []
     made.phase = lambda name, model, recipe, *rest: used.append((name, model, recipe))
-    made._identify = lambda *rest: used.append(("identity",))
+    made._learn_identities = lambda *rest: used.append(("identity",))
     model = made.build(3, 1)
     made.learn(model, faces(), None, 0)
     assert [one[0] for one in used] == ["expression", "identity", "joint"]

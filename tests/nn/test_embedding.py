@@ -6,31 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from bench.nn import embedding as module
-from bench.nn.embedding import class_distance, neighbour_agreement
-
-
-@pytest.mark.parametrize("faces", [2, 7, 40])
-def test_agreement_by_loops(monkeypatch: pytest.MonkeyPatch, faces: int) -> None:
-    monkeypatch.setattr(module, "_AT_ONCE", 9)
-    draw = np.random.default_rng(faces)
-    X, Y = draw.normal(size=(faces, 3)), draw.random((faces, 4)) < 0.4
-    found = []
-    for i in range(faces):
-        order = sorted((float(np.linalg.norm(X[i] - X[j])), j) for j in range(faces) if j != i)
-        for _, j in order[:10]:
-            either = np.count_nonzero(Y[i] | Y[j])
-            found.append(np.count_nonzero(Y[i] & Y[j]) / either if either else 1.0)
-    expected = np.mean(found)
-    value = neighbour_agreement(torch.from_numpy(X), torch.from_numpy(Y))
-    assert value == pytest.approx(expected, rel=1e-6)
-
-
-def test_agreement_is_one_where_neighbours_share_their_labels() -> None:
-    X = torch.cat([torch.randn(12, 2), torch.randn(12, 2) + 100])
-    Y = torch.tensor([[True, False]] * 12 + [[False, True]] * 12)
-    assert neighbour_agreement(X, Y) == 1.0
-    assert neighbour_agreement(X[:1], Y[:1]) is None
+from bench.nn.embedding import class_distance
 
 
 def test_class_distance_by_loops() -> None:

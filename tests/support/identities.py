@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from bench.methods._identity import Identity, identity_stage
+from bench.methods._deepid import IdentityStage, identity_stage
 
 from bench.api import FaceSet, Setting
 from bench.nn import train
@@ -46,13 +46,13 @@ def stage(
     budget: str = "smoke",
     recipe: Recipe = RECIPE,
     report: Any = None,
-) -> Identity:
+) -> IdentityStage:
     """The stage as the engine asks for it."""
     folder = None if root is None else root / name
     return identity_stage(people, recipe, Setting(budget, folder=folder, report=report), seed)
 
 
-def weights(found: Identity) -> dict[str, bytes]:
+def weights(found: IdentityStage) -> dict[str, bytes]:
     """The branch's weights and statistics as bytes."""
     return {name: t.numpy().tobytes() for name, t in found.branch.state_dict().items()}
 

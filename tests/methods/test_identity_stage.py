@@ -13,9 +13,9 @@ import identities
 import numpy as np
 import pytest
 import torch
-from bench.methods import _identity as module
-from bench.methods._identity import RECORD, divide, embeddings, identity_recipe
-from bench.methods._verification import draw_pairs, verify
+from bench.methods import _deepid as module
+from bench.methods._deepid import RECORD, embeddings, identity_recipe
+from bench.methods._verification import draw_pairs, split_people, verify
 from identities import RECIPE, some_people, stage, weights
 
 from bench.api import BenchError, FaceSet, Setting
@@ -45,15 +45,15 @@ def folder_of(root: Path) -> Path:
 
 def test_one_picture_of_each_is_for_validation_and_a_tenth_of_the_persons_is_held_out() -> None:
     people = some_people(persons=30, pictures=4)
-    parts = divide(people)
+    parts = split_people(people)
     assert people.subject is not None
     assert (len(parts.persons), parts.held_out, parts.single) == (27, 3, 0)
     assert sorted(people.subject[parts.valid]) == sorted(parts.persons)
-    held = set(people.subject[parts.held])
+    held = set(people.subject[parts.verification])
     assert len(held) == 3
     assert not held & set(parts.persons)
-    assert len(parts.held) == 12
-    rows = np.concatenate([parts.train, parts.valid, parts.held])
+    assert len(parts.verification) == 12
+    rows = np.concatenate([parts.train, parts.valid, parts.verification])
     assert sorted(rows) == list(range(120))
     names, counts = np.unique(people.subject[parts.train], return_counts=True)
     assert names.tolist() == parts.persons.tolist()
@@ -65,30 +65,30 @@ def test_one_picture_of_each_is_for_validation_and_a_tenth_of_the_persons_is_hel
 def test_whoever_has_one_picture_is_left_out() -> None:
     people = some_people(persons=6, pictures=3)
     rows = np.setdiff1d(np.arange(18), [1, 2])  # the first person keeps one
-    parts = divide(people.take(rows))
+    parts = split_people(people.take(rows))
     assert (len(parts.persons), parts.held_out, parts.single) == (3, 2, 1)
-    used = np.concatenate([parts.train, parts.valid, parts.held])
+    used = np.concatenate([parts.train, parts.valid, parts.verification])
     assert 0 not in used
     assert len(used) == 15
 
 
 @pytest.mark.parametrize(("persons", "held"), [(2, 0), (3, 0), (4, 2), (20, 2), (25, 2), (40, 4)])
 def test_at_least_two_are_held_out_where_two_are_left(persons: int, held: int) -> None:
-    parts = divide(some_people(persons=persons, pictures=2))
+    parts = split_people(some_people(persons=persons, pictures=2))
     assert (parts.held_out, len(parts.persons)) == (held, persons - held)
 
 
 def test_what_identities_cannot_be_learnt_from_is_refused() -> None:
     people = some_people(persons=3, pictures=2)
     with pytest.raises(BenchError, match=r"people has 1 person\(s\) with two pictures or more"):
-        divide(people.take(np.array([0, 1, 2, 4])))
+        split_people(people.take(np.array([0, 1, 2, 4])))
     with pytest.raises(BenchError, match=r"people has 1 person\(s\) with two"):
-        divide(people.take(np.array([0, 1])))
+        split_people(people.take(np.array([0, 1])))
     labelled = FaceSet(
         "joy", "multi", ("a",), people.ids, np.ones((6, 1), bool), images=people.images
     )
     with pytest.raises(BenchError, match="joy does not say who is seen"):
-        divide(labelled)
+        split_people(labelled)
 
 
 # -- what it learns and measures ------------------------------------------------------------------
@@ -97,22 +97,22 @@ def test_what_identities_cannot_be_learnt_from_is_refused() -> None:
 def test_it_learns_and_its_figures_are_those_of_plain_loops() -> None:
     people = some_people(persons=24, pictures=8)
     found = stage(people, recipe=replace(RECIPE, iterations=120))
-    parts = divide(people)
+    parts = split_people(people)
     pixels = Pixels(people, 32, "cpu")
     assert people.subject is not None
     assert people.images is not None
     figures, conditions = found.record["figures"], found.record["conditions"]
     assert figures["closed_set_accuracy"] > 0.6  # chance is 1/22
     assert figures["verification_accuracy"] > 0.7
-    features = embeddings(found.branch, pixels, parts.held, 32)
-    pairs = draw_pairs(people.subject[parts.held])
+    features = embeddings(found.branch, pixels, parts.verification, 32)
+    pairs = draw_pairs(people.subject[parts.verification])
     assert pairs is not None
     again = verify(features, pairs)
     assert figures["verification_accuracy"] == again.accuracy
     assert figures["verification_deviation"] == again.deviation
     assert figures["verification_threshold"] == pytest.approx(np.mean(again.thresholds))
     # one by one, from the bytes
-    for row, feature in zip(parts.held[:5], features, strict=False):
+    for row, feature in zip(parts.verification[:5], features, strict=False):
         image = torch.from_numpy(people.images[row].astype(np.float32) / 255)[None, None]
         np.testing.assert_allclose(
             found.branch.embed(image)[0].detach(), feature, rtol=1e-4, atol=1e-5
@@ -125,7 +125,7 @@ def test_the_statistics_are_those_of_the_pictures_trained_on() -> None:
     people = some_people(persons=6, pictures=5)
     found = stage(people)
     assert people.images is not None
-    trained = people.images[divide(people).train] / 255
+    trained = people.images[split_people(people).train] / 255
     np.testing.assert_allclose(found.branch.standardise.mean[0], trained.mean(axis=0), rtol=1e-4)
 
 
