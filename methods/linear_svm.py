@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Iterator, Sequence
+from itertools import combinations
+from typing import NamedTuple, Self
 
 import numpy as np
-from bench.methods._linear_machines import Task, held_out, train
-from bench.methods._one_against_one import pairs_of, ranking_scores, winners
+from sklearn.svm import SVC
 
 from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
@@ -17,6 +18,7 @@ from bench.learn.openblas import gram
 COSTS = 2.0 ** np.arange(-3, 5)
 _CACHE = 200_000_000  # bytes that scikit-learn lets LIBSVM keep
 _ROWS = 1024  # rows scored at a time, converted to float64
+_MARGIN = 0.2  # below half of what tells two numbers of votes, or the class predicted, apart
 
 
 class LinearSVM(Classifier):
@@ -33,7 +35,7 @@ class LinearSVM(Classifier):
     On single-label data (`kind`) a machine per pair of classes, one against one as LIBSVM does it,
     with one C for all, which has the fewest wrong classes in that cross-validation. The class has
     most votes, the first in a tie; scores are votes, ranked by margins within them
-    (`_one_against_one.ranking_scores`), and the one label is the class.
+    (`ranking_scores`), and the one label is the class.
 
     Deviation: none in the model. All machines are solved in the dual on one Gram matrix, which
     makes 5,900 features cost no more than 59; memory is about 14 n² + 8 n d bytes (0.5 GB at
@@ -85,10 +87,10 @@ class LinearSVM(Classifier):
         products /= unit
         self.present_ = np.asarray(Y.any(axis=0))
         self.pairs_ = pairs_of(self.present_) if self.kind == "single" else None
-        tasks = self._tasks(Y)
+        problems = self._problems(Y)
         size = Y.shape[1] if self.pairs_ is None else 1
-        costs = np.full(size, self.C) if self.C is not None else self._choose(products, Y, tasks)
-        dual, intercepts = train(products, tasks, np.broadcast_to(costs, len(tasks)))
+        costs = np.full(size, self.C) if self.C is not None else self._choose(products, Y, problems)
+        dual, intercepts = train(products, problems, np.broadcast_to(costs, len(problems)))
         self.n_features_in_ = X.shape[1]
         self.C_ = costs / unit
         self.coef_ = dual @ centred / unit
@@ -102,16 +104,20 @@ class LinearSVM(Classifier):
             return (f"linear-svm: one against one, {len(self.pairs_)} machines, C {costs}",)
         return (f"linear-svm: C by label {costs}",)
 
-    def _tasks(self, Y: np.ndarray) -> list[Task]:
+    def _problems(self, Y: np.ndarray) -> list[BinaryProblem]:
         """What each machine learns: a label, or a class against another."""
         if self.pairs_ is None:
-            return [Task(np.ones(len(Y), bool), y) for y in Y.T]
-        return [Task(Y[:, first] | Y[:, second], Y[:, first]) for first, second in self.pairs_]
+            return [BinaryProblem(np.ones(len(Y), bool), y) for y in Y.T]
+        return [
+            BinaryProblem(Y[:, first] | Y[:, second], Y[:, first]) for first, second in self.pairs_
+        ]
 
-    def _choose(self, products: np.ndarray, Y: np.ndarray, tasks: list[Task]) -> np.ndarray:
+    def _choose(
+        self, products: np.ndarray, Y: np.ndarray, problems: list[BinaryProblem]
+    ) -> np.ndarray:
         """The cost with the fewest errors in cross-validation: of each label, or of all pairs."""
         errors = np.zeros((len(COSTS), Y.shape[1] if self.pairs_ is None else 1), dtype=int)
-        for out, decisions in held_out(products, tasks, COSTS, self.folds):
+        for out, decisions in held_out(products, problems, COSTS, self.folds):
             for row in range(len(COSTS)):
                 errors[row] += self._errors(decisions[row], Y[out], Y[~out].any(axis=0))
         return COSTS[errors.argmin(axis=0)]
@@ -141,3 +147,126 @@ class LinearSVM(Classifier):
         if self.pairs_ is None:
             return scores > 0
         return np.arange(scores.shape[1]) == scores.argmax(axis=1)[:, None]
+
+
+# ------------------------------- machines on one Gram matrix, each on rows of its own
+
+
+class BinaryProblem(NamedTuple):
+    """What one machine learns.
+
+    Attributes
+    ----------
+    rows : bool (n,)
+        The training rows that the machine sees.
+    positive : bool (n,)
+        Those of them whose decision value should be above 0.
+    """
+
+    rows: np.ndarray
+    positive: np.ndarray
+
+
+def solve(products: np.ndarray, positive: np.ndarray, cost: float) -> tuple[np.ndarray, float]:
+    """Dual coefficients (n,), signed by class, and intercept of one machine.
+
+    ``products`` float64 (n, n) is the Gram matrix. With one class only, or none, w = 0 and the
+    intercept is 1 or −1.
+    """
+    dual = np.zeros(len(positive))
+    if positive.all() or not positive.any():
+        return dual, 1.0 if positive.any() else -1.0
+    machine = SVC(C=cost, kernel="precomputed").fit(products, positive)
+    dual[machine.support_] = machine.dual_coef_[0]
+    return dual, float(machine.intercept_[0])
+
+
+def train(
+    products: np.ndarray, problems: Sequence[BinaryProblem], costs: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Dual coefficients (M, n) and intercepts (M,) of M machines, each with its cost."""
+    dual, intercepts = np.zeros((len(problems), len(products))), np.zeros(len(problems))
+    for number, (rows, positive) in enumerate(problems):
+        inside = products if rows.all() else products[np.ix_(rows, rows)]
+        dual[number, rows], intercepts[number] = solve(inside, positive[rows], costs[number])
+    return dual, intercepts
+
+
+def held_out(
+    products: np.ndarray, problems: Sequence[BinaryProblem], costs: np.ndarray, folds: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """For each fold the rows left out, bool (n,), and their decisions, float (K, m, M).
+
+    The folds are a fixed shuffle. K machines, one for each cost, are trained on the other rows of
+    each task.
+    """
+    fold = np.random.default_rng(0).permutation(len(products)) % folds
+    for part in range(folds):
+        out = fold == part
+        decisions = np.empty((len(costs), np.count_nonzero(out), len(problems)))
+        used, inside, across = out, products[:0], products[:0]
+        for number, (rows, positive) in enumerate(problems):
+            if ((rows & ~out) != used).any():  # many problems share their rows
+                used = rows & ~out
+                del inside, across  # or they stay while the next ones are made
+                inside, across = products[np.ix_(used, used)], products[np.ix_(out, used)]
+            for row, cost in enumerate(costs):
+                dual, intercept = solve(inside, positive[used], cost)
+                decisions[row, :, number] = across @ dual + intercept
+        del inside, across
+        yield out, decisions
+
+
+# One machine for each pair of classes (C.-C. Chang and C.-J. Lin, LIBSVM, ACM TIST 2 (2011) 27,
+# Sec. 7): each is trained on the rows of its two classes and votes for one of them; the class with
+# most votes wins, in a tie the first.
+
+
+def pairs_of(present: np.ndarray) -> list[tuple[int, int]]:
+    """The pairs i < j of the classes that are ``present`` bool (L,), in order."""
+    return list(combinations(np.flatnonzero(present).tolist(), 2))
+
+
+def winners(decisions: np.ndarray, pairs: list[tuple[int, int]], present: np.ndarray) -> np.ndarray:
+    """The class of each row: most votes, the first in a tie; int (n,).
+
+    Parameters
+    ----------
+    decisions : float (n, P)
+        Of the machine of each pair: above 0 for its first class, else for its second.
+    pairs : list of (int, int)
+        As `pairs_of` gives them.
+    present : bool (L,)
+        Classes with training rows; the others are never predicted.
+    """
+    return np.asarray(_votes(decisions, pairs, present)[0].argmax(axis=1))
+
+
+def ranking_scores(
+    decisions: np.ndarray, pairs: list[tuple[int, int]], present: np.ndarray
+) -> np.ndarray:
+    """Scores that rank all classes and have the predicted one (`winners`) on top, float (n, L).
+
+    The number of votes; within it the sum m of a class's signed decision values, squeezed into
+    0.2 m / (|m| + 1), so that it never outweighs a vote; and 1/2 more for the class predicted, so
+    that the margin never outweighs the rule for ties. Classes without training rows have -1, the
+    lowest.
+    """
+    votes, margins = _votes(decisions, pairs, present)
+    scores = votes + _MARGIN * margins / (np.abs(margins) + 1)
+    scores[np.arange(len(scores)), votes.argmax(axis=1)] += 0.5
+    return scores
+
+
+def _votes(
+    decisions: np.ndarray, pairs: list[tuple[int, int]], present: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Votes (-1 for absent classes) and sums of signed decision values, float (n, L) both."""
+    votes = np.tile(np.where(present, 0.0, -1.0), (len(decisions), 1))
+    margins = np.zeros_like(votes)
+    for (first, second), decision in zip(pairs, decisions.T, strict=True):
+        votes[:, first] += decision > 0
+        votes[:, second] += decision <= 0
+        margins[:, first] += decision
+        margins[:, second] -= decision
+    return votes, margins

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Self
 
 import numpy as np
-from bench.methods._amsvr import fit_amsvr
-from bench.methods._manifold import label_manifold, reconstruction_weights
+from bench.methods._ml2 import fit_amsvr, label_manifold, reconstruction_weights
 
 from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
@@ -20,16 +19,16 @@ class ML2(Classifier):
     """P. Hou, X. Geng and M.-L. Zhang, Multi-label manifold learning, AAAI 2016, 1680–1686.
 
     Each training row is reconstructed from its k neighbours; the labels become real numbers μ that
-    obey the same reconstruction as well as y μ >= λ allows (`_manifold`); a support
+    obey the same reconstruction as well as y μ >= λ allows (`_ml2.label_manifold`); a support
     vector regression on an RBF kernel, its width the mean distance of the training rows, predicts μ
-    and pays extra for wrong signs (`_amsvr`). The score is its prediction f(x), the
-    label is present from f(x) >= 0.
+    and pays extra for wrong signs (`_ml2.fit_amsvr`). The score is its prediction f(x), the label
+    is present from f(x) >= 0.
 
     The defaults are those of S. Li and W. Deng, IJCV 127 (2019) 884–906: k = 7, C1 = C2 = λ = 1;
     the authors' scripts take k = L + 1 and C2 = 10.
 
     Deviation: none in the model; what the solver does where the authors' code divides by zero or
-    gives up stands in the two modules. A training row is excluded from its own neighbours by its
+    gives up stands in `_ml2`. A training row is excluded from its own neighbours by its
     number (the authors drop the nearest, which is a duplicate where there is one).
 
     Memory: 16 n² + 16 n d bytes (0.7 GB at n = 4,772, d = 4,000; 10 GB at n = 25,000), time n³.

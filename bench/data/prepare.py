@@ -46,6 +46,26 @@ def prepare(faces: FaceSet, wanted: FaceInput) -> FaceSet:
     return replace(faces, images=images, landmarks=landmarks)
 
 
+def grey_images(faces: FaceSet, side: int) -> np.ndarray:
+    """The images of ``faces``, uint8 (n, side, side), for methods that describe grey pixels.
+
+    Raises
+    ------
+    BenchError
+        Where there are no images, or they are not grey and ``side`` pixels square.
+    """
+    if faces.images is None:
+        raise BenchError(
+            f"{faces.name} has no images but ready features; use the features identity with it"
+        )
+    if faces.images.shape[1:] != (side, side):
+        raise BenchError(
+            f"{faces.name}: images must be grey (n, {side}, {side}), not {faces.images.shape}; "
+            "convert and resize them first"
+        )
+    return faces.images
+
+
 def _coloured(images: np.ndarray, colour: str) -> np.ndarray:
     """``uint8 (n, H, W)`` for grey, ``(n, H, W, 3)`` for rgb."""
     if colour == "grey" and images.ndim == 4:

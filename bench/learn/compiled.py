@@ -1,4 +1,7 @@
-"""The one decorator behind every compiled kernel, so that caching is decided in one place."""
+"""What every compiled kernel needs, in `bench.learn`, `bench.render` and image descriptors alike.
+
+One decorator, so that caching is decided in one place, and one layout of the input.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import numpy as np
 from numba import njit
 
 Kernel = TypeVar("Kernel", bound=Callable[..., object])
@@ -45,3 +49,13 @@ def compiled(function: Kernel) -> Kernel:
         )
         kernel = njit(**options)(function)
     return kernel
+
+
+def read_only(array: np.ndarray) -> np.ndarray:
+    """``array`` row by row in memory and read-only: one type, so that a kernel is compiled once.
+
+    A view where it is row by row already, else a copy.
+    """
+    view = np.ascontiguousarray(array).view()
+    view.flags.writeable = False
+    return view

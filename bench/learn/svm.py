@@ -9,15 +9,13 @@ matrix products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import numpy as np
 
 from bench.api import BenchError
 from bench.learn.compiled import compiled
 from bench.learn.distances import squared_distances
-from bench.learn.interior import interior_point
 
 _TOLERANCE = 1e-3  # LIBSVM's default -e
 _STEPS = 10_000_000  # as in LIBSVM; more only where n needs it
@@ -66,101 +64,11 @@ def rbf_kernel(A: np.ndarray, B: np.ndarray, gamma: float) -> np.ndarray:
     return np.exp(kernel, out=kernel)
 
 
-class DecisionFunction(Protocol):
-    """A machine that needs its training rows no more."""
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """f at the rows of ``X`` (n, d), float (n,)."""
-
-
-@dataclass(frozen=True)
-class LinearFunction:
-    """f(x) = w·x + b."""
-
-    weights: np.ndarray
-    intercept: float
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """f at the rows of ``X`` (n, d), float64 (n,)."""
-        return X @ self.weights + self.intercept
-
-
-@dataclass(frozen=True)
-class RBFFunction:
-    """f(x) = Σ_i dual_i exp(−γ ||x − x_i||²) + b over the support vectors x_i."""
-
-    support: np.ndarray
-    dual: np.ndarray
-    intercept: float
-    gamma: float
-
-    def __call__(self, X: np.ndarray) -> np.ndarray:
-        """f at the rows of ``X`` (n, d), float64 (n,)."""
-        return rbf_kernel(X, self.support, self.gamma) @ self.dual + self.intercept
-
-
 def kernel_product(kernel: np.ndarray, dual: np.ndarray) -> np.ndarray:
     """``kernel @ dual``, (n,) or (n, L), summed in float64 without copying the whole kernel."""
     return np.concatenate(
         [kernel[start : start + _BLOCK_ROWS] @ dual for start in range(0, len(kernel), _BLOCK_ROWS)]
     )
-
-
-class RBFRows:
-    """Training rows under the RBF kernel; holds n × n kernel values in the precision of ``X``."""
-
-    def __init__(self, X: np.ndarray, gamma: float) -> None:
-        self.X, self.gamma = X, gamma
-        self.kernel = rbf_kernel(X, X, gamma)
-
-    def fit(self, present: np.ndarray, cost: float, rows: np.ndarray | None = None) -> Machine:
-        """The machine that tells ``present`` bool (n,), from ``rows`` bool (n,) or all."""
-        return classify(self.kernel, present, cost, rows=rows)
-
-    def decisions(self, machine: Machine) -> np.ndarray:
-        """f at every training row, float64 (n,)."""
-        return self.kernel @ machine.dual.astype(self.kernel.dtype) + machine.intercept
-
-    def function(self, machine: Machine) -> RBFFunction:
-        """``machine`` for any rows."""
-        used = np.flatnonzero(machine.dual)
-        used = used if len(used) else np.array([0])  # a constant machine has no support
-        return RBFFunction(self.X[used], machine.dual[used], machine.intercept, self.gamma)
-
-
-class LinearRows:
-    """Training rows under the linear kernel; holds them in float64, and nothing n × n.
-
-    SMO needs millions of steps where features are far from unit scale or classes overlap; the
-    interior point does not care, and stops at the same solution.
-    """
-
-    def __init__(self, X: np.ndarray) -> None:
-        self.mean = X.mean(axis=0, dtype=np.float64)
-        # The intercept takes up any shift; without the common part the products lose no digits.
-        self.centred = X - self.mean
-
-    def fit(self, present: np.ndarray, cost: float, rows: np.ndarray | None = None) -> Machine:
-        """The machine that tells ``present`` bool (n,), from ``rows`` bool (n,) or all.
-
-        Its intercept belongs to centred rows.
-        """
-        used = np.ones(len(present), dtype=bool) if rows is None else rows
-        constant = _constant(present, used)
-        if constant is not None:
-            return constant
-        dual = np.zeros(len(present))
-        dual[used], intercept = interior_point(self.centred[used], present[used], cost)
-        return Machine(dual, intercept)
-
-    def decisions(self, machine: Machine) -> np.ndarray:
-        """f at every training row, float64 (n,)."""
-        return self.centred @ (machine.dual @ self.centred) + machine.intercept
-
-    def function(self, machine: Machine) -> LinearFunction:
-        """``machine`` for any rows, not centred."""
-        weights = machine.dual @ self.centred
-        return LinearFunction(weights, float(machine.intercept - weights @ self.mean))
 
 
 def classify(
@@ -194,7 +102,7 @@ def classify(
         If 10 million steps (100 n with more than 100,000 rows) do not reach the tolerance.
     """
     used = np.ones(len(present), dtype=bool) if rows is None else rows
-    constant = _constant(present, used)
+    constant = constant_machine(present, used)
     if constant is not None:
         return constant
     sign = np.where(present, 1.0, -1.0)
@@ -207,7 +115,7 @@ def classify(
     return Machine(sign * alpha, intercept)
 
 
-def _constant(present: np.ndarray, used: np.ndarray) -> Machine | None:
+def constant_machine(present: np.ndarray, used: np.ndarray) -> Machine | None:
     """The machine where all rows used are of one class: w = 0, which no error mars."""
     if present[used].all() or not present[used].any():
         return Machine(np.zeros(len(present)), 1.0 if present[used].any() else -1.0)

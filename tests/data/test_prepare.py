@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from bench.api import BenchError, FaceInput, FaceSet
-from bench.data.prepare import prepare
+from bench.data.prepare import grey_images, prepare
 
 
 def faces(shape: tuple[int, ...], landmarks: bool = False, seed: int = 0) -> FaceSet:
@@ -108,3 +110,19 @@ def test_features_have_no_images() -> None:
     )
     with pytest.raises(BenchError, match="yeast holds precomputed features"):
         prepare(vectors, FaceInput())
+
+
+def test_grey_images_are_handed_on_and_others_refused_in_one_sentence() -> None:
+    grey = faces((2, 48, 48))
+    assert grey_images(grey, 48) is grey.images
+    with pytest.raises(
+        BenchError, match=r"noise: images must be grey \(n, 100, 100\), not \(2, 48"
+    ):
+        grey_images(grey, 100)
+    with pytest.raises(BenchError, match=r"not \(2, 100, 100, 3\)"):
+        grey_images(faces((2, 100, 100, 3)), 100)
+    vectors = replace(grey, images=None, features=np.zeros((2, 5)))
+    with pytest.raises(BenchError, match="noise has no images but ready features"):
+        grey_images(vectors, 100)
+    with pytest.raises(BenchError, match="images must be uint8"):
+        grey_images(replace(grey, images=np.zeros((2, 48, 48), np.float32)), 48)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shared
-from bench.methods._codes import best_codes
+from bench.methods.ml_loc import best_codes
 from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline

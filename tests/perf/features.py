@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from bench.methods._descriptors import hog_blocks, lbp_codes, lbp_histograms
+from bench.methods.hog import hog_blocks
+from bench.methods.lbp import LBP_BINS, lbp_histograms
 from scipy.ndimage import gaussian_filter
 from skimage.feature import hog, local_binary_pattern
 
@@ -35,9 +36,16 @@ THEIRS: dict[str, Describe] = {
     "lbp": lambda image: local_binary_pattern(image, 8, 2, method="nri_uniform"),
     "hog": lambda image: hog(image, 10, (5, 5), (2, 2), block_norm="L2-Hys", feature_vector=False),
 }
+
+
+def codes(image: np.ndarray) -> np.ndarray:
+    """The code of each pixel: the one that its own cell of 1 × 1 pixels counts."""
+    return lbp_histograms(image[None], 1).reshape(*image.shape, LBP_BINS).argmax(axis=2)
+
+
 # the same things to compare: codes, and blocks
 COMPARED: dict[str, tuple[Describe, Describe]] = {
-    "lbp": (lbp_codes, THEIRS["lbp"]),
+    "lbp": (codes, THEIRS["lbp"]),
     "hog": (
         lambda image: hog_blocks(image[None], 5, 10)[0],
         lambda image: THEIRS["hog"](image)[::2, ::2].ravel(),

@@ -17,12 +17,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from bench.methods._lift import RBFRows
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import KMeans
 from sklearn.svm import SVC
 
 from bench.learn.parallel import in_threads
-from bench.learn.svm import RBFRows, gamma_of
+from bench.learn.svm import gamma_of
 from bench.plugins import Registry
 
 SHARES = (0.445, 0.241, 0.544, 0.288, 0.341, 0.387)  # RAF-ML's

@@ -13,20 +13,13 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.learn.checks import checked_features
-from bench.learn.compiled import compiled
+from bench.learn.compiled import compiled, read_only
 
 GAP = 1e-5
 """J48 sees no cut between values closer than this."""
 
 _FLOOR_SHARE = 0.25
 _BLOCK_ELEMENTS = 1 << 20
-
-
-def read_only(X: np.ndarray) -> np.ndarray:
-    """``X`` row by row in memory and read-only: one type, so that kernels are compiled once."""
-    view = np.ascontiguousarray(X).view()
-    view.flags.writeable = False
-    return view
 
 
 class Features(NamedTuple):

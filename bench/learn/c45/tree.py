@@ -19,9 +19,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench.api import BenchError
 from bench.learn.c45.grow import Nodes, Task, grow_nodes
-from bench.learn.c45.presort import Presorted, own_lists, read_only
+from bench.learn.c45.presort import Presorted, own_lists
 from bench.learn.c45.prune import collapse, last_nodes, preorder, prune
-from bench.learn.compiled import compiled
+from bench.learn.compiled import compiled, read_only
 
 __all__ = ["C45", "Presorted", "Tree", "grow"]
 
