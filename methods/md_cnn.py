@@ -63,8 +63,8 @@ class MDCNN(TwoDatasetNetwork):
     small = {**TwoDatasetNetwork.small, "exchange": "none"}
     seconds_per_1000 = {"smoke": 3.0, "quick": 8.0, "paper": 30_000.0}
 
-    loss: str = param(  # type: ignore[assignment]
-        "md", choices=("md", "center", "softmax"), help="beside the softmax"
+    loss_name: str = param(
+        "md", choices=("md", "center", "softmax"), help="beside the softmax", spelling="loss"
     )
     lam: float = param(0.01, ge=0, help="λ, weight of the loss with class centres")
     nearest: int = param(3, ge=1, help="P, other centres that L_MD looks at")
@@ -120,8 +120,8 @@ class MDCNN(TwoDatasetNetwork):
             parts.append(self.second_parts(train, seed))
         for number, (name, component, dataset, recipes) in enumerate(self.lessons()):
             lesson = Lesson(model.components[component], dataset, columns[dataset])
-            loss = partial(lesson.terms, loss=self.loss, weight=self.lam, landmark=self.landmark)
-            loss = partial(loss, nearest=self.nearest)
+            loss = partial(lesson.terms, loss=self.loss_name, weight=self.lam)
+            loss = partial(loss, landmark=self.landmark, nearest=self.nearest)
             recipe = self.budgeted(recipes)
             told = self.phase(name, lesson, recipe, *parts[dataset], seed + number, loss)
         return told

@@ -37,10 +37,11 @@ class ResNet18Method(CentredNetwork):
     mean, std = IMAGENET_MEAN, IMAGENET_STD
     seconds_per_1000 = {"smoke": 3.0, "quick": 75.0, "paper": 16_000.0}
 
-    loss: str = param(
+    loss_name: str = param(
         "cross_entropy",
         choices=("cross_entropy", "softmax", "center", "island", "islets", "md"),
         help="cross_entropy: binary on label sets, softmax where a face has one class",
+        spelling="loss",
     )
 
     @property
@@ -50,14 +51,14 @@ class ResNet18Method(CentredNetwork):
 
     def takes_sets(self) -> bool:
         """By the binary cross-entropy."""
-        return self.loss == "cross_entropy"
+        return self.loss_name == "cross_entropy"
 
     def network(self, labels: int, channels: int) -> nn.Module:
         """torchvision's network."""
         return ResNet18(labels)
 
-    def joint(self, out: Output, batch: Batch) -> Terms:
+    def loss(self, out: Output, batch: Batch) -> Terms:
         """Binary cross-entropy on label sets; else as the loss says."""
         if self.kind_ == "multi" and self.target == "none":
             return Terms(binary_cross_entropy(out.logits, batch.labels))
-        return super().joint(out, batch)
+        return super().loss(out, batch)

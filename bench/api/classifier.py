@@ -44,9 +44,9 @@ class Classifier(Plugin):
     threshold: ClassVar[str] = "label"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
         if cls.stochastic and "random_state" not in cls.params:
-            cls.params["random_state"] = Param(0, "set from --seeds", ge=0, type="int")
+            cls.random_state = Param(0, "set from --seeds", ge=0, type="int")  # type: ignore[attr-defined]
+        super().__init_subclass__(**kwargs)
 
     def memory_needed(self, n: int, d: int, labels: int, itemsize: int = 4) -> int:
         """Bytes that `fit` allocates for ``X`` (n, d) of ``itemsize`` bytes each; 0: few.

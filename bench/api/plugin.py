@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 from bench.api.errors import InputError, near
-from bench.api.parameters import Param
+from bench.api.parameters import Param, declared_parameters
 
 
 class Plugin:
@@ -30,6 +30,14 @@ class Plugin:
         (a dataset) makes few of them; the test kit uses them.
     members : tuple of str
         Names of a family that the test kit takes, each of them.
+    params : dict of str to Param
+        The hyper-parameters, those of the bases included, by the name that users write.
+
+    Raises
+    ------
+    TypeError
+        Where the class is made: a parameter has the name of something else in the class or in its
+        bases, or a default that it does not accept.
     """
 
     name: ClassVar[str] = ""
@@ -42,50 +50,35 @@ class Plugin:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.params = dict(cls.params)
-        annotations = vars(cls).get("__annotations__", {})
-        for field, value in list(vars(cls).items()):
-            if isinstance(value, Param):
-                annotation = annotations.get(field, "object")
-                written = annotation
-                if not isinstance(annotation, str):  # `int | None` has no name
-                    written = getattr(annotation, "__name__", str(annotation))
-                declared = Param(**{**vars(value), "type": written})
-                if not declared.accepts(declared.default):
-                    raise TypeError(
-                        f"{cls.__name__}.{field}: the default {declared.default!r} is not "
-                        f"{declared.allowed()}"
-                    )
-                cls.params[field] = declared
-                setattr(cls, field, declared.default)
+        cls.params = declared_parameters(cls)
 
     def __init__(self, *, member: str | None = None, **params: Any) -> None:
         self.member = member
-        for field, declared in self.params.items():
-            setattr(self, field, declared.default)
+        for declared in self.params.values():
+            setattr(self, declared.attribute, declared.default)
         self.set_params(**params)
 
     def set_params(self, **params: Any) -> Self:
         """Set hyper-parameters; an unknown one or a value out of range raises `InputError`."""
-        for field, value in params.items():
-            if field == "member" and value == self.member:
+        for spelling, value in params.items():
+            if spelling == "member" and value == self.member:
                 continue  # what get_params says may be set again
-            declared = self.params.get(field)
+            declared = self.params.get(spelling)
             if declared is None:
                 raise InputError(
-                    f"{self.name} has no parameter {field!r}: {near(field, self.params)}"
+                    f"{self.name} has no parameter {spelling!r}: {near(spelling, self.params)}"
                 )
             if not declared.accepts(value):
                 raise InputError(
-                    f"{self.name}[{field}={value}] is not allowed: {field} takes "
+                    f"{self.name}[{spelling}={value}] is not allowed: {spelling} takes "
                     f"{declared.allowed()}"
                 )
-            setattr(self, field, value)
+            setattr(self, declared.attribute, value)
         return self
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The hyper-parameters as set, by name (scikit-learn's contract)."""
-        params = {field: getattr(self, field) for field in self.params}
+        """The hyper-parameters as set, by the names that users write (scikit-learn's contract)."""
+        params = {name: getattr(self, one.attribute) for name, one in self.params.items()}
         if self.member is not None:
             params["member"] = self.member
         return params
@@ -100,8 +93,8 @@ class Plugin:
 
     def __repr__(self) -> str:
         changed = [
-            f"{field}={getattr(self, field)!r}"
-            for field, declared in self.params.items()
-            if getattr(self, field) is not declared.default
+            f"{name}={getattr(self, declared.attribute)!r}"
+            for name, declared in self.params.items()
+            if getattr(self, declared.attribute) is not declared.default
         ]
         return f"{type(self).__name__}({', '.join(changed)})"

@@ -99,10 +99,11 @@ class CentredNetwork(OneClassNetwork):
 
     width: ClassVar[int] = _FEATURE
 
-    loss: str = param(  # type: ignore[assignment]
+    loss_name: str = param(
         "islets",
         choices=("softmax", "center", "island", "islets", "md"),
         help="beside the softmax; md is that of md-cnn, whose λ is 0.01",
+        spelling="loss",
     )
     lam: float = param(0.6, ge=0, help="λ, weight of the loss with class centres")
     lam1: float = param(0.2, ge=0, help="λ_1, weight of the cosines between centres")
@@ -118,12 +119,12 @@ class CentredNetwork(OneClassNetwork):
     @property
     def centred(self) -> bool:
         """Whether the loss has class centres."""
-        return self.loss in ("center", "island", "islets", "md")
+        return self.loss_name in ("center", "island", "islets", "md")
 
     @property
     def sums_over_samples(self) -> bool:  # type: ignore[override]
         """Not where centres move, once a batch, nor with the MD loss: it has a batch's variance."""
-        return not self.centred or (self.centres == "fixed" and self.loss != "md")
+        return not self.centred or (self.centres == "fixed" and self.loss_name != "md")
 
     def build(self, labels: int, channels: int) -> nn.Module:
         """The network, beside its class centres where the loss has any."""
@@ -135,8 +136,8 @@ class CentredNetwork(OneClassNetwork):
             ClassCentres(
                 labels,
                 self.width,
-                lam1=self.lam1 if self.loss in ("island", "islets") else 0.0,
-                lam2=self.lam2 if self.loss == "islets" else 0.0,
+                lam1=self.lam1 if self.loss_name in ("island", "islets") else 0.0,
+                lam2=self.lam2 if self.loss_name == "islets" else 0.0,
                 alpha=self.alpha,
                 moving=self.centres == "moving",
             ),
@@ -152,12 +153,12 @@ class CentredNetwork(OneClassNetwork):
             return super().learn(model, train, valid, seed)
         alone, late = self.recipe.stretched(1 - _LATE), self.recipe.stretched(_LATE)
         late = replace(late, optimizer=late.optimizer.times(_LATE_RATE))
-        self.phase("softmax", model, alone, train, valid, seed, super().joint)
+        self.phase("softmax", model, alone, train, valid, seed, super().loss)
         return self.phase("joint", model, late, train, valid, seed + 1)
 
-    def joint(self, out: Output, batch: Batch) -> Terms:
+    def loss(self, out: Output, batch: Batch) -> Terms:
         """L_softmax + λ L_I, each term logged without its weight; in training the centres move."""
-        cross_entropy = super().joint(out, batch).loss
+        cross_entropy = super().loss(out, batch).loss
         parts = {"cross_entropy": cross_entropy}
         model, features = self.model_, out.embedding
         classes, known = strongest(batch.distribution)
@@ -166,7 +167,7 @@ class CentredNetwork(OneClassNetwork):
         if not isinstance(model, Centred) or not len(features):
             return Terms(cross_entropy, parts)
         parts |= self._apart(features, classes, model.centres)
-        apart = parts["md" if self.loss == "md" else "center"]
+        apart = parts["md" if self.loss_name == "md" else "center"]
         apart = apart + self.lam1 * parts.get("island", 0) + self.lam2 * parts.get("islets", 0)
         if model.training:
             model.centres.update(features, classes)
@@ -182,12 +183,14 @@ class CentredNetwork(OneClassNetwork):
 
     def _apart(self, features: Tensor, classes: Tensor, centres: ClassCentres) -> dict[str, Tensor]:
         """The terms beside the softmax."""
-        if self.loss == "md":
+        if self.loss_name == "md":
             if len(features) < 2:  # one face has no variance
                 return {"md": 0 * features.sum()}
             return {"md": md_loss(features, centres.centres, classes, self.nearest)}
         between = centres.terms()
-        names = {"center": (), "island": ("island",), "islets": ("island", "islets")}[self.loss]
+        names = {"center": (), "island": ("island",), "islets": ("island", "islets")}[
+            self.loss_name
+        ]
         found = {name: between[name] for name in names}
         return {"center": centres(features, classes), **found}
 

@@ -6,16 +6,14 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.functional import one_hot
 
 from bench.api import FaceSet, InputError, param
 from bench.nn.faces import targets
 from bench.nn.losses.softmax import multilabel_softmax
-from bench.nn.network import Loss, TrainedNetwork
+from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.recipe import Recipe
-from bench.nn.train import Trained
 
 
 def as_classes(faces: FaceSet) -> FaceSet:
@@ -43,9 +41,6 @@ class OneClassNetwork(TrainedNetwork):
 
     On multi-label data only with ``target=argmax``: the class of a face is the first of the largest
     in its label distribution, or in its label set; a face without any says nothing.
-
-    The parameter ``loss`` may take the name of the method that other networks have; `joint` is in
-    its place.
     """
 
     kinds: ClassVar[tuple[str, ...]] = ("single",)
@@ -86,20 +81,7 @@ class OneClassNetwork(TrainedNetwork):
                 "two classes or more"
             )
 
-    def phase(
-        self,
-        name: str,
-        model: nn.Module,
-        recipe: Recipe,
-        train: FaceSet,
-        valid: FaceSet | None,
-        seed: int,
-        loss: Loss | None = None,
-    ) -> Trained:
-        """As in `TrainedNetwork`, by `joint` where no other loss is given."""
-        return super().phase(name, model, recipe, train, valid, seed, loss or self.joint)
-
-    def joint(self, out: Output, batch: Batch) -> Terms:
+    def loss(self, out: Output, batch: Batch) -> Terms:
         """The softmax cross-entropy of each face's class."""
         classes, known = strongest(batch.distribution)
         target = one_hot(classes, batch.labels.shape[1]) * known[:, None]

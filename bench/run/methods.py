@@ -66,7 +66,8 @@ def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
         if "random_state" in typed and not issubclass(plugin, Dataset):
             raise BenchError(f"{part}: random_state is set from --seeds, not in brackets")
         made = plugin(**({} if member is None else {"member": member}), **typed)
-        values = {key: getattr(made, key) for key in plugin.params if key != "random_state"}
+        params = made.get_params(deep=False)
+        values = {key: params[key] for key in plugin.params if key != "random_state"}
         found.append(Spec(entry, member, values))
     return found
 

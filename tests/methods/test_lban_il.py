@@ -47,7 +47,7 @@ def test_defaults_are_the_papers() -> None:
     made = method("paper")
     numbers = (made.lam, made.lam1, made.lam2, made.alpha, made.dropout)
     assert numbers == (0.6, 0.2, 0.9, 0.5, 0.5)
-    assert (made.loss, made.centres, made.block, made.attention) == (
+    assert (made.loss_name, made.centres, made.block, made.attention) == (
         "islets",
         "moving",
         "lbc+std+skip",

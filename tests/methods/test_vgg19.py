@@ -120,7 +120,7 @@ def prepared(kind: str, **params: Any) -> Any:
 
 def test_resnet18_learns_label_sets_by_the_binary_cross_entropy_as_before() -> None:
     made, (out, given) = prepared("multi"), batch()
-    terms = made.joint(out, given)
+    terms = made.loss(out, given)
     assert torch.equal(terms.loss, binary_cross_entropy(out.logits, given.labels))
     assert made.sigmoid
     assert made.sums_over_samples
@@ -132,7 +132,7 @@ def test_resnet18_learns_label_sets_by_the_binary_cross_entropy_as_before() -> N
 def test_resnet18_learns_classes_by_the_softmax(loss: str) -> None:
     made, (out, given) = prepared("single", loss=loss), batch()
     labels = torch.eye(4)[torch.arange(6) % 4]
-    terms = made.joint(out, Batch(given.inputs, labels, labels))
+    terms = made.loss(out, Batch(given.inputs, labels, labels))
     torch.testing.assert_close(terms.loss, multilabel_softmax(out.logits, labels))
 
 
@@ -140,7 +140,7 @@ def test_resnet18_learns_classes_by_the_softmax(loss: str) -> None:
 def test_resnet18_learns_the_strongest_label_where_asked(loss: str) -> None:
     made, (out, given) = prepared("multi", loss=loss, target="argmax"), batch()
     strongest = torch.eye(4)[given.distribution.argmax(dim=1)]
-    terms = made.joint(out, given)
+    terms = made.loss(out, given)
     torch.testing.assert_close(terms.loss, multilabel_softmax(out.logits, strongest))
     assert not made.sigmoid
     assert made.unsuited("multi") is None

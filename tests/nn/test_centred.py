@@ -95,21 +95,21 @@ def slow(made: Any, out: Output, classes: list[int]) -> dict[str, float]:
     for i, y in enumerate(classes):
         found["cross_entropy"] -= (z[i, y] - np.log(np.exp(z[i]).sum())) / N
     total = found["cross_entropy"]
-    if made.loss != "softmax":
+    if made.loss_name != "softmax":
         c = made.model_.centres.centres.numpy()
-    if made.loss == "md":
+    if made.loss_name == "md":
         found["md"] = slow_md(x, c, classes)
         total += made.lam * found["md"]
-    elif made.loss != "softmax":
+    elif made.loss_name != "softmax":
         found["center"] = sum(((x[i] - c[y]) ** 2).sum() for i, y in enumerate(classes)) / (2 * N)
         total += made.lam * found["center"]
         pairs = [(j, k) for j in range(L) for k in range(L) if j != k]
-        if made.loss != "center":
+        if made.loss_name != "center":
             found["island"] = sum(
                 c[j] @ c[k] / np.sqrt((c[j] @ c[j]) * (c[k] @ c[k])) + 1 for j, k in pairs
             )
             total += made.lam * made.lam1 * found["island"]
-        if made.loss == "islets":
+        if made.loss_name == "islets":
             apart = sum(np.sqrt(((c[j] - c[k]) ** 2).sum()) for j, k in pairs)
             found["islets"] = float(np.exp(-apart / 2))
             total += made.lam * made.lam2 * found["islets"]
@@ -138,7 +138,7 @@ def slow_md(x: np.ndarray, c: np.ndarray, classes: list[int], nearest: int = 3) 
 def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
     made, out, batch = given(loss=loss, lam=0.7, lam1=0.3, lam2=0.8)
     expected = slow(made, out, batch.labels.argmax(dim=1).tolist())
-    terms = made.joint(out, batch)
+    terms = made.loss(out, batch)
     found = {"loss": terms.loss, **terms.parts}
     assert list(found) == list(expected)
     for name, value in expected.items():
@@ -156,14 +156,14 @@ def test_the_md_loss_looks_at_the_nearest_centres(nearest: int) -> None:
         batch.labels.argmax(dim=1).tolist(),
         nearest,
     )
-    assert float(made.joint(out, batch).parts["md"]) == pytest.approx(expected, rel=1e-10)
+    assert float(made.loss(out, batch).parts["md"]) == pytest.approx(expected, rel=1e-10)
 
 
 def test_features_feel_the_md_loss_with_centres_as_they_were() -> None:
     made, out, batch = given(loss="md", lam=0.7)
     centres = made.model_.centres.centres.clone()
     made.model_.train()
-    made.joint(out, batch).loss.backward()  # the centres have moved by then
+    made.loss(out, batch).loss.backward()  # the centres have moved by then
     assert not torch.equal(made.model_.centres.centres, centres)
     x = out.embedding.detach().clone().requires_grad_()
     (0.7 * md_loss(x, centres, batch.labels.argmax(dim=1), 3)).backward()
@@ -175,7 +175,7 @@ def test_features_feel_the_distance_to_their_own_centre_alone(loss: str) -> None
     made, out, batch = given(loss=loss, lam=0.7)
     centres = made.model_.centres.centres.clone() if made.centred else None
     made.model_.train()
-    made.joint(out, batch).loss.backward()  # the centres have moved by then
+    made.loss(out, batch).loss.backward()  # the centres have moved by then
     assert out.embedding.grad is not None or not made.centred
     if centres is not None:
         own = centres[batch.labels.argmax(dim=1)]
@@ -190,10 +190,10 @@ def test_centres_move_in_training_alone_and_by_equation_4(loss: str) -> None:
     made, out, batch = given(loss=loss, lam1=0.3, lam2=0.8, alpha=0.25)
     start = made.model_.centres.centres.clone()
     made.model_.eval()
-    made.joint(out, batch)
+    made.loss(out, batch)
     assert torch.equal(made.model_.centres.centres, start)
     made.model_.train()
-    made.joint(out, batch)
+    made.loss(out, batch)
     lam1, lam2 = {"island": (0.3, 0), "islets": (0.3, 0.8)}.get(loss, (0, 0))
     other = ClassCentres(L, D, lam1=lam1, lam2=lam2, alpha=0.25).double()
     other.centres = start.clone()
@@ -208,7 +208,7 @@ def test_placebos_leave_out_what_they_say() -> None:
     made, out, batch = given(loss="islets", centres="fixed")
     start = made.model_.centres.centres.clone()
     made.model_.train()
-    terms = made.joint(out, batch)
+    terms = made.loss(out, batch)
     assert torch.equal(made.model_.centres.centres, start)
     assert float(terms.parts["center"]) > 0  # and still draw
     without, as_island = (fitted(Near(**one)) for one in ({"lam2": 0.0}, {"loss": "island"}))
@@ -285,12 +285,12 @@ def test_centres_are_in_checkpoints_and_training_goes_on_with_them(
         name = "near"
         left = 2 * 3 + 1  # batches of 40 images, until the middle of the third epoch
 
-        def joint(self, out: Output, batch: Batch) -> Any:
+        def loss(self, out: Output, batch: Batch) -> Any:
             if self.model_.training:
                 self.left -= 1
                 if not self.left:
                     raise KeyboardInterrupt
-            return super().joint(out, batch)
+            return super().loss(out, batch)
 
     monkeypatch.setattr(train_module, "SAVING_SHARE", 1e9)  # a checkpoint each epoch
     with pytest.raises(KeyboardInterrupt):
@@ -313,7 +313,7 @@ def test_a_batch_of_one_class_or_of_one_face_is_no_trouble(loss: str) -> None:
         made.model_.train()
         few = Batch(batch.inputs, batch.labels[rows], batch.distribution[rows])
         assert len(few.labels.argmax(dim=1).unique()) == 1
-        terms = made.joint(Output(out.embedding[rows], out.logits[rows]), few)
+        terms = made.loss(Output(out.embedding[rows], out.logits[rows]), few)
         terms.loss.backward()
         assert all(bool(value.isfinite()) for value in (terms.loss, *terms.parts.values()))
         assert bool(out.logits.grad.isfinite().all())
@@ -377,7 +377,7 @@ def test_faces_without_a_class_say_nothing(loss: str) -> None:
     classes = shares.argmax(dim=1).tolist()
     made.model_.train()
     start = made.model_.centres.centres.clone() if made.centred else None
-    terms = made.joint(out, Batch(batch.inputs, batch.labels, shares))
+    terms = made.loss(out, Batch(batch.inputs, batch.labels, shares))
     terms.loss.backward()
     rows = [i for i in range(N) if i not in empty]
     z = out.logits.detach()
@@ -402,7 +402,7 @@ def test_faces_without_a_class_say_nothing(loss: str) -> None:
 def test_a_batch_without_any_class_is_survived() -> None:
     made, out, batch = given("multi", target="argmax")
     made.model_.train()
-    terms = made.joint(out, Batch(batch.inputs, 0 * batch.labels, 0 * batch.labels))
+    terms = made.loss(out, Batch(batch.inputs, 0 * batch.labels, 0 * batch.labels))
     terms.loss.backward()
     assert float(terms.loss.detach()) == 0
     assert not bool(out.logits.grad.any())
@@ -534,7 +534,7 @@ def test_class_centres_come_late_at_quick_alone(
         assert (first.epochs or 0) + (last.epochs or 0) == whole.epochs
         assert last.optimizer.lr == pytest.approx(first.optimizer.lr / 10)
         assert (seed, later) == (7, 8)
-        assert alone.__func__ is OneClassNetwork.joint
+        assert alone.__func__ is OneClassNetwork.loss
     else:
         assert heard[0][1] == whole
 

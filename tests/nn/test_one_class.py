@@ -47,7 +47,7 @@ def test_faces_without_a_class_say_nothing() -> None:
     assert classes.tolist()[:2] == [1, 0]
     assert known.tolist() == [True, True, False]
     logits = torch.randn(3, 3, dtype=torch.float64, requires_grad=True)
-    loss = OneClass().joint(Output(logits, logits), Batch(logits, shares, shares)).loss
+    loss = OneClass().loss(Output(logits, logits), Batch(logits, shares, shares)).loss
     p = logits.detach().log_softmax(dim=1)
     assert float(loss.detach()) == pytest.approx(-float(p[0, 1] + p[1, 0]) / 3)
     loss.backward()
