@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods._lban import BLOCKS, LBAB, LBAN, LBSL, BinaryConv
+from bench.methods.lban_il import BLOCKS, LBAB, LBAN, LBSL, BinaryConv
 from torch import Tensor, nn
 from torch.nn.functional import conv2d, conv_transpose2d, max_pool2d
 

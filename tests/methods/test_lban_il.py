@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods import _lban as lban
-from bench.methods._lban import BLOCKS, BinaryConv
+from bench.methods import lban_il as lban
+from bench.methods.lban_il import BLOCKS, BinaryConv
 from networks import some_faces
 from torch import nn
 
