@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Sequence
 from zlib import crc32
 
 import numpy as np
@@ -17,15 +19,73 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Adam, OneCycle, Recipe
-from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, GroupedResNets, SeparateResNets
+from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18
 from bench.nn.train import Trained
 
 PARTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
-# Of ours, for a laptop: six networks on small crops.
+# Ours, for a laptop: six networks on small crops.
 QUICK = Recipe(
     Adam(1e-3), batch=128, epochs=4, schedule=OneCycle(), size=32, flip=True, drop_last=True
 )
+
+
+class SeparateResNets(nn.Module):
+    """M networks one after the other, each on its own images.
+
+    Parameters
+    ----------
+    networks : int
+        M.
+    labels : int
+    """
+
+    def __init__(self, networks: int, labels: int) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(ResNet18(labels) for _ in range(networks))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """From float (n, M, 3, H, W) to embeddings (n, M, 512) and logits (n, M, L)."""
+        layout = torch.channels_last  # a slice has none, and convolutions are slower without
+        views = [images[:, m].contiguous(memory_format=layout) for m in range(images.shape[1])]
+        outs = [network(view) for network, view in zip(self.networks, views, strict=True)]
+        return torch.stack([o.embedding for o in outs], 1), torch.stack([o.logits for o in outs], 1)
+
+
+class GroupedResNets(nn.Module):
+    """The same M networks as one whose convolutions have M groups: the same numbers in fewer calls.
+
+    Batch normalisation works channel by channel, so that none of the M networks side by side sees
+    another.
+
+    Parameters
+    ----------
+    networks : sequence of ResNet18
+        Their weights are copied.
+    """
+
+    def __init__(self, networks: Sequence[ResNet18]) -> None:
+        super().__init__()
+        self.count = len(networks)
+        self.body = copy.deepcopy(networks[0])
+        del self.body.fc
+        modules = [dict(network.named_modules()) for network in networks]
+        for name, module in list(self.body.named_modules()):
+            if isinstance(module, nn.Conv2d):
+                self._put(name, _grouped(module, [own[name] for own in modules]))
+            elif isinstance(module, nn.BatchNorm2d):
+                self._put(name, _joined(module, [own[name] for own in modules]))
+        self.weight = nn.Parameter(torch.stack([network.fc.weight.data for network in networks]))
+        self.bias = nn.Parameter(torch.stack([network.fc.bias.data for network in networks]))
+
+    def _put(self, name: str, module: nn.Module) -> None:
+        parent, _, last = name.rpartition(".")
+        setattr(self.body.get_submodule(parent), last, module)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """From float (n, M, 3, H, W) to embeddings (n, M, 512) and logits (n, M, L)."""
+        embedding = self.body.embed(images.flatten(1, 2)).unflatten(1, (self.count, -1))
+        return embedding, torch.einsum("nmd,mld->nml", embedding, self.weight) + self.bias
 
 
 class Fusion(nn.Module):
@@ -57,17 +117,18 @@ class MFJLE(TrainedNetwork):
     Six independent ResNet-18 (`bench.nn.resnet`): one sees the face, five see square crops round
     the eyes, the nose tip and the corners of the mouth, which MTCNN finds. Each has the binary
     cross-entropy (Eq. 2) as its loss; RGB, 224×224, ImageNet's mean and standard deviation; Adam,
-    rate 1e-4, times 0.9 every 50 of 218 epochs, batch 128. The six share no weights, and Adam does
-    not feel the scale of a gradient, so that λ acts on the fusion and hardly on training.
+    rate 1e-4, times 0.9 every 50 of 218 epochs, batch 128. The six share no weights, and Adam's
+    steps do not depend on the scale of a gradient, so that λ acts on the fusion and hardly on
+    training.
 
     Labels: sigmoid(z_g + Σ λ_i z_i) >= ½. The embedding is that of all six, 3072-d.
 
     Deviations: Eq. 2 is misprinted (`bench.nn.losses.binary`). The text adds probabilities and then
-    takes the sigmoid, which is never below ½: here logits are added. The paper leaves open the size
-    of the crops (here 0.4 of the face's side) and where weights start (here torchvision's random
-    ones). Where no face is found, crops are cut at the template's places (`missing=template`), or
-    the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32 pixels, mirrored, 4 epochs
-    of Adam in batches of 128 with one cycle of the rate up to 1e-3.
+    takes the sigmoid of the sum, which is never below ½: here logits are added. The paper leaves
+    open the size of the crops (here 0.4 of the face's side) and where weights start (here
+    torchvision's random ones). Where no face is found, crops are cut at the template's places
+    (`missing=template`), or the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32
+    pixels, mirrored, 4 epochs of Adam in batches of 128 with one cycle of the rate up to 1e-3.
 
     Ablations: ``resnet18`` is the global network alone; ``objective=softmax`` is the multi-label
     softmax cross-entropy. Placebos: ``parts=global`` shows the face to all six, ``parts=random``
@@ -104,7 +165,7 @@ class MFJLE(TrainedNetwork):
 
     @property
     def sigmoid(self) -> bool:  # type: ignore[override]
-        """Whether labels have probabilities of their own."""
+        """Whether each label has a probability of its own."""
         return self.objective == "binary"
 
     def weights(self) -> list[float]:
@@ -126,18 +187,18 @@ class MFJLE(TrainedNetwork):
             losses = [binary_cross_entropy(z, batch.labels) for z in out.parts.unbind(1)]
         else:
             losses = [multilabel_softmax(z, batch.distribution) for z in out.parts.unbind(1)]
-        weighted = sum(lam * one for lam, one in zip(self.weights(), losses[1:], strict=True))
+        weighted = sum(lam * loss for lam, loss in zip(self.weights(), losses[1:], strict=True))
         named = dict(zip(("global", *PARTS), losses, strict=True))
         return Terms(losses[0] + weighted, named)
 
     def keep(self, faces: FaceSet) -> Pixels:
-        """Whole faces: local crops are cut from all the pixels that there are."""
+        """Faces in their own size: local crops are cut before anything is resized."""
         if faces.landmarks is None:
             raise BenchError(f"mf-jle needs landmarks, and {faces.name} has none")
-        found = faces.landmarks_found
-        if self.missing == "refuse" and found is not None and not found.all():
+        detected = faces.landmarks_found
+        if self.missing == "refuse" and detected is not None and not detected.all():
             raise BenchError(
-                f"mf-jle[missing=refuse]: no face was found in {int((~found).sum())} of "
+                f"mf-jle[missing=refuse]: no face was found in {int((~detected).sum())} of "
                 f"{len(faces)} images; take missing=template, or leave those images out"
             )
         return Pixels(faces, None, self.setting.device)
@@ -158,30 +219,55 @@ class MFJLE(TrainedNetwork):
             views = face[:, None].expand(-1, 1 + len(PARTS), -1, -1, -1)
         else:
             if self.parts == "random":
-                points = self._places(faces, rows, images.shape[-1]).to(images.device)
+                points = self._random_places(faces, rows, images.shape[-1]).to(images.device)
             views = torch.cat([face[:, None], local_crops(images, points, self.crop, size)], dim=1)
         flat = self.normalised(views.flatten(0, 1))
         return flat.unflatten(0, (len(rows), 1 + len(PARTS)))
 
-    def _places(self, faces: FaceSet, rows: Tensor, side: int) -> Tensor:
-        """Random points, always the same for one face: float (b, 5, 2)."""
-        drawn = [
+    def _random_places(self, faces: FaceSet, rows: Tensor, side: int) -> Tensor:
+        """Five random points of each face, always the same for one face: float (b, 5, 2)."""
+        places = [
             np.random.default_rng(crc32(str(faces.ids[row]).encode())).random((len(PARTS), 2))
             for row in rows.tolist()
         ]
-        return torch.from_numpy(np.stack(drawn) * side).float()
+        return torch.from_numpy(np.stack(places) * side).float()
 
     def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
-        """Which path ran, and how much the fusion changes."""
-        said = [f"mf-jle: six networks, {self.path}"]
+        """Which path ran, and how much the fusion changes on the validation part."""
+        notes = [f"mf-jle: six networks, {self.path}"]
         if valid is not None:
             out = self._forward(valid)
             assert out.parts is not None
-            before, after = out.parts[:, 0], out.logits
-            added = float((after - before).abs().mean() / before.abs().mean())
-            flipped = int(((before >= 0) != (after >= 0)).sum())
-            said.append(
+            alone, fused = out.parts[:, 0], out.logits
+            added = float((fused - alone).abs().mean() / alone.abs().mean())
+            flipped = int(((alone >= 0) != (fused >= 0)).sum())
+            notes.append(
                 f"mf-jle: the local networks add {100 * added:.2g} % of the global logit and flip "
-                f"{flipped} of {before.numel()} labels of the validation part"
+                f"{flipped} of {alone.numel()} labels of the validation part"
             )
-        return said
+        return notes
+
+
+def _grouped(first: nn.Conv2d, parts: Sequence[nn.Module]) -> nn.Conv2d:
+    """One convolution with a group for each of the parts, which are shaped like the first."""
+    count = len(parts)
+    conv = nn.Conv2d(
+        first.in_channels * count,
+        first.out_channels * count,
+        first.kernel_size,  # type: ignore[arg-type]
+        first.stride,  # type: ignore[arg-type]
+        first.padding,  # type: ignore[arg-type]
+        groups=count,
+        bias=False,
+    )
+    conv.weight = nn.Parameter(torch.cat([part.weight.data for part in parts]))  # type: ignore[arg-type, union-attr, misc]
+    return conv
+
+
+def _joined(first: nn.BatchNorm2d, parts: Sequence[nn.Module]) -> nn.BatchNorm2d:
+    """One batch normalisation of the channels of all parts, which are shaped like the first."""
+    norm = nn.BatchNorm2d(first.num_features * len(parts), first.eps, first.momentum)
+    for name in ("weight", "bias", "running_mean", "running_var"):
+        values = torch.cat([getattr(part, name).data for part in parts])
+        getattr(norm, name).data.copy_(values)
+    return norm

@@ -30,6 +30,7 @@ from unittest.mock import patch
 
 import numpy as np
 import torch
+from bench.methods.mf_jle import GroupedResNets, SeparateResNets
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
@@ -39,7 +40,6 @@ from torchvision import transforms
 from bench.api import FaceSet, Setting
 from bench.nn.device import described, find_device, trains_in_bfloat16
 from bench.nn.recipe import Adam
-from bench.nn.resnet import GroupedResNets, SeparateResNets
 from bench.plugins import Registry
 from bench.run.memory import peak_memory_mb, reset_peak_memory
 
