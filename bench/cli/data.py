@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
 def run_truth(options: argparse.Namespace) -> int:
     """One row per image: its id, and 0 or 1 for each label."""
     from bench.data.files import write_text
-    from bench.publish.tables import csv_text
+    from bench.publish.frames import csv_text, frame_of
     from bench.run.sources import Sources
 
     faces = Sources(registry(options)).named(options.dataset, options.root).faces
@@ -77,7 +77,7 @@ def run_truth(options: argparse.Namespace) -> int:
         dict(zip(columns, (str(one), *map(int, labels)), strict=True))
         for one, labels in zip(faces.ids, faces.labels, strict=True)
     )
-    write_text(options.out, csv_text(rows, columns))
+    write_text(options.out, csv_text(frame_of(rows, columns)))
     print(options.out)
     return 0
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench.api import BenchError
 from bench.cli.terminal import say
+
+if TYPE_CHECKING:
+    from bench.run.record import Record
+    from bench.run.store import Store
 
 
 def add(commands: Any) -> None:
@@ -25,18 +30,16 @@ def add(commands: Any) -> None:
         "--export-scores",
         metavar="DIR",
         type=Path,
-        help="also write what methods said of each test image, without the truth, for a recount",
+        help="also write scores and labels of each test image, without the truth, for a recount",
     )
     parser.set_defaults(function=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Write the tables and print their paths."""
+    # Imported here: pandas and the records' modules take longer than `bench --help` may.
     from bench.publish import tables
-    from bench.publish.escape import folder
-    from bench.publish.export import export
     from bench.publish.rows import newest, outdated
-    from bench.run.record import Record
     from bench.run.runner import results_folder
     from bench.run.store import Store
 
@@ -60,12 +63,21 @@ def run(options: argparse.Namespace) -> int:
         ties=options.ties,
     )
     if options.export_scores is not None:
-        by_dataset: dict[str, list[Record]] = defaultdict(list)
-        for record in selection.kept:
-            by_dataset[record.cell.dataset].append(record)
-        for dataset, of_dataset in by_dataset.items():
-            place = options.export_scores / folder(dataset)
-            paths += export(of_dataset, place, store.scores, store.ids)
+        paths += _export(selection.kept, store, options.export_scores)
     for path in paths:
         print(path)
     return 0
+
+
+def _export(records: Iterable[Record], store: Store, out: Path) -> list[Path]:
+    """Write the scores of every dataset into a folder of its own."""
+    from bench.publish.escape import folder
+    from bench.publish.export import export
+
+    by_dataset: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        by_dataset[record.cell.dataset].append(record)
+    paths = []
+    for dataset, of_dataset in by_dataset.items():
+        paths += export(of_dataset, out / folder(dataset), store.scores, store.ids)
+    return paths

@@ -22,7 +22,7 @@ from bench.papers.reproduction import Outcome
 from bench.papers.spec import Paper
 from bench.plugins import Registry
 from bench.publish import latex, markdown
-from bench.publish.tables import csv_text
+from bench.publish.frames import csv_text, frame_of
 
 REPRODUCTION = "reproduction.csv"
 ABOUT = "about.json"
@@ -85,21 +85,21 @@ def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -
             shown.append(in_rows(paper, table, findings.pairs[table.name], data))
         texts[f"{table.slug}.tex"] = latex.render(shown)
         texts[f"{table.slug}.md"] = markdown.render(shown)
-    texts[REPRODUCTION] = csv_text(map(_outcome, found), _OUTCOME_COLUMNS)
+    texts[REPRODUCTION] = csv_text(frame_of(map(_outcome, found), _OUTCOME_COLUMNS))
     curves = [row for one in found for row in _curve(one)]
     if curves:
-        texts["curves.csv"] = csv_text(curves, _CURVE_COLUMNS)
+        texts["curves.csv"] = csv_text(frame_of(curves, _CURVE_COLUMNS))
     if gains:
-        texts["margins.csv"] = csv_text(map(_margin, gains), _MARGIN_COLUMNS)
+        texts["margins.csv"] = csv_text(frame_of(map(_margin, gains), _MARGIN_COLUMNS))
     compared_images = [
         {"table": name, **vars(pair)} for name, pairs in findings.pairs.items() for pair in pairs
     ]
     if compared_images:
-        texts["pairs.csv"] = csv_text(compared_images, _PAIR_COLUMNS)
+        texts["pairs.csv"] = csv_text(frame_of(compared_images, _PAIR_COLUMNS))
     if verdicts:
-        texts["claims.csv"] = csv_text(map(_claim, verdicts), _CLAIM_COLUMNS)
+        texts["claims.csv"] = csv_text(frame_of(map(_claim, verdicts), _CLAIM_COLUMNS))
         compared = [row for verdict in verdicts for row in _comparisons(verdict)]
-        texts["comparisons.csv"] = csv_text(compared, _COMPARISON_COLUMNS)
+        texts["comparisons.csv"] = csv_text(frame_of(compared, _COMPARISON_COLUMNS))
     texts[ABOUT] = json.dumps(_about(paper, found, registry, setting), indent=1) + "\n"
     folder = out / paper.id
     for name, text in texts.items():

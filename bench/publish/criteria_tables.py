@@ -91,17 +91,26 @@ def _table(rows: Sequence[Row], name: str, criteria: Sequence[_Criterion], ties:
     if ties:
         columns.append([Value(row.tied_rows) for row in rows])
         titles.append(("Tied rows", ""))
-    blocks: dict[str, list[Line]] = defaultdict(list)
-    for row, numbers, *values in zip(rows, footnotes, *columns, strict=True):
-        blocks[names.block(row)].append(Line(names.line(row), numbers, tuple(values)))
     return Table(
         name=name,
         caption=caption(rows, splits, criteria is DISTRIBUTION_CRITERIA),
         columns=tuple(titles),
-        blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
+        blocks=_blocks(rows, names, footnotes, columns),
         notes=tuple(notes.texts),
         remarks=tuple(_remarks(complete, names.parameters())),
     )
+
+
+def _blocks(
+    rows: Sequence[Row],
+    names: MethodNames,
+    footnotes: Sequence[tuple[int, ...]],
+    columns: Sequence[Sequence[Value]],
+) -> tuple[Block, ...]:
+    blocks: dict[str, list[Line]] = defaultdict(list)
+    for row, numbers, *values in zip(rows, footnotes, *columns, strict=True):
+        blocks[names.block(row)].append(Line(names.line(row), numbers, tuple(values)))
+    return tuple(Block(title, tuple(lines)) for title, lines in blocks.items())
 
 
 def _missing_cells(row: Row, splits: int, notes: Notes) -> tuple[int, ...]:

@@ -1,4 +1,8 @@
-"""Which records a table shows, and what the cells of one row say together."""
+"""Which records a table shows, and rows: the cells of one method and their common statistics.
+
+Everything that is made of records starts here: a results folder also holds records of older code
+and of other conventions, and a method's number is a mean over its splits and seeds.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +16,15 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench.api import BenchError
 from bench.run.record import Cell, Record
 from bench.run.scoring import Stored, criteria_code, scored
 from bench.score import bootstrap
 
-# What a record's criteria are computed from; None where it is not stored.
 ScoresOf = Callable[[Record], Stored | None]
+"""Gives what a record's criteria are computed from; None where it is not stored."""
 
 TUNED = "tuned"
 """Stands for the value of a parameter that was chosen on each split's training part."""
@@ -63,34 +68,38 @@ def newest(records: Iterable[Record]) -> Selection:
     A cell without a result also gives way to its result with weights, which were not there when it
     was skipped.
     """
-    latest: dict[str, Record] = {}
     everything = ordered(records)
-    for record in everything:
-        same = _identity(record.cell, _weights(record.cell))
-        if same not in latest or _finished(record) > _finished(latest[same]):
-            latest[same] = record
-    done = {_identity(record.cell, None) for record in latest.values() if record.status == "ok"}
-    keys = {
-        record.key
-        for record in latest.values()
-        if record.status == "ok"
-        or record.cell.weights is not None
-        or _identity(record.cell, None) not in done
-    }
+    cells = pd.DataFrame(
+        [
+            (
+                record.key,
+                str(record.provenance.get("finished", "")),
+                record.status == "ok",
+                record.cell.weights is not None,
+                _identity(record.cell, _weights(record.cell)),
+                _identity(record.cell, None),
+            )
+            for record in everything
+        ],
+        columns=["key", "finished", "ok", "weighted", "cell", "but_weights"],
+    )
+    latest = cells.sort_values(["finished", "key"]).drop_duplicates("cell", keep="last")
+    done = latest["but_weights"].isin(latest["but_weights"][latest["ok"]])
+    kept = set(latest["key"][latest["ok"] | latest["weighted"] | ~done])
     return Selection(
-        tuple(record for record in everything if record.key in keys),
-        tuple(record for record in everything if record.key not in keys),
+        tuple(record for record in everything if record.key in kept),
+        tuple(record for record in everything if record.key not in kept),
     )
 
 
 def _identity(cell: Cell, weights: str | None) -> str:
-    """What was asked for; a number is worth showing once, however often its code changed."""
+    """What a cell measures; a number is worth showing once, however often its code changed."""
     data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.protocol, cell.split]
     return canonical([data, _method(cell), cell.seed, cell.budget, cell.selection, weights])
 
 
 def _method(cell: Cell) -> list[Any]:
-    """What one row is about; a tuned parameter counts by its candidates, not by the one chosen."""
+    """What tells methods apart; a tuned parameter counts by its candidates, not by its value."""
     sides = [shown_params(cell, side) for side in ("classifier", "features")]
     return [cell.classifier, cell.features, *sides, cell.tuned]
 
@@ -104,10 +113,6 @@ def shown_params(cell: Cell, side: str) -> dict[str, Any]:
     """Parameters of the ``features`` or the ``classifier``, `TUNED` for those that were tuned."""
     params = cell.features_params if side == "features" else cell.classifier_params
     return {**params, **dict.fromkeys(cell.tuned.get(side, ()), TUNED)}
-
-
-def _finished(record: Record) -> tuple[str, str]:
-    return str(record.provenance.get("finished", "")), record.key
 
 
 def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
@@ -178,8 +183,8 @@ class Estimate:
             return False
         if len(self.replicates) != len(other.replicates):
             return False
-        found = _defined(bootstrap.interval(self.replicates - other.replicates))
-        return found is not None and (found[0] > 0 or found[1] < 0)
+        interval = _defined(bootstrap.interval(self.replicates - other.replicates))
+        return interval is not None and (interval[0] > 0 or interval[1] < 0)
 
 
 def _defined(interval: tuple[float, float]) -> tuple[float, float] | None:
@@ -223,7 +228,7 @@ class Row:
         return {r.key: bootstrap.unpack(r.bootstrap.get("values", {})) for r in self.ok}
 
     def estimate(self, criterion: str) -> Estimate | None:
-        """What the cells say about a criterion; None where none has a value."""
+        """The row's value of a criterion; None where no cell has one."""
         by_split: dict[str, list[Record]] = defaultdict(list)
         values: dict[str, dict[int, float]] = defaultdict(dict)
         for record in self.ok:
@@ -253,9 +258,9 @@ class Row:
         """Replicates averaged as the values are; None unless every cell has as many."""
         means = []
         for records in by_split.values():
-            found = [self._replicates[record.key].get(criterion) for record in records]
-            arrays = [array.astype(float) for array in found if array is not None]
-            if len(arrays) < len(found) or len({len(array) for array in arrays}) > 1:
+            of_cells = [self._replicates[record.key].get(criterion) for record in records]
+            arrays = [array.astype(float) for array in of_cells if array is not None]
+            if len(arrays) < len(of_cells) or len({len(array) for array in arrays}) > 1:
                 return None
             means.append(np.mean(arrays, axis=0))
         if len({len(mean) for mean in means}) > 1:
@@ -270,10 +275,12 @@ def spread(values: Sequence[float]) -> float | None:
 
 def rows_of(records: Iterable[Record]) -> list[Row]:
     """One row per method and way of training, in the order of `ordered`."""
-    found: dict[str, list[Record]] = defaultdict(list)
-    for record in ordered(records):
-        cell = record.cell
-        data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, cell.protocol]
-        way = [cell.budget, cell.selection, _weights(cell)]
-        found[canonical([data, _method(cell), way])].append(record)
-    return [Row(tuple(cells)) for cells in found.values()]
+    cells = pd.Series(ordered(records), dtype=object)
+    rows = cells.groupby(cells.map(_row_identity), sort=False)
+    return [Row(tuple(of_row)) for _, of_row in rows]
+
+
+def _row_identity(record: Record) -> str:
+    cell = record.cell
+    data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, cell.protocol]
+    return canonical([data, _method(cell), cell.budget, cell.selection, _weights(cell)])

@@ -17,9 +17,10 @@ from tex import compiled
 
 from bench.api import BenchError
 from bench.publish.criteria_tables import tables_of
+from bench.publish.frames import cells, csv_text, summary
 from bench.publish.layout import Line, Table, letter
 from bench.publish.names import written
-from bench.publish.tables import cells_csv, summary_csv, write
+from bench.publish.tables import write
 from bench.run.record import Record
 from bench.score.criteria import CRITERIA
 
@@ -166,9 +167,9 @@ def test_a_tuned_method_is_one_line_whatever_its_splits_chose(make) -> None:
     assert "mlknn[k=5|tuned,s=1.0]" in table.remarks[-1]
     (alone,) = tables_of(records, "toy")
     assert [block.title for block in alone.blocks] == ["mlknn[k=tuned]"]  # always told
-    rows = list(csv.DictReader(io.StringIO(summary_csv(records))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(summary(records)))))
     assert [json.loads(row["params"])["classifier"]["k"] for row in rows] == ["tuned"]
-    rows = list(csv.DictReader(io.StringIO(cells_csv(records))))
+    rows = list(csv.DictReader(io.StringIO(csv_text(cells(records)))))
     assert [json.loads(row["params"])["classifier"]["k"] for row in rows] == [5, 10]
 
 
