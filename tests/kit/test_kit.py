@@ -6,6 +6,7 @@ from importlib import resources
 from pathlib import Path
 
 import pytest
+from runs import PLUGINS
 
 from bench.kit.classifier import Data
 from bench.kit.examine import CHECKS, Finding, examine, subjects, title, verdict
@@ -77,40 +78,7 @@ def test_exemptions_are_needed_and_explained() -> None:
 
 
 # Plug-ins with one fault each, and the check that has to find it.
-GOOD_CLASSIFIER = '''
-"""A classifier."""
-import time, random
-import numpy as np
-from bench.api import Classifier, param
-from bench.learn.checks import checked_features, checked_labels, require_fitted
-
-
-class Good(Classifier):
-    """Ridge regression. Reference: none."""
-
-    name = "good"
-    kinds = ("multi", "single")
-    ridge: float = param(1.0, gt=0, help="weight")
-
-    def fit(self, X, Y):
-        X = checked_features(X, self.name)
-        Y = checked_labels(Y, len(X), self.name)
-        self.n_features_in_ = X.shape[1]
-        self.mean_ = Y.mean(axis=0)
-        self.centre_, self.size_ = X.mean(axis=0, dtype=float), X.std(dtype=float) or 1.0
-        Z = (X - self.centre_) / self.size_
-        gram = Z.T @ Z + self.ridge * np.eye(X.shape[1])
-        self.coef_ = np.linalg.solve(gram, Z.T @ (Y - self.mean_))
-        return self
-
-    def scores(self, X):
-        require_fitted(self)
-        X = checked_features(X, self.name, self.n_features_in_)
-        return np.einsum("nd,dl->nl", (X - self.centre_) / self.size_, self.coef_) + self.mean_
-
-    def labels(self, X):
-        return self.scores(X) >= 0.5
-'''
+FAULTLESS = (PLUGINS / "faultless.py").read_text(encoding="utf-8")
 FAULTS = {
     "shapes types and finite scores": ("return self.scores(X) >= 0.5", "return self.scores(X)"),
     "labels follow the threshold": (
@@ -198,7 +166,7 @@ def test_every_classifier_check_has_a_fault_that_it_finds() -> None:
 @pytest.mark.filterwarnings("ignore")  # what they do is wrong
 @pytest.mark.parametrize("name", ["", *FAULTS])
 def test_faults_are_found(tmp_path: Path, name: str) -> None:
-    code = GOOD_CLASSIFIER
+    code = FAULTLESS
     if name:
         old, new = FAULTS[name]
         assert code.count(old) == 1
@@ -276,27 +244,7 @@ def test_every_other_check_has_a_fault_that_it_finds() -> None:
     assert {title(check) for checks in CHECKS.values() for check in checks} == known
 
 
-CRUEL = '''
-"""A classifier that hangs, dies, or asks to be spared."""
-import os, time
-from bench.api import Classifier
-
-
-class Cruel(Classifier):
-    """Reference: none."""
-
-    name = "cruel"
-
-    def fit(self, X, Y):
-        if Y.shape[1] == 1:
-            time.sleep(600)
-        if len(X) == 1:
-            os._exit(7)
-        raise KeyError("no luck")
-
-    def exempt(self):
-        return {"duplicate rows": "they are all the same to it"}
-'''
+CRUEL = (PLUGINS / "cruel.py").read_text(encoding="utf-8")
 
 
 def test_hanging_and_dying_checks_fail_and_the_rest_goes_on(tmp_path: Path) -> None:
@@ -306,7 +254,7 @@ def test_hanging_and_dying_checks_fail_and_the_rest_goes_on(tmp_path: Path) -> N
     assert found["import"].status == "ok"
     assert found["one label"].reason == "it took longer than 10 s and was ended"
     assert "the process died (exit code 7" in found["few training rows"].reason
-    assert found["float32 and float64"].reason == "KeyError (cruel.py:17): 'no luck'"
+    assert found["float32 and float64"].reason == "KeyError (cruel.py:24): 'no luck'"
     assert found["duplicate rows"].status == "does not apply"
     assert found["duplicate rows"].reason == "they are all the same to it"
     assert found["parameters have help"].status == "ok"

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runs import records_of
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
 
@@ -16,7 +17,6 @@ from bench.api import BenchError, FaceSet, Setting, UnavailableError
 from bench.plugins import Registry
 from bench.render.layouts import write_raf_ml
 from bench.run.plan import Plan, Request, make_plan
-from bench.run.runner import run
 from bench.run.store import Store
 
 Official: Any = Registry().find("method", "official:LBP")[0].load()
@@ -169,13 +169,6 @@ def test_faces_of_another_dataset_are_refused(root: Path) -> None:
         official(root).transform(faces)
 
 
-class Silent:
-    """A listener."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
-
-
 def plan(root: Path, methods: str, dataset: str = "raf-ml") -> Plan:
     return make_plan(Registry(), Request(dataset, methods, root))
 
@@ -185,10 +178,9 @@ def test_a_run_uses_the_released_rows(root: Path, tmp_path: Path) -> None:
     labels = faces_of(root).labels.astype(float)
     savemat(root / "Feature" / "DBM_CNN.mat", {"DBM_CNN": labels})
     store = Store(tmp_path / "results")
-    store.open()
     methods = "official:DBM_CNN+mlknn[k=3],official:LBP+mlknn[k=3],official:baseDCNN+mlknn[k=3]"
     planned = plan(root, methods)
-    own, lbp, absent = run(planned, store, Silent(), workers=0, timeout=60).records
+    own, lbp, absent = records_of(planned, store)
     assert (own.status, lbp.status, absent.status) == ("ok", "ok", "skipped")
     assert absent.reason == (
         "the dataset's folder has no Feature/baseDCNN.mat (in Feature: DBM_CNN, LBP): RAF-ML's "

@@ -15,6 +15,7 @@ from bench.methods._tfe import SmallResNet
 from bench.methods.tfe_jl import FacenetBranch, Tandem
 from identities import some_people
 from networks import some_faces
+from runs import records_of
 from torch import nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting, UnavailableError
@@ -22,7 +23,6 @@ from bench.nn import train
 from bench.nn.train import Saving, Training
 from bench.plugins import Registry
 from bench.run.plan import Request, make_plan
-from bench.run.runner import run
 from bench.run.store import Store
 
 METHODS = ("tfe-jl", "resnet18-tfe", "resnet12-tfe")
@@ -401,20 +401,10 @@ def test_the_strongest_label_is_learnt_where_that_is_asked_for(name: str) -> Non
 # -- from the command line to the record ----------------------------------------------------------
 
 
-class Quiet:
-    """A listener that does not."""
-
-    def planned(self, *_: Any) -> None:
-        pass
-
-    started = ended = progressed = said = planned
-
-
 def test_the_stage_is_trained_once_for_all_who_use_it(tmp_path: Path) -> None:
     store = Store(tmp_path / "results")
     plan = planned(f"tfe-jl[people={PEOPLE}],deepid[people={PEOPLE}]+linear-svm[C=1]")
-    store.open()
-    records = run(plan, store, Quiet(), workers=0, timeout=300).records
+    records = records_of(plan, store, timeout=300)
     assert [record.status for record in records] == ["ok", "ok"], [r.reason for r in records]
     (folder,) = store.training.glob("identity-*")
     record = json.loads((folder / "identity.json").read_text())

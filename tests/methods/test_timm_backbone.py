@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from runs import records_of
 from safetensors.torch import save_file
 from torchvision.transforms import InterpolationMode, functional
 
@@ -17,7 +18,6 @@ from bench.api import BenchError, FaceSet, UnavailableError
 from bench.data.files import sha256
 from bench.plugins import Registry
 from bench.run.plan import Request, make_plan
-from bench.run.runner import run
 from bench.run.store import Store
 
 Timm: Any = Registry().find("method", "timm:test_resnet")[0].load()
@@ -176,20 +176,12 @@ def test_a_model_without_weights_says_so() -> None:
         Timm(member="botnet50ts_256").weights_used()
 
 
-class Silent:
-    """A listener."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *args: None
-
-
 def test_a_run_keeps_the_hash_and_the_name(tiny: Path, tmp_path: Path) -> None:
     path = saved(tmp_path / "own.safetensors")
     methods = f"timm:test_resnet[weights={path}|random]+mlknn[k=3]"
     plan = make_plan(Registry([tiny]), Request("tiny", methods, device="cpu"))
     store = Store(tmp_path / "results")
-    store.open()
-    records = run(plan, store, Silent(), workers=0, timeout=60).records
+    records = records_of(plan, store)
     assert [one.status for one in records] == ["ok", "ok"]
     assert [one.cell.features for one in records] == ["timm:test_resnet"] * 2
     assert [one.cell.weights for one in records] == [sha256(path), "random"]

@@ -5,167 +5,27 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from runs import plugin_file, records_of
 
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.publish import tables
 from bench.run.plan import Plan, Request, make_plan
 from bench.run.record import Record
-from bench.run.runner import run
 from bench.run.store import Store
-
-PLUGINS = '''
-"""Datasets of two label sets, and methods that say what they were given."""
-import numpy as np
-from bench.api import Dataset, Features, Network, param
-from bench.api import TEST, TRAIN, FaceSet
-
-
-def made(name, names, kind, n, seed, split=True):
-    rng = np.random.default_rng(seed)
-    if kind == "single":
-        labels = np.eye(len(names), dtype=bool)[np.arange(n) % len(names)]
-    else:
-        # Two of eight faces show the third label alone.
-        bits = np.array([[i & 1, i & 2, i & 4 or i % 8 == 0] for i in range(n)]).reshape(n, 3)
-        labels = bits[:, : len(names)] > 0
-    images = rng.integers(0, 255, (n, 12, 12), dtype=np.uint8)
-    part = np.where(np.arange(n) % 4 == 3, TEST, TRAIN).astype(np.int8) if split else None
-    ids = np.array([f"{name}-{i:03d}" for i in range(n)])
-    return FaceSet(name, kind, names, ids, labels, images=images, split=part, synthetic=True)
-
-
-class From(Dataset):
-    name = "from"
-    embedded = True
-    seed: int = param(0, ge=0)
-
-    def load(self, root, protocol=""):
-        return made("from", ("joy", "awe", "fear"), "multi", 40, self.seed)
-
-
-class To(Dataset):
-    name = "to"
-    embedded = True
-    kind_of: str = param("multi", choices=("multi", "single"))
-
-    def load(self, root, protocol=""):
-        return made("to", ("fear", "joy", "calm"), self.kind_of, 48, 7)
-
-
-class Ones(Dataset):
-    name = "ones"
-    kind = "single"
-    embedded = True
-
-    def load(self, root, protocol=""):
-        return made("ones", ("joy", "fear"), "single", 24, 3)
-
-
-class Elsewhere(Dataset):
-    """In a folder."""
-    name = "elsewhere"
-    protocols = ()
-    obtain = "Ask."
-
-    def load(self, root, protocol=""):
-        seed = int((root / "seed.txt").read_text())
-        return made("elsewhere", ("joy", "awe", "fear"), "multi", 30, seed, split=False)
-
-
-class Strange(Dataset):
-    name = "strange"
-    embedded = True
-
-    def load(self, root, protocol=""):
-        return made("strange", ("x", "y"), "multi", 20, 1)
-
-
-class Nobody(Dataset):
-    name = "nobody"
-    embedded = True
-
-    def load(self, root, protocol=""):
-        return made("nobody", ("joy", "awe", "fear"), "multi", 0, 1)
-
-
-class Told(Network):
-    """Scores that are the column's number; remembers what it saw in its remarks."""
-    name = "told"
-    kinds = ("multi", "single")
-    companions = {"second": "labelled", "target": "unlabelled"}
-    second: str | None = param(None)
-    target: str | None = param(None)
-    needed: bool = param(False)
-    tuned: bool = param(False)
-
-    def requires(self):
-        return ("second",) if self.needed else ()
-
-    def tunes(self):
-        return self.tuned
-
-    def fit(self, faces, rng, valid=None):
-        self.seen_ = [f"fit {faces.name} {len(faces)} {faces.kind}"]
-        for name, other in sorted(self.setting.others.items()):
-            self.seen_.append(f"{name} {other.name} {len(other)} {other.kind} {other.labels.any()}")
-        self.labels_ = len(faces.label_names)
-        return self
-
-    def tune(self, faces, rng, valid=None):
-        names = ",".join(faces.label_names)
-        shown = faces.labels.any(axis=0).astype(int).tolist()
-        self.seen_.append(f"tune {faces.name} {len(faces)} {faces.kind} {names} {shown}")
-        return self
-
-    def transform(self, faces):
-        return faces.images.reshape(len(faces), -1)[:, :3].astype(np.float32)
-
-    def scores(self, faces):
-        return np.tile(np.arange(self.labels_) / 10 + 0.1, (len(faces), 1))
-
-    def labels(self, faces):
-        return self.scores(faces) >= 0.25
-
-    def remarks(self):
-        return tuple(self.seen_)
-
-    def measures(self, faces):
-        return {"tested": float(len(faces)), "labels": float(len(faces.label_names))}
-
-
-class Looks(Told):
-    """Scores that are the first pixels."""
-    name = "looks"
-
-    def scores(self, faces):
-        return faces.images.reshape(len(faces), -1)[:, : self.labels_] / 256.0
-'''
 
 
 @pytest.fixture
 def registry(tmp_path: Path, tiny: Path) -> Registry:
-    file = tmp_path / "told.py"
-    file.write_text(PLUGINS)
-    return Registry([tiny, file])
-
-
-class Quiet:
-    """A listener."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
+    return Registry([tiny, plugin_file("domains", tmp_path)])
 
 
 def done(registry: Registry, tmp_path: Path, request: Request) -> tuple[Plan, list[Record]]:
     plan = make_plan(registry, request)
-    store = Store(tmp_path / "results")
-    store.open()
-    records = run(plan, store, Quiet(), workers=0, timeout=60).records
+    records = records_of(plan, Store(tmp_path / "results"))
     for record in records:
         assert record.status == "ok", record.reason
     return plan, records

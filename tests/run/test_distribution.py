@@ -9,133 +9,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import plugin_file, records_of
 
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.publish import tables
 from bench.run.grammar import parse_methods
 from bench.run.methods import Method, resolve
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.plan import Request, make_plan
 from bench.run.record import Record
-from bench.run.runner import run
 from bench.run.store import Store
 from bench.score import bootstrap
 from bench.score.criteria import CRITERIA, evaluate
 from bench.score.distribution import DISTRIBUTION_CRITERIA, evaluate_distribution
 
-PLUGINS = '''
-"""A dataset with distributions, and methods that give or learn them."""
-import numpy as np
-from bench.api import Classifier, Dataset, FaceInput, Features, Network, param
-from bench.api import TEST, TRAIN, FaceSet
-
-
-class Blends(Dataset):
-    """Three brightnesses, and shares that follow them."""
-    name = "blends"
-    embedded = True
-    single: bool = param(False)
-    bare: bool = param(False)
-
-    def load(self, root, protocol=""):
-        rng = np.random.default_rng(0)
-        shares = rng.dirichlet(np.ones(3), size=50)
-        images = np.clip(shares[:, None, :] * 250, 0, 255).astype(np.uint8).repeat(3, axis=1)
-        labels = shares >= 1 / 3
-        if self.single:
-            labels = np.arange(3) == shares.argmax(1)[:, None]
-        return FaceSet("blends", "single" if self.single else "multi", ("a", "b", "c"),
-                       np.array([f"{i}" for i in range(50)]), labels, images=images,
-                       distribution=None if self.bare else shares,
-                       split=np.where(np.arange(50) % 5 == 0, TEST, TRAIN).astype(np.int8),
-                       synthetic=True)
-
-
-class Pixels(Features):
-    """Pixels."""
-    name = "pixels"
-    stateless = True
-    kinds = ("multi", "single")
-
-    def transform(self, faces):
-        return faces.images.reshape(len(faces), -1).astype(np.float32)
-
-
-class Shares(Network):
-    """Its scores are shares, or no shares."""
-    name = "shares"
-    kinds = ("multi", "single")
-    input = FaceInput()
-    wrong: bool = param(False)
-    own: bool = param(False)
-
-    def fit(self, faces, rng, valid=None):
-        assert faces.distribution is not None
-        return self
-
-    def transform(self, faces):
-        assert faces.distribution is None
-        return faces.images.reshape(len(faces), -1).astype(np.float32)
-
-    def scores(self, faces):
-        found = faces.images[:, 0].astype(float) + 1
-        return found / found.sum(1, keepdims=True) * (2 if self.wrong else 1)
-
-    def labels(self, faces):
-        return self.scores(faces) >= 1 / 3
-
-    def scores_are_distributions(self):
-        return not self.own
-
-    def distribution(self, faces):
-        return np.full((len(faces), 3), 1 / 3) if self.own else super().distribution(faces)
-
-
-class Frequencies(Classifier):
-    """Learns labels, gives none."""
-    name = "frequencies"
-    kinds = ("multi", "single")
-
-    def fit(self, X, Y):
-        assert Y.dtype == bool
-        self.p_ = Y.mean(0)
-        return self
-
-    def scores(self, X):
-        return np.tile(self.p_, (len(X), 1))
-
-    def labels(self, X):
-        return self.scores(X) >= 0.5
-'''
-
-
-class Silent:
-    """A listener."""
-
-    def planned(self, plan: Plan, finished: int) -> None: ...
-    def started(self, label: str) -> None: ...
-    def ended(self, label: str, record: Record | None) -> None: ...
-    def progressed(self, label: str, done: int, steps: int, words: str) -> None: ...
-    def said(self, message: str) -> None: ...
-
 
 @pytest.fixture
 def plugins(tmp_path: Path) -> Path:
-    path = tmp_path / "blends.py"
-    path.write_text(PLUGINS)
-    return path
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = Store(tmp_path / "results")
-    made.open()
-    return made
+    return plugin_file("blends", tmp_path)
 
 
 def measured(plugins: Path, store: Store, methods: str, dataset: str = "blends") -> list[Record]:
     plan = make_plan(Registry([plugins]), Request(dataset, methods, budget="smoke"))
-    return run(plan, store, Silent(), workers=0, timeout=60).records
+    return records_of(plan, store)
 
 
 def test_criteria_apart_from_the_nine_where_truth_and_method_have_shares(

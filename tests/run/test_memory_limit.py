@@ -6,70 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import plugin_file, records_of
 
 from bench.api import Classifier
 from bench.plugins import Registry
 from bench.run.memory import machine_memory
 from bench.run.plan import Request, make_plan
 from bench.run.record import Record
-from bench.run.runner import run
 from bench.run.store import Store
 
-# 10 bytes for every pair of training rows: 12,960 for the 36 of `tiny`.
-HUNGRY = '''
-from pathlib import Path
-import numpy as np
-from bench.api import Classifier
-
-
-class Hungry(Classifier):
-    """Frequencies, at a price."""
-    name = "hungry"
-
-    def memory_needed(self, n, d, labels, itemsize=4):
-        return 10 * n * n
-
-    def fit(self, X, Y):
-        Path(__file__).with_name("started").touch()
-        self.p_ = Y.mean(0)
-        return self
-
-    def scores(self, X):
-        return np.tile(self.p_, (len(X), 1))
-
-    def labels(self, X):
-        return self.scores(X) >= 0.5
-
-
-class Confused(Hungry):
-    """Cannot tell."""
-    name = "confused"
-
-    def memory_needed(self, n, d, labels, itemsize=4):
-        raise ValueError("how many?")
-'''
-NEEDED = 12_960
-
-
-class Silent:
-    """A listener that does not listen."""
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda *_: None
+NEEDED = 12_960  # bytes that `hungry` asks for
 
 
 @pytest.fixture
 def hungry(tmp_path: Path) -> Path:
-    path = tmp_path / "hungry.py"
-    path.write_text(HUNGRY)
-    return path
+    return plugin_file("hungry", tmp_path)
 
 
 def measured(tiny: Path, hungry: Path, methods: str, **limits: float) -> list[Record]:
     plan = make_plan(Registry([tiny, hungry]), Request("tiny", methods))
-    store = Store(hungry.with_name("results"))
-    store.open()
-    return run(plan, store, Silent(), workers=0, timeout=60, **limits).records  # type: ignore[arg-type]
+    return records_of(plan, Store(hungry.with_name("results")), **limits)
 
 
 def test_a_method_that_needs_more_is_not_started(tiny: Path, hungry: Path) -> None:

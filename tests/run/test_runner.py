@@ -7,60 +7,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from runs import run_plan
 
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.run.plan import Plan, Request, estimate, make_plan, training_seconds
-from bench.run.record import Record
-from bench.run.runner import Outcomes, pending, run
+from bench.run.runner import pending
 from bench.run.store import Store
 from bench.score.criteria import evaluate
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.done: list[str] = []
-        self.words: list[str] = []
-
-    def planned(self, plan: Plan, finished: int) -> None:
-        self.finished = finished
-
-    def started(self, label: str) -> None:
-        self.begun.append(label)
-
-    def ended(self, label: str, record: Record | None) -> None:
-        self.done.append(label)
-
-    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
-        self.words.append(f"{label}: {done} of {steps} {words}")
-
-    def said(self, message: str) -> None:
-        self.words.append(message)
 
 
 def plan_of(files: list[Path], methods: str, **more: object) -> Plan:
     return make_plan(Registry(files), Request("tiny", methods, **more))  # type: ignore[arg-type]
 
 
-def run_here(
-    plan: Plan, store: Store, workers: int = 0, timeout: float = 60
-) -> tuple[Outcomes, Heard]:
-    store.open()
-    heard = Heard()
-    return run(plan, store, heard, workers=workers, timeout=timeout), heard
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results")
-
-
 def test_a_cell_is_measured_and_its_record_says_how(tiny: Path, store: Store) -> None:
     plan = plan_of([tiny], "halves+nearest")
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     (record,) = outcomes.records
     assert record.status == "ok"
     cell = record.cell
@@ -80,15 +43,15 @@ def test_a_cell_is_measured_and_its_record_says_how(tiny: Path, store: Store) ->
 
 
 def test_what_is_finished_is_not_run_again(tiny: Path, store: Store) -> None:
-    first, heard = run_here(plan_of([tiny], "halves+nearest"), store)
-    again, silent = run_here(plan_of([tiny], "halves+nearest,halves+dice"), store)
+    first, heard = run_plan(plan_of([tiny], "halves+nearest"), store)
+    again, silent = run_plan(plan_of([tiny], "halves+nearest,halves+dice"), store)
     assert again.records[0] == first.records[0]
     assert len(heard.begun) == 2
     assert silent.begun == ["halves+dice, official, seed 0"]  # features are shared, not made anew
 
 
 def test_features_are_computed_once_for_all_classifiers(tiny: Path, store: Store) -> None:
-    _, heard = run_here(plan_of([tiny], "centred+nearest,centred+dice", seeds=2), store)
+    _, heard = run_plan(plan_of([tiny], "centred+nearest,centred+dice", seeds=2), store)
     assert sorted(label for label in heard.begun if "features" in label) == [
         "centred features, official, seed 0",
         "centred features, official, seed 1",
@@ -110,7 +73,7 @@ def test_same_seed_same_scores_other_seed_others(tiny: Path, tmp_path: Path) -> 
     found = []
     for number in range(2):
         store = Store(tmp_path / f"r{number}")
-        outcomes, _ = run_here(plan_of([tiny], "halves+dice", seeds=2), store)
+        outcomes, _ = run_plan(plan_of([tiny], "halves+dice", seeds=2), store)
         found.append([store.scores(record)[1] for record in outcomes.records])  # type: ignore[index]
     assert np.array_equal(found[0][0], found[1][0])
     assert not np.array_equal(found[0][0], found[0][1])
@@ -119,7 +82,7 @@ def test_same_seed_same_scores_other_seed_others(tiny: Path, tmp_path: Path) -> 
 def test_a_network_gives_its_own_scores_and_features_and_knows_its_budget(
     tiny: Path, store: Store
 ) -> None:
-    outcomes, heard = run_here(plan_of([tiny], "net,net+nearest", budget="smoke"), store)
+    outcomes, heard = run_plan(plan_of([tiny], "net,net+nearest", budget="smoke"), store)
     own, paired = outcomes.records
     assert own.status == paired.status == "ok"
     assert own.cell.budget == "smoke"
@@ -157,7 +120,7 @@ def test_a_misbehaving_classifier_is_one_failed_cell(
     tiny: Path, broken: Path, store: Store, method: str, status: str, said: str
 ) -> None:
     plan = plan_of([tiny, broken], f"halves+{method},halves+nearest")
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     bad, good = outcomes.records
     assert bad.status == status
     assert said in bad.reason
@@ -174,7 +137,7 @@ def test_a_misbehaving_classifier_is_one_failed_cell(
 def test_misbehaving_features_fail_the_cells_that_need_them(
     tiny: Path, broken: Path, store: Store, method: str, said: str
 ) -> None:
-    outcomes, _ = run_here(plan_of([tiny, broken], f"{method}+nearest,halves+nearest"), store)
+    outcomes, _ = run_plan(plan_of([tiny, broken], f"{method}+nearest,halves+nearest"), store)
     bad, good = outcomes.records
     assert (bad.status, good.status) == ("error", "ok")
     assert said in bad.reason
@@ -184,7 +147,7 @@ def test_hanging_and_dying_methods_on_worker_processes(
     tiny: Path, broken: Path, store: Store
 ) -> None:
     plan = plan_of([tiny, broken], "halves+hangs,halves+dies,halves+nearest")
-    outcomes, heard = run_here(plan, store, workers=2, timeout=4)
+    outcomes, heard = run_plan(plan, store, workers=2, timeout=4)
     hangs, dies, good = outcomes.records
     assert (hangs.status, dies.status, good.status) == ("timeout", "error", "ok")
     assert "longer than 4 s" in hangs.reason
@@ -192,7 +155,7 @@ def test_hanging_and_dying_methods_on_worker_processes(
     assert any("trying once more" in words for words in heard.words)
     assert (
         good.criteria
-        == run_here(plan_of([tiny], "halves+nearest"), Store(store.root / "b"))[0]
+        == run_plan(plan_of([tiny], "halves+nearest"), Store(store.root / "b"))[0]
         .records[0]
         .criteria
     )
@@ -211,9 +174,9 @@ def test_changed_code_is_another_cell_and_a_comment_is_not(tiny: Path) -> None:
 
 def test_changed_criteria_are_computed_again_from_stored_scores(tiny: Path, store: Store) -> None:
     plan = plan_of([tiny], "halves+nearest")
-    (record,) = run_here(plan, store)[0].records
+    (record,) = run_plan(plan, store)[0].records
     store.write(replace(record, criteria_code="old", criteria={"hamming_loss": 9.0}))
-    (again,) = run_here(plan, store)[0].records
+    (again,) = run_plan(plan, store)[0].records
     assert again.criteria == record.criteria
     assert again.seconds == record.seconds  # nothing was fitted again
 
@@ -243,6 +206,6 @@ def test_a_networks_cost_is_told_by_budget_and_then_from_what_it_took(
     assert np.isnan(expected("quick")[0])
     plan = plan_of([tiny], "net,halves+nearest")
     assert training_seconds(plan, plan.jobs, []) == pytest.approx(36_000)
-    run_here(plan_of([tiny], "net", budget="smoke"), store)
+    run_plan(plan_of([tiny], "net", budget="smoke"), store)
     assert expected("smoke")[1] == "measured before"
     assert expected("paper")[1] == "rule of thumb"  # another budget tells nothing

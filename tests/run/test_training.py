@@ -16,102 +16,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import Listener, plugin_file, run_plan
 
 from bench.data.files import DiskFullError
 from bench.nn import train
 from bench.plugins import Registry
 from bench.publish import tables
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.plan import Request, make_plan
 from bench.run.record import Record
-from bench.run.runner import run
 from bench.run.store import Store
-
-MINI = '''
-"""A small network for tests."""
-import time
-import torch
-from torch import nn
-from bench.api import param
-from bench.nn.network import TrainedNetwork
-from bench.nn.output import Output
-from bench.nn.recipe import SGD, OneCycle, Recipe
-
-
-class Layers(nn.Module):
-    def __init__(self, labels):
-        super().__init__()
-        self.hidden = nn.Linear(100, 8)
-        self.dropout = nn.Dropout(0.2)
-        self.output = nn.Linear(8, labels)
-
-    def forward(self, x):
-        embedding = torch.relu(self.hidden(x.flatten(1)))
-        return Output(embedding, self.output(self.dropout(embedding)))
-
-
-class Mini(TrainedNetwork):
-    """Reference: none."""
-    name = "mini"
-    recipes = dict.fromkeys(
-        ("quick", "paper"),
-        Recipe(SGD(0.1), batch=8, epochs=6, schedule=OneCycle(), size=10, crop_from=12),
-    )
-    wait: float = param(0.0, ge=0, help="seconds of a step")
-    blow_up: float = param(1.0, help="what the loss is multiplied with")
-
-    def build(self, labels, channels):
-        return Layers(labels)
-
-    def loss(self, out, batch):
-        time.sleep(self.wait)
-        terms = super().loss(out, batch)
-        return type(terms)(terms.loss * self.blow_up)
-'''
-
-
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def planned(self, plan: Plan, finished: int) -> None:
-        self.finished = finished
-
-    def started(self, label: str) -> None:
-        pass
-
-    def ended(self, label: str, record: Record | None) -> None:
-        pass
-
-    def progressed(self, label: str, done: int, steps: int, words: str) -> None:
-        self.words.append(f"{label}: {done} of {steps} {words}")
-
-    def said(self, message: str) -> None:
-        self.words.append(message)
 
 
 @pytest.fixture
 def files(tiny: Path, tmp_path: Path) -> list[Path]:
-    mini = tmp_path / "mini.py"
-    mini.write_text(MINI)
-    return [tiny, mini]
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results")
+    return [tiny, plugin_file("mini", tmp_path)]
 
 
 def measured(
     files: list[Path], store: Store, methods: str = "mini", workers: int = 0, **request: Any
-) -> tuple[list[Record], Heard]:
+) -> tuple[list[Record], Listener]:
     plan = make_plan(
         Registry(files), Request("tiny", methods, device="cpu", **{"budget": "quick", **request})
     )
-    store.open()
-    heard = Heard()
-    return run(plan, store, heard, workers=workers, timeout=120).records, heard
+    outcomes, listener = run_plan(plan, store, workers=workers, timeout=120)
+    return outcomes.records, listener
 
 
 def said(record: Record, word: str) -> str:

@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runs import run_plan
 
 from bench.api import BenchError
 from bench.data.protocols import inner_folds
 from bench.plugins import Registry
 from bench.publish.rows import newest, rows_of
 from bench.run.plan import Plan, Request, make_plan
-from bench.run.record import Record
-from bench.run.runner import Outcomes, run
 from bench.run.store import Store
 from bench.score.criteria import evaluate
 
@@ -94,35 +93,10 @@ class Tall(Net):
 '''
 
 
-class Heard:
-    """A listener that remembers."""
-
-    def __init__(self) -> None:
-        self.begun: list[str] = []
-        self.words: list[str] = []
-
-    def planned(self, plan: Plan, finished: int) -> None: ...
-
-    def started(self, label: str) -> None:
-        self.begun.append(label)
-
-    def ended(self, label: str, record: Record | None) -> None: ...
-
-    def progressed(self, label: str, done: int, steps: int, words: str) -> None: ...
-
-    def said(self, message: str) -> None:
-        self.words.append(message)
-
-
 @pytest.fixture
 def plugins(tiny: Path) -> Path:
     tiny.write_text(tiny.read_text() + EXTRA)
     return tiny
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "results")
 
 
 def plan_of(plugins: Path, methods: str, tune: str | None, **more: Any) -> Plan:
@@ -130,16 +104,10 @@ def plan_of(plugins: Path, methods: str, tune: str | None, **more: Any) -> Plan:
     return make_plan(Registry([plugins]), Request(methods=methods, tune=tune, **request))
 
 
-def run_here(plan: Plan, store: Store) -> tuple[Outcomes, Heard]:
-    store.open()
-    heard = Heard()
-    return run(plan, store, heard, workers=0, timeout=60), heard
-
-
 @pytest.mark.parametrize("by", ["average_precision", "ranking_loss"])  # higher, lower is better
 def test_the_best_mean_over_the_inner_folds_is_chosen(plugins: Path, store: Store, by: str) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=3|0|0.3]", "noise", tune_by=by)
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     (record,) = outcomes.records
     # The same by hand, from the inner folds and the plug-ins.
     (contest,) = plan.contests
@@ -170,7 +138,7 @@ def test_the_best_mean_over_the_inner_folds_is_chosen(plugins: Path, store: Stor
         "classifier": {"noise": [3.0, 0.0, 0.3]},
     }
     # It is the plain cell's number, and another record.
-    (plain,) = run_here(plan_of(plugins, "halves+noisy[noise=0]", None), store)[0].records
+    (plain,) = run_plan(plan_of(plugins, "halves+noisy[noise=0]", None), store)[0].records
     assert plain.criteria == record.criteria
     assert plain.key != record.key
 
@@ -183,7 +151,7 @@ def test_rows_outside_the_training_part_have_no_say(plugins: Path, tmp_path: Pat
         plan = plan_of(
             plugins, methods, "noise,wait,height", dataset=f"masked[other={other}]", seeds=2
         )
-        outcomes, _ = run_here(plan, store)
+        outcomes, _ = run_plan(plan, store)
         assert len(outcomes.records) == 5  # the second and the third have two seeds
         notes.append([record.notes[-1] for record in outcomes.records])
         inner.append(
@@ -219,7 +187,7 @@ def test_inner_folds_hold_training_rows_only(plugins: Path, protocol: str) -> No
 
 def test_the_first_written_wins_a_tie_and_the_default_is_told(plugins: Path, store: Store) -> None:
     methods = "halves+nearest[wait=0.001|0.002|0]"
-    (record,) = run_here(plan_of(plugins, methods, "wait"), store)[0].records
+    (record,) = run_plan(plan_of(plugins, methods, "wait"), store)[0].records
     assert record.cell.classifier_params["wait"] == 0.001
     value = record.notes[-1].split("average_precision ")[1][:6]
     end = f"(next {value}: wait=0.002; {value}: wait=0.0 (default))"
@@ -230,7 +198,7 @@ def test_parameters_of_both_sides_are_chosen_together(plugins: Path, store: Stor
     methods = "tall[height=0|1]+noisy[noise=2|0]"
     plan = plan_of(plugins, methods, "height,noise", budget="smoke")
     assert len(plan.inner().jobs) == 4 * 3
-    (record,) = run_here(plan, store)[0].records
+    (record,) = run_plan(plan, store)[0].records
     assert any(note.startswith("height=0.0, noise=0.0 chosen among 4") for note in record.notes)
     assert record.cell.tuned["features"] == {"height": [0.0, 1.0]}
     # a network holds out rows of its own where there is no validation part
@@ -247,7 +215,7 @@ def test_one_name_on_both_sides_is_told_with_its_method(plugins: Path, store: St
         .split("class Fitful")[0]
     )
     plan = plan_of(twin, "halves[scale=1|2]+scaled[scale=3|4]", "scale")
-    (record,) = run_here(plan, store)[0].records
+    (record,) = run_plan(plan, store)[0].records
     assert "halves scale=1.0, scaled scale=3.0 chosen among 4" in record.notes[-1]
     assert record.footnotes[0].startswith("halves scale (1.0|2.0), scaled scale (3.0|4.0) chosen")
 
@@ -257,7 +225,7 @@ def test_what_is_not_tuned_stays_as_it_is(plugins: Path, store: Store) -> None:
         "halves[scale=1|2]+noisy[noise=0|1],halves+noisy[noise=0.5],halves+noisy,"
         "halves+nearest[wait=0|0.001]"
     )
-    outcomes, _ = run_here(plan_of(plugins, methods, "noise"), store)
+    outcomes, _ = run_plan(plan_of(plugins, methods, "noise"), store)
     told = [
         (r.cell.classifier, r.cell.features_params["scale"], bool(r.cell.tuned))
         for r in outcomes.records
@@ -274,7 +242,7 @@ def test_what_is_not_tuned_stays_as_it_is(plugins: Path, store: Store) -> None:
 
 def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=0|1],halves+nearest", "noise")
-    outcomes, heard = run_here(plan, store)
+    outcomes, heard = run_plan(plan, store)
     assert sum("features" in label for label in heard.begun) == 1
     assert {r.key for r in store.records()} == {r.key for r in outcomes.records}
     assert {r.cell.protocol for r in store.tuning.records()} == {"official, inner cv3"}
@@ -284,20 +252,20 @@ def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) 
 
 def test_what_is_finished_is_not_run_again(plugins: Path, store: Store) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=1|0]", "noise")
-    first, _ = run_here(plan, store)
-    again, heard = run_here(plan, store)
+    first, _ = run_plan(plan, store)
+    again, heard = run_plan(plan, store)
     assert again.records == first.records
     assert heard.begun == []
     lost = plan.contests[0].inner[0][1]
     (store.tuning.runs / lost.key / "record.json").unlink()
-    again, heard = run_here(plan, store)
+    again, heard = run_plan(plan, store)
     assert again.records == first.records
     assert heard.begun == ["halves+noisy, official inner fold2"]
 
 
 def test_more_candidates_are_another_record_of_another_row(plugins: Path, store: Store) -> None:
     for values in ("1|0", "1|0|2"):
-        run_here(plan_of(plugins, f"halves+noisy[noise={values}]", "noise"), store)
+        run_plan(plan_of(plugins, f"halves+noisy[noise={values}]", "noise"), store)
     records = store.records()
     assert [r.cell.classifier_params["noise"] for r in records] == [0, 0]
     assert len(rows_of(records)) == 2
@@ -305,7 +273,7 @@ def test_more_candidates_are_another_record_of_another_row(plugins: Path, store:
 
 def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: Path, store: Store) -> None:
     plan = plan_of(plugins, "centred+noisy[draw=1|2|3]", "draw", protocol="cv3", seeds=2)
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     assert len({r.cell.classifier_params["draw"] for r in outcomes.records}) > 1
     (row,) = rows_of(store.records())
     assert (len(row.ok), row.seeds, len(row.splits)) == (6, {0, 1}, 3)
@@ -313,7 +281,7 @@ def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: Path, store: Sto
 
 def test_a_candidate_that_fails_is_left_out_and_named(plugins: Path, store: Store) -> None:
     plan = plan_of(plugins, "halves+fitful[k=2|1|3]", "k")
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     (record,) = outcomes.records
     assert record.status == "ok"
     assert not outcomes.bad
@@ -342,7 +310,7 @@ def test_without_a_candidate_the_cell_has_no_result(
 ) -> None:
     tune = "noise" if "noise" in method else "k"
     plan = plan_of(plugins, f"halves+{method},halves+nearest", tune)
-    outcomes, _ = run_here(plan, store)
+    outcomes, _ = run_plan(plan, store)
     good, bad = outcomes.records
     assert (good.status, bad.status) == ("ok", status)
     assert bad.reason.startswith("none of 2 candidates could be measured in ")
@@ -353,9 +321,9 @@ def test_without_a_candidate_the_cell_has_no_result(
 
 def test_a_result_takes_the_place_of_an_older_failure(plugins: Path, store: Store) -> None:
     plan = plan_of(plugins, "halves+fitful[k=3,noise=0|1]", "noise")
-    (skipped,) = run_here(plan, store)[0].records
+    (skipped,) = run_plan(plan, store)[0].records
     plugins.with_name("three").touch()
-    (good,) = run_here(plan, store)[0].records
+    (good,) = run_plan(plan, store)[0].records
     assert (skipped.status, good.status) == ("skipped", "ok")
     assert newest(store.records()).kept == (good,)
 
@@ -367,7 +335,7 @@ def test_single_label_data_is_tuned_by_accuracy(plugins: Path, store: Store) -> 
     assert (job.cell.split, job.cell.n_train, job.cell.n_test) == (
         *("official inner holdout-75-25", 27, 9),
     )
-    (record,) = run_here(plan, store)[0].records
+    (record,) = run_plan(plan, store)[0].records
     assert "noise=0.0 chosen among 2 by inner holdout-75-25" in record.notes[-1]
     assert ": accuracy 1.0000 (next 0." in record.notes[-1]
 
