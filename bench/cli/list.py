@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import tomllib
 from typing import Any
 
 from bench.cli.plugins import add_plugins, registry
@@ -60,18 +59,17 @@ def _row(entry: Entry) -> dict[str, str]:
 
 
 def _papers() -> list[dict[str, str]]:
-    # Read as plain TOML: the specification's module would bring NumPy.
-    from bench.papers.published import PAPERS, text
+    from bench.papers.files import paper_setup, papers
 
-    found = {name: tomllib.loads(text(f"{name}.toml")) for name in PAPERS}
+    setups = {name: paper_setup(name) for name in papers()}
     return [
         {
             "name": name,
             "kind": "paper",
-            "state": f"{len(about['table'])} tables and figures",
-            "about": f"{about['authors']}, {about['title']}, {about['where']}",
+            "state": f"{len(setup.table)} tables and figures",
+            "about": f"{setup.authors}, {setup.title}, {setup.where}",
         }
-        for name, about in found.items()
+        for name, setup in setups.items()
     ]
 
 

@@ -80,10 +80,10 @@ def _which(parser: argparse.ArgumentParser) -> None:
 
 def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
     """Papers with the tables that are asked for."""
-    from bench.papers.published import PAPERS
+    from bench.papers.files import papers
     from bench.papers.spec import load, table
 
-    names = PAPERS if options.paper == _ALL else (options.paper,)
+    names = papers() if options.paper == _ALL else (options.paper,)
     found = []
     for name in names:
         paper = load(name)
@@ -94,10 +94,10 @@ def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
 
 def show_all(options: argparse.Namespace) -> int:
     """Every paper with its tables, one line each."""
-    from bench.papers.published import PAPERS
+    from bench.papers.files import papers
     from bench.papers.spec import load
 
-    for name in PAPERS:
+    for name in papers():
         paper = load(name)
         print(f"{name}: {paper.authors}, {paper.title}, {paper.where}")
         print(columns([["", one.slug, one.title] for one in paper.tables]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -38,3 +40,11 @@ def predominant(faces: FaceSet) -> FaceSet:
         f"{ties} of {len(faces)} rows tie and have the first label"
     )
     return replace(faces, kind="single", labels=labels, notes=(*faces.notes, note))
+
+
+def kind_with(kind: str, params: Mapping[str, Any]) -> str:
+    """The kind of a dataset's faces under these parameters of its plug-in.
+
+    ``labels=predominant`` is how every plug-in of label sets spells `predominant`.
+    """
+    return "single" if params.get("labels") == "predominant" else kind

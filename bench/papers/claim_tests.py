@@ -1,12 +1,12 @@
-"""How each claim is tested: `results/published/claims.toml` as comparisons.
+"""How each claim is tested: `results/published/claims.toml` as contrasts of two sides.
 
 One ``[[claim]]`` for each row of ``claims.csv``, which gives datasets, metrics and direction:
 
 ``id``, ``table``
-    The claim, and the table of its paper whose setting (protocol, budget, seeds …) the runs have.
+    The claim, and the table of its paper whose conditions (protocol, budget, seeds …) runs have.
 ``pairs = [["LEFT", "RIGHT"], …]``
     Left and right run, compared in every metric and dataset of the claim. A pair may also be a
-    table ``{left=, right=, table=, dataset=, against=}``: in another table's setting, on one
+    table ``{left=, right=, table=, dataset=, against=}``: in another table's conditions, on one
     dataset, the right side on another one. ``with = ["clr", …]`` adds ``+clr`` to both sides.
 ``classes = ["fear", …]``
     The pairs are compared in these classes' recalls; ``enough`` of them suffice.
@@ -37,45 +37,36 @@ One ``[[claim]]`` for each row of ``claims.csv``, which gives datasets, metrics 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
+import msgspec
+
 from bench.api import BenchError, near
-from bench.papers.comparing import Asked, Need, Side
-from bench.papers.published import Claim, claims, text
+from bench.data.typed import checked, parse_toml
+from bench.papers.comparing import Contrast, Need, Side
+from bench.papers.files import FOLDER, text
+from bench.papers.published import Claim, claims
 from bench.papers.reading import FIRST, LAST, better, known
 from bench.run.grammar import parse_methods
 
 FILE = "claims.toml"
 
-# What a form of test takes besides the keys of all.
-_FORMS: dict[str, tuple[str, ...]] = {
-    "pairs": ("with", "classes", "folds", "enough"),
-    "order": (),
-    "sweep": ("peak",),
-    "curve": (),
-    "worst": (),
-    "confused": (),
-    "gains": (),
-    "untestable": (),
-}
-_ALWAYS = ("id", "table", "metrics", "datasets", "placebo", "partial")
-_DIRECTIONS = {"left better": 1, "left worse": -1, "rises-then-falls": 1}
+_SIGNS = {"left better": 1, "left worse": -1, "rises-then-falls": 1}  # of what is better
 
 
 @dataclass(frozen=True)
-class Test:
+class ClaimTest:
     """How one claim is tested.
 
     Attributes
     ----------
-    asked : tuple of Asked
+    contrasts : tuple of Contrast
         What has to hold; empty where it cannot be tested.
-    placebos : tuple of Asked
+    placebos : tuple of Contrast
         What is compared beside it.
     enough : int
         Groups that have to hold; 0: all.
@@ -83,18 +74,16 @@ class Test:
         What of it cannot be tested, and why none of it can; "" otherwise.
     """
 
-    __test__ = False  # pytest takes classes of this name for its own
-
     claim: str
-    asked: tuple[Asked, ...] = ()
-    placebos: tuple[Asked, ...] = ()
+    contrasts: tuple[Contrast, ...] = ()
+    placebos: tuple[Contrast, ...] = ()
     enough: int = 0
     partial: str = ""
     untestable: str = ""
 
 
 @cache
-def load_tests() -> dict[str, Test]:
+def load_tests() -> dict[str, ClaimTest]:
     """The test of every claim, by its id.
 
     Raises
@@ -105,181 +94,60 @@ def load_tests() -> dict[str, Test]:
     return read_tests(text(FILE), claims())
 
 
-def read_tests(source: str, about: Iterable[Claim]) -> dict[str, Test]:
+def read_tests(source: str, of: Iterable[Claim]) -> dict[str, ClaimTest]:
     """The tests that a text states, one for each of these claims; raises as `load_tests`."""
-    where = f"results/published/{FILE}"
-    try:
-        entries = tomllib.loads(source).get("claim", [])
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{where} is no TOML: {error}") from error
-    by_id = {claim.id: claim for claim in about}
-    found: dict[str, Test] = {}
-    for entry in entries:
+    file = f"{FOLDER}/{FILE}"
+    by_id = {claim.id: claim for claim in of}
+    tests: dict[str, ClaimTest] = {}
+    for entry in parse_toml(source, _File, file).claim:
         name = str(entry.get("id", ""))
         if name not in by_id:
-            raise BenchError(f"{where}: no claim {name!r}: {near(name, by_id)}")
-        if name in found:
-            raise BenchError(f"{where}: {name} stands twice; leave one")
-        try:
-            found[name] = _Reader(by_id[name], entry).test()
-        except KeyError as error:
-            raise BenchError(f"{where}: {name}: {error.args[0]} is missing") from error
-        except (BenchError, TypeError, ValueError, AttributeError) as error:
-            raise BenchError(f"{where}: {name}: {error}") from error
-    missing = [name for name in by_id if name not in found]
+            raise BenchError(f"{file}: no claim {name!r}: {near(name, by_id)}")
+        if name in tests:
+            raise BenchError(f"{file}: {name} stands twice; leave one")
+        tests[name] = _test(entry, by_id[name], f"{file}, {name}")
+    missing = [name for name in by_id if name not in tests]
     if missing:
-        raise BenchError(f"{where}: nothing says how {', '.join(missing)} is tested: add an entry")
-    return found
+        raise BenchError(f"{file}: nothing says how {', '.join(missing)} is tested: add an entry")
+    return tests
 
 
-class _Reader:
-    """Reads one entry."""
-
-    def __init__(self, claim: Claim, entry: dict[str, Any]) -> None:
-        self.claim, self.entry = claim, entry
-        forms = [form for form in _FORMS if form in entry]
-        if len(forms) != 1:
-            raise BenchError(f"one of {', '.join(_FORMS)} is wanted, and it has {len(forms)}")
-        (self.form,) = forms
-        allowed = (*_ALWAYS, self.form, *_FORMS[self.form])
-        for key in entry:
-            if key not in allowed:
-                raise BenchError(f"{key} is not known beside {self.form}: {near(key, allowed)}")
-        datasets = tuple(entry.get("datasets", claim.datasets))
-        metrics = tuple(entry.get("metrics", claim.metrics))
-        cells = max(len(datasets), len(metrics))
-        if len(datasets) not in (1, cells) or len(metrics) not in (1, cells):
-            raise BenchError(f"{len(datasets)} datasets and {len(metrics)} metrics do not align")
-        aligned = zip(
-            datasets * (cells // len(datasets)), metrics * (cells // len(metrics)), strict=True
-        )
-        self.cells = tuple(dict.fromkeys(aligned))
-
-    def test(self) -> Test:
-        """The entry as comparisons."""
-        name, entry = self.claim.id, self.entry
-        if self.form == "untestable":
-            return Test(name, untestable=entry["untestable"])
-        asked = tuple(getattr(self, f"_{self.form}")(entry[self.form]))
-        placebos = tuple(self._placebo(entry.get("placebo", [])))
-        for one in (*asked, *placebos):
-            for side in (one.left, one.right):
+def _test(entry: dict[str, Any], claim: Claim, place: str) -> ClaimTest:
+    """The test that an entry states; its form is the one key of `_FORMS` that it has."""
+    forms = [form for form in _FORMS if form in entry]
+    if len(forms) != 1:
+        raise BenchError(f"{place}: one of {', '.join(_FORMS)} is wanted, and it has {len(forms)}")
+    form = checked(entry, _FORMS[forms[0]], place)
+    try:
+        test = form.test(claim)
+        for contrast in (*test.contrasts, *test.placebos):
+            for side in (contrast.left, contrast.right):
                 _check(side)
-        return Test(name, asked, placebos, entry.get("enough", 0), entry.get("partial", ""))
-
-    # -- forms ----------------------------------------------------------------------------------
-
-    def _pairs(self, pairs: list[Any]) -> Iterable[Asked]:
-        for pair in pairs:
-            for plus in self.entry.get("with", [""]):
-                yield from self._pair(pair, plus)
-
-    def _order(self, runs: list[str]) -> Iterable[Asked]:
-        for before, after in pairwise(runs):
-            for dataset, metric in self.cells:
-                left, right = (self._side(run, dataset, metric) for run in (after, before))
-                yield Asked(left, right, 1)
-
-    def _sweep(self, runs: list[str]) -> Iterable[Asked]:
-        peak = self.entry["peak"]
-        if peak not in runs:
-            raise BenchError(f"the peak {peak} is not in its sweep: {near(peak, runs)}")
-        yield from self._pairs([[peak, run] for run in runs if run != peak])
-
-    def _curve(self, curve: dict[str, str]) -> Iterable[Asked]:
-        run, column = curve["run"], curve["column"]
-        if "phase" in curve:
-            metrics = [f"curve:{column}@{curve[key]}:{LAST}" for key in ("phase", "over")]
-        else:
-            metrics = [f"curve:{column}:{which}" for which in (LAST, FIRST)]
-        for dataset in dict.fromkeys(dataset for dataset, _ in self.cells):
-            left, right = (self._side(run, dataset, metric) for metric in metrics)
-            yield Asked(left, right, 1)
-
-    def _worst(self, worst: dict[str, Any]) -> Iterable[Asked]:
-        run = worst["run"]
-        for dataset in dict.fromkeys(dataset for dataset, _ in self.cells):
-            for name in worst["classes"]:
-                for other in worst["others"]:
-                    left, right = (
-                        self._side(run, dataset, f"recall:{one}") for one in (name, other)
-                    )
-                    yield Asked(left, right, self._sign("recall"))
-
-    def _confused(self, rows: list[dict[str, Any]]) -> Iterable[Asked]:
-        for row in rows:
-            for taken in row["predicted"]:
-                for other in row["others"]:
-                    left, right = (
-                        self._side(row["run"], row["dataset"], f"confusion:{row['true']}:{one}")
-                        for one in (taken, other)
-                    )
-                    yield Asked(left, right, 1)
-
-    def _gains(self, gains: list[dict[str, str]]) -> Iterable[Asked]:
-        for metric in dict.fromkeys(metric for _, metric in self.cells):
-            left, right = (
-                Side(Need(one["table"], one["dataset"], one["run"]), metric, over=one["over"])
-                for one in gains
-            )
-            yield Asked(left, right, self._sign(metric))
-
-    def _placebo(self, pairs: list[Any]) -> Iterable[Asked]:
-        if self.form == "curve":  # the placebo's own, which may rise as well
-            for run in pairs:
-                yield from self._curve({**self.entry["curve"], "run": run})
-            return
-        for pair in pairs:
-            yield from self._pair(pair, "", beside=True)
-
-    # -- pieces ---------------------------------------------------------------------------------
-
-    def _pair(self, pair: Any, plus: str, beside: bool = False) -> Iterable[Asked]:
-        if isinstance(pair, dict):
-            about = pair
-        elif isinstance(pair, list) and len(pair) == 2:
-            about = {"left": pair[0], "right": pair[1]}
-        else:
-            raise BenchError(f"a pair is [LEFT, RIGHT], not {pair!r}")
-        runs = [about[key] + (f"+{plus}" if plus else "") for key in ("left", "right")]
-        only = about.get("dataset")
-        cells = [cell for cell in self.cells if only in (None, cell[0])]
-        if not cells:
-            cells = [(only, metric) for metric in dict.fromkeys(one for _, one in self.cells)]
-        for dataset, metric in cells:
-            for one in self._classes(metric):
-                for fold in self._folds():
-                    left, right = (
-                        Side(Need(about.get("table") or self.entry["table"], where, run), one, fold)
-                        for run, where in zip(
-                            runs, (dataset, about.get("against", dataset)), strict=True
-                        )
-                    )
-                    sign = _better_or(one) if beside else self._sign(one)
-                    yield Asked(left, right, sign, one if self.entry.get("classes") else "")
-
-    def _classes(self, metric: str) -> list[str]:
-        return [f"recall:{name}" for name in self.entry.get("classes", [])] or [metric]
-
-    def _folds(self) -> Iterable[int]:
-        return range(1, self.entry["folds"] + 1) if "folds" in self.entry else (0,)
-
-    def _side(self, run: str, dataset: str, metric: str) -> Side:
-        return Side(Need(self.entry["table"], dataset, run), metric)
-
-    def _sign(self, metric: str) -> int:
-        """Which way the claim points."""
-        direction = self.claim.direction
-        if direction == "equal":
-            return 0
-        if direction in ("left higher", "rises"):
-            return 1
-        if direction not in _DIRECTIONS:
-            raise BenchError(f"direction {direction!r}: {near(direction, _DIRECTIONS)}")
-        return _DIRECTIONS[direction] * better(metric)
+    except BenchError as error:
+        raise BenchError(f"{place}: {error}") from error
+    return test
 
 
-def _better_or(metric: str) -> int:
+def _check(side: Side) -> None:
+    if not side.need.table:
+        raise BenchError("table is missing")
+    if not known(side.metric):
+        raise BenchError(f"{side.metric!r} is no metric of bench: state `metrics`")
+    for run in filter(None, (side.need.run, side.over)):
+        if len(parse_methods(run)) != 1 or "|" in run:
+            raise BenchError(f"{run!r} should name one method: no list and no sweep")
+
+
+def _sign(claim: Claim, metric: str) -> int:
+    """Which way the claim points: 1 where the left value should be larger, 0 where equal."""
+    if claim.direction == "equal":
+        return 0
+    if claim.direction in ("left higher", "rises"):
+        return 1
+    return _SIGNS[claim.direction] * better(metric)
+
+
+def _better_or_higher(metric: str) -> int:
     """Which way is better; up where neither is."""
     try:
         return better(metric)
@@ -287,9 +155,244 @@ def _better_or(metric: str) -> int:
         return 1
 
 
-def _check(side: Side) -> None:
-    if not known(side.metric):
-        raise BenchError(f"{side.metric!r} is no metric of bench: state `metrics`")
-    for run in filter(None, (side.need.run, side.over)):
-        if len(parse_methods(run)) != 1 or "|" in run:
-            raise BenchError(f"{run!r} should name one method: no list and no sweep")
+# -- the forms of a test --------------------------------------------------------------------------
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    claim: tuple[dict[str, Any], ...]
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every key has to be known."""
+
+
+class _Pair(_Strict, frozen=True, kw_only=True):
+    """Two runs; ``against`` is the right one's dataset where it is another than the left one's."""
+
+    left: str
+    right: str
+    table: str = ""
+    dataset: str = ""
+    against: str = ""
+
+
+class _CurveOf(_Strict, frozen=True, kw_only=True):
+    run: str
+    column: str
+    phase: str = ""
+    over: str = ""
+
+
+class _WorstOf(_Strict, frozen=True, kw_only=True):
+    run: str
+    classes: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+class _ConfusedOf(_Strict, frozen=True, kw_only=True):
+    run: str
+    dataset: str
+    true: str
+    predicted: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+class _GainOf(_Strict, frozen=True, kw_only=True):
+    run: str
+    over: str
+    table: str
+    dataset: str
+
+
+class _Form(_Strict, frozen=True, kw_only=True):
+    """What every form of a test has, and how its contrasts are made for a claim."""
+
+    id: str
+    table: str = ""
+    metrics: tuple[str, ...] | None = None
+    datasets: tuple[str, ...] | None = None
+    partial: str = ""
+    placebo: tuple[tuple[str, str] | _Pair, ...] = ()
+
+    def test(self, claim: Claim) -> ClaimTest:
+        contrasts, placebos = tuple(self.contrasts(claim)), tuple(self.placebos(claim))
+        enough = getattr(self, "enough", 0)
+        return ClaimTest(claim.id, contrasts, placebos, enough, self.partial)
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        raise NotImplementedError
+
+    def placebos(self, claim: Claim) -> Iterable[Contrast]:
+        for pair in self.placebo:
+            yield from self.paired(claim, pair, placebo=True)
+
+    def cells(self, claim: Claim) -> list[tuple[str, str]]:
+        """Datasets and metrics, cell by cell; one dataset or metric is of all cells."""
+        datasets = claim.datasets if self.datasets is None else self.datasets
+        metrics = claim.metrics if self.metrics is None else self.metrics
+        cells = max(len(datasets), len(metrics))
+        if len(datasets) not in (1, cells) or len(metrics) not in (1, cells):
+            raise BenchError(f"{len(datasets)} datasets and {len(metrics)} metrics do not align")
+        aligned = zip(
+            datasets * (cells // len(datasets)), metrics * (cells // len(metrics)), strict=True
+        )
+        return list(dict.fromkeys(aligned))
+
+    def datasets_of(self, claim: Claim) -> list[str]:
+        return list(dict.fromkeys(dataset for dataset, _ in self.cells(claim)))
+
+    def metrics_of(self, claim: Claim) -> list[str]:
+        return list(dict.fromkeys(metric for _, metric in self.cells(claim)))
+
+    def side(self, run: str, dataset: str, metric: str) -> Side:
+        return Side(Need(self.table, dataset, run), metric)
+
+    def paired(
+        self, claim: Claim, pair: tuple[str, str] | _Pair, plus: str = "", placebo: bool = False
+    ) -> Iterable[Contrast]:
+        """The contrasts of a pair: of every cell, class and fold."""
+        if isinstance(pair, tuple):
+            pair = _Pair(left=pair[0], right=pair[1])
+        left_run, right_run = (f"{run}+{plus}" if plus else run for run in (pair.left, pair.right))
+        table = pair.table or self.table
+        for dataset, metric in self._cells_of(pair, claim):
+            for (reading, group), fold in product(self._readings(metric), self._folds()):
+                left = Side(Need(table, dataset, left_run), reading, fold)
+                right = Side(Need(table, pair.against or dataset, right_run), reading, fold)
+                sign = _better_or_higher(reading) if placebo else _sign(claim, reading)
+                yield Contrast(left, right, sign, group)
+
+    def _cells_of(self, pair: _Pair, claim: Claim) -> list[tuple[str, str]]:
+        """The claim's cells on the pair's dataset; its metrics where none is on that."""
+        if not pair.dataset:
+            return self.cells(claim)
+        cells = [cell for cell in self.cells(claim) if cell[0] == pair.dataset]
+        return cells or [(pair.dataset, metric) for metric in self.metrics_of(claim)]
+
+    def _readings(self, metric: str) -> list[tuple[str, str]]:
+        """What is read in a cell, with the group that it counts for."""
+        return [(metric, "")]
+
+    def _folds(self) -> Iterable[int]:
+        return (0,)
+
+
+class _Pairs(_Form, frozen=True, kw_only=True):
+    pairs: tuple[tuple[str, str] | _Pair, ...]
+    classifiers: tuple[str, ...] = msgspec.field(default=("",), name="with")
+    classes: tuple[str, ...] = ()
+    folds: int = 0
+    enough: int = 0
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        for pair, classifier in product(self.pairs, self.classifiers):
+            yield from self.paired(claim, pair, classifier)
+
+    def _readings(self, metric: str) -> list[tuple[str, str]]:
+        recalls = [f"recall:{name}" for name in self.classes]
+        return [(recall, recall) for recall in recalls] or [(metric, "")]
+
+    def _folds(self) -> Iterable[int]:
+        return range(1, self.folds + 1) if self.folds else (0,)
+
+
+class _Order(_Form, frozen=True, kw_only=True):
+    order: tuple[str, ...]
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        for before, after in pairwise(self.order):
+            for dataset, metric in self.cells(claim):
+                left, right = (self.side(run, dataset, metric) for run in (after, before))
+                yield Contrast(left, right, 1)
+
+
+class _Sweep(_Form, frozen=True, kw_only=True):
+    sweep: tuple[str, ...]
+    peak: str
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        if self.peak not in self.sweep:
+            raise BenchError(
+                f"the peak {self.peak} is not in its sweep: {near(self.peak, self.sweep)}"
+            )
+        for run in self.sweep:
+            if run != self.peak:
+                yield from self.paired(claim, (self.peak, run))
+
+
+class _Curve(_Form, frozen=True, kw_only=True):
+    curve: _CurveOf
+    placebo: tuple[str, ...] = ()  # type: ignore[assignment]  # runs, whose curves may rise as well
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        yield from self._of(self.curve.run, claim)
+
+    def placebos(self, claim: Claim) -> Iterable[Contrast]:
+        for run in self.placebo:
+            yield from self._of(run, claim)
+
+    def _of(self, run: str, claim: Claim) -> Iterable[Contrast]:
+        column, phases = self.curve.column, (self.curve.phase, self.curve.over)
+        if any(phases) and not all(phases):
+            raise BenchError("a curve has phase and over, two phases, or neither")
+        if any(phases):
+            metrics = [f"curve:{column}@{phase}:{LAST}" for phase in phases]
+        else:
+            metrics = [f"curve:{column}:{third}" for third in (LAST, FIRST)]
+        for dataset in self.datasets_of(claim):
+            left, right = (self.side(run, dataset, metric) for metric in metrics)
+            yield Contrast(left, right, 1)
+
+
+class _Worst(_Form, frozen=True, kw_only=True):
+    worst: _WorstOf
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        sign = _sign(claim, "recall")
+        for dataset in self.datasets_of(claim):
+            for names in product(self.worst.classes, self.worst.others):
+                metrics = [f"recall:{name}" for name in names]
+                left, right = (self.side(self.worst.run, dataset, metric) for metric in metrics)
+                yield Contrast(left, right, sign)
+
+
+class _Confused(_Form, frozen=True, kw_only=True):
+    confused: tuple[_ConfusedOf, ...]
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        for row in self.confused:
+            for names in product(row.predicted, row.others):
+                metrics = [f"confusion:{row.true}:{name}" for name in names]
+                left, right = (self.side(row.run, row.dataset, metric) for metric in metrics)
+                yield Contrast(left, right, 1)
+
+
+class _Gains(_Form, frozen=True, kw_only=True):
+    gains: tuple[_GainOf, _GainOf]
+
+    def contrasts(self, claim: Claim) -> Iterable[Contrast]:
+        for metric in self.metrics_of(claim):
+            left, right = (
+                Side(Need(gain.table, gain.dataset, gain.run), metric, over=gain.over)
+                for gain in self.gains
+            )
+            yield Contrast(left, right, _sign(claim, metric))
+
+
+class _Untestable(_Form, frozen=True, kw_only=True):
+    untestable: str
+
+    def test(self, claim: Claim) -> ClaimTest:
+        return ClaimTest(claim.id, untestable=self.untestable)
+
+
+_FORMS: dict[str, type[_Form]] = {
+    "pairs": _Pairs,
+    "order": _Order,
+    "sweep": _Sweep,
+    "curve": _Curve,
+    "worst": _Worst,
+    "confused": _Confused,
+    "gains": _Gains,
+    "untestable": _Untestable,
+}

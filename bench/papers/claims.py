@@ -12,35 +12,22 @@ nothing differed, and whoever reads "1 of 30 fails" can weigh it.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
-from bench.papers.claim_tests import Test, load_tests
-from bench.papers.comparing import Comparison, Find, Need, Timed, compare
+from bench.papers.claim_tests import ClaimTest
+from bench.papers.comparing import Comparison, FindRow, FindSeconds, Need, compare
+from bench.papers.files import catalogue
 from bench.papers.intervals import LEVEL
 from bench.papers.pairs import paired
 from bench.papers.published import Claim
 from bench.papers.reading import TIME
 from bench.publish.rows import Row, ScoresOf
+from bench.run.record import Cell
 
-__all__ = [
-    "Comparison",
-    "Need",
-    "Test",
-    "Verdict",
-    "evaluate",
-    "load_tests",
-    "needs",
-    "stand_ins",
-]
-
-OPEN = ("fer-plus", "fer-plus-ml", "synthetic", "synthetic-single", "synthetic-people")
-"""Datasets that anyone can have, and that stand in for others."""
-
-_RENDERED = ("synthetic", "synthetic-single", "synthetic-people")
-_COUNTED = {"holds": "hold", "fails": "fail", "undecided": "undecided", "untested": "not measured"}
+_IN_WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "untested": "not measured"}
 
 
 @dataclass(frozen=True)
@@ -67,37 +54,19 @@ class Verdict:
     beside: tuple[Comparison, ...] = ()
 
 
-def needs(test: Test) -> tuple[Need, ...]:
+def needs(test: ClaimTest) -> tuple[Need, ...]:
     """Every run that a claim's test asks for, its placebos included, each once; no times."""
-    every = (*test.asked, *test.placebos)
-    sides = (side for asked in every for side in (asked.left, asked.right))
+    sides = (side for contrast in (*test.contrasts, *test.placebos) for side in contrast.sides)
     return tuple(
         dict.fromkeys(need for side in sides if side.metric != TIME for need in side.needs)
     )
 
 
-def stand_ins(claim: Claim) -> tuple[str, ...]:
-    """The open datasets that a claim may fairly be tested on in place of its own."""
-    if "no data needed" in claim.testable_on:
-        return OPEN
-    named = re.search(r"stand-in ([^;]*)|any faces: ([^;]*)", claim.testable_on)
-    if named is None:
-        return ()
-    words = re.sub(r"\([^)]*\)", "", named[1] or named[2])
-    found: set[str] = set()
-    for name in re.findall(r"fer-plus-ml|fer-plus|synthetic people|synthetic", words):
-        if name == "synthetic people":
-            found.add("synthetic-people")
-        else:
-            found |= {*_RENDERED} if name == "synthetic" else {name}
-    return tuple(name for name in OPEN if name in found)
-
-
 def evaluate(
     claim: Claim,
-    test: Test,
-    find: Find,
-    timed: Timed | None = None,
+    test: ClaimTest,
+    find: FindRow,
+    find_seconds: FindSeconds | None = None,
     scores_of: ScoresOf | None = None,
 ) -> Verdict:
     """Test a claim.
@@ -106,56 +75,52 @@ def evaluate(
     ----------
     find : callable
         The cells of a `Need`; None where they are not measured.
-    timed : callable, optional
+    find_seconds : callable, optional
         Seconds per image, for claims about times.
     scores_of : callable, optional
         The stored scores of a record, for McNemar's test where a claim is about single images.
     """
     if test.untestable:
         return Verdict(claim, "untested", test.untestable, "", ())
-    rows: dict[Need, Row | None] = {}
-
-    def found(need: Need) -> Row | None:
-        if need not in rows:
-            rows[need] = find(need)
-        return rows[need]
-
-    comparisons = tuple(compare(asked, found, timed) for asked in test.asked)
-    beside = tuple(compare(asked, found, timed) for asked in test.placebos)
-    compared = {
-        need: rows.get(need)
-        for asked, one in zip(test.asked, comparisons, strict=True)
-        for side in (asked.left, asked.right)
-        for need in side.needs
-        if one.verdict != "untested"
-    }
-    measured = {need: row for need, row in compared.items() if row is not None}
+    find = cache(find)
+    comparisons = tuple(compare(contrast, find, find_seconds) for contrast in test.contrasts)
+    beside = tuple(compare(contrast, find, find_seconds) for contrast in test.placebos)
+    measured = _compared(test, comparisons, find)
     on = _on(measured)
     unfair = _unfair(claim, measured)
     if unfair:
         why = f"{unfair} is no fair stand-in: testable on {claim.testable_on}"
         return Verdict(claim, "untested", why, on, comparisons, beside)
-    verdict = _judged(test, comparisons)
-    why = "; ".join(
-        filter(
-            None,
-            (
-                _counted(test, comparisons, verdict),
-                f"and {test.partial}" if test.partial else "",
-                _single_images(test, found, scores_of),
-                _placebo(beside),
-            ),
-        )
+    verdict = _together(test, comparisons)
+    sentences = (
+        _counted(test, comparisons, verdict),
+        f"and {test.partial}" if test.partial else "",
+        _single_images(test, find, scores_of),
+        _placebo(beside),
     )
     if test.partial and verdict == "holds":
         verdict = "undecided"
-    return Verdict(claim, verdict, why, on, comparisons, beside)
+    return Verdict(claim, verdict, "; ".join(filter(None, sentences)), on, comparisons, beside)
 
 
-def _judged(test: Test, comparisons: Sequence[Comparison]) -> str:
-    groups = list(_groups(comparisons).values())
-    enough = test.enough or len(groups)
-    states = [_together(group) for group in groups]
+def _compared(test: ClaimTest, comparisons: Sequence[Comparison], find: FindRow) -> dict[Need, Row]:
+    """The rows behind the comparisons that came out, without times."""
+    measured: dict[Need, Row] = {}
+    for contrast, comparison in zip(test.contrasts, comparisons, strict=True):
+        if comparison.verdict == "untested" or contrast.left.metric == TIME:
+            continue
+        for side in contrast.sides:
+            measured |= {need: row for need in side.needs if (row := find(need)) is not None}
+    return measured
+
+
+# -- the verdict ----------------------------------------------------------------------------------
+
+
+def _together(test: ClaimTest, comparisons: Sequence[Comparison]) -> str:
+    """The verdict of all comparisons, of which some groups may be enough."""
+    states = [_of_group(group) for group in _groups(comparisons)]
+    enough = test.enough or len(states)
     if states.count("holds") >= enough:
         return "holds"
     if len(states) - states.count("fails") < enough:
@@ -163,22 +128,25 @@ def _judged(test: Test, comparisons: Sequence[Comparison]) -> str:
     return "untested" if {*states} == {"untested"} else "undecided"
 
 
-def _groups(comparisons: Sequence[Comparison]) -> dict[str, list[str]]:
+def _groups(comparisons: Sequence[Comparison]) -> list[list[str]]:
     """Verdicts of the comparisons that count together."""
-    found: dict[str, list[str]] = {}
-    for number, one in enumerate(comparisons):
-        found.setdefault(one.group or str(number), []).append(one.verdict)
-    return found
+    groups: dict[str, list[str]] = {}
+    for number, comparison in enumerate(comparisons):
+        groups.setdefault(comparison.group or str(number), []).append(comparison.verdict)
+    return list(groups.values())
 
 
-def _together(verdicts: Sequence[str]) -> str:
+def _of_group(verdicts: Sequence[str]) -> str:
     if "fails" in verdicts:
         return "fails"
     return verdicts[0] if len({*verdicts}) == 1 else "undecided"
 
 
-def _counted(test: Test, comparisons: Sequence[Comparison], verdict: str) -> str:
-    """How many hold, with the interval of one, or why it is open."""
+# -- its sentence ---------------------------------------------------------------------------------
+
+
+def _counted(test: ClaimTest, comparisons: Sequence[Comparison], verdict: str) -> str:
+    """How many comparisons hold, with the interval of a single one, or why the claim is open."""
     reasons = Counter(one.why for one in comparisons if one.why)
     mostly = [f"{'mostly: ' * (len(reasons) > 1)}{why}" for why, _ in reasons.most_common(1)]
     states = Counter(one.verdict for one in comparisons)
@@ -186,12 +154,10 @@ def _counted(test: Test, comparisons: Sequence[Comparison], verdict: str) -> str
         return mostly[0]
     if len(comparisons) == 1:
         return ": ".join(filter(None, (_interval(comparisons[0]), *mostly)))
-    told = [f"{states[state]} {word}" for state, word in _COUNTED.items() if states[state]]
-    parts = [f"of {len(comparisons)} comparisons {', '.join(told)}"]
+    counts = [f"{states[state]} {word}" for state, word in _IN_WORDS.items() if states[state]]
+    parts = [f"of {len(comparisons)} comparisons {', '.join(counts)}"]
     if test.enough:
-        groups = [_together(group) for group in _groups(comparisons).values()]
-        whole = f", and {groups.count('holds')} hold throughout" * (len(groups) < len(comparisons))
-        parts.append(f"{test.enough} of {len(groups)} are enough{whole}")
+        parts.append(_enough(test.enough, comparisons))
     if states["fails"]:
         chance = len(comparisons) * (1 - LEVEL) / 2
         parts.append(f"by chance alone {chance:.2g} would fail if nothing differed")
@@ -200,14 +166,22 @@ def _counted(test: Test, comparisons: Sequence[Comparison], verdict: str) -> str
     return "; ".join(parts)
 
 
-def _interval(one: Comparison) -> str:
-    if one.difference is None:
+def _enough(enough: int, comparisons: Sequence[Comparison]) -> str:
+    """How many groups are enough, and how many hold throughout where groups are larger than one."""
+    groups = [_of_group(group) for group in _groups(comparisons)]
+    throughout = f", and {groups.count('holds')} hold throughout"
+    return f"{enough} of {len(groups)} are enough" + throughout * (len(groups) < len(comparisons))
+
+
+def _interval(comparison: Comparison) -> str:
+    difference, low, high = comparison.difference, comparison.low, comparison.high
+    if difference is None:
         return ""
-    if one.low is None:
-        return f"{one.difference:+.4g}"
-    if one.low == one.high:
-        return f"{one.difference:+.4g}, exactly"
-    return f"{one.difference:+.4g} (95 % interval {one.low:.4g} to {one.high:.4g}, n = {one.n})"
+    if low is None:
+        return f"{difference:+.4g}"
+    if low == high:
+        return f"{difference:+.4g}, exactly"
+    return f"{difference:+.4g} (95 % interval {low:.4g} to {high:.4g}, n = {comparison.n})"
 
 
 def _placebo(beside: Sequence[Comparison]) -> str:
@@ -222,65 +196,70 @@ def _placebo(beside: Sequence[Comparison]) -> str:
     return f"beside it: better than the placebo {names} in {held} of {len(beside)}"
 
 
-def _single_images(test: Test, find: Find, scores_of: ScoresOf | None) -> str:
+def _single_images(test: ClaimTest, find: FindRow, scores_of: ScoresOf | None) -> str:
     """McNemar's test by seed, where the claim is about single images."""
-    told = []
-    for asked in test.asked:
-        if asked.left.metric != "corrected_examples" or scores_of is None:
+    pairs = []
+    for contrast in test.contrasts:
+        if contrast.left.metric != "corrected_examples" or scores_of is None:
             continue
-        rows = [find(side.need) for side in (asked.right, asked.left)]
-        if rows[0] is None or rows[1] is None:
-            continue
-        for pair in paired(rows[0], rows[1], scores_of):
-            told.append(
-                f"seed {pair.seed} corrected {pair.corrected}, broken {pair.broken}, "
-                f"p = {pair.p:.2g}"
-            )
-    return f"McNemar: {', '.join(told)}" if told else ""
-
-
-def _on(measured: dict[Need, Row]) -> str:
-    """Data, second data, budget, seeds and test images of what was compared."""
-    told: dict[str, None] = {}
-    for need, row in measured.items():
-        cell = row.cell
-        came = cell.source
-        source = f" from {_data(came['dataset'], came['synthetic'])}" if came else ""
-        used, asked = (name.partition("[")[0] for name in (cell.dataset, need.dataset))
-        instead = f" for {need.dataset}" if used in OPEN and used != asked else ""
-        others = (
-            f", {parameter}: {_data(other['dataset'], other['synthetic'])}"
-            for parameter, other in cell.others.items()
-        )
-        tested = {one.cell.split_hash: one.cell.n_test for one in row.ok}
-        data = f"{_data(cell.dataset, cell.synthetic)}{source}{instead}{''.join(others)}"
-        told[f"{data}, n = {sum(tested.values())}"] = None
-    if not told:
+        first, second = find(contrast.right.need), find(contrast.left.need)
+        if first is not None and second is not None:
+            pairs += paired(first, second, scores_of)
+    if not pairs:
         return ""
-    every = [record.cell for row in measured.values() for record in row.ok]
-    budgets = sorted({cell.budget for cell in every} - {"any"})
+    return "McNemar: " + ", ".join(
+        f"seed {pair.seed} corrected {pair.corrected}, broken {pair.broken}, p = {pair.p:.2g}"
+        for pair in pairs
+    )
+
+
+# -- the data that it rests on --------------------------------------------------------------------
+
+
+def _on(measured: Mapping[Need, Row]) -> str:
+    """Data, second data, budget, seeds and test images of what was compared."""
+    if not measured:
+        return ""
+    data = dict.fromkeys(_data_of(need, row) for need, row in measured.items())
+    cells = [record.cell for row in measured.values() for record in row.ok]
+    budgets = ", ".join(sorted({cell.budget for cell in cells} - {"any"}))
+    budget = f"budget {budgets}, " if budgets else ""
     counts = sorted({len(row.seeds) for row in measured.values() if row.cell.stochastic} or {1})
     seeds = " to ".join(map(str, dict.fromkeys((counts[0], counts[-1]))))
-    return f"{'; '.join(told)}; {_words('budget', budgets)}{seeds} seed{'s' * (seeds != '1')}"
+    return f"{'; '.join(data)}; {budget}{seeds} seed{'s' * (seeds != '1')}"
 
 
-def _data(name: str, rendered: bool) -> str:
-    return f"{name} (SYNTHETIC)" if rendered else name
+def _data_of(need: Need, row: Row) -> str:
+    """The data that a row is measured on and learned from, and how many images tested it."""
+    cell = row.cell
+    source = f" from {_marked(cell.source)}" if cell.source else ""
+    name, wanted = _bare(cell.dataset), _bare(need.dataset)
+    open_datasets = catalogue().open_datasets
+    instead = f" for {need.dataset}" if name in open_datasets and name != wanted else ""
+    others = [f", {parameter}: {_marked(other)}" for parameter, other in cell.others.items()]
+    tested = {record.cell.split_hash: record.cell.n_test for record in row.ok}
+    data = _marked({"dataset": cell.dataset, "synthetic": cell.synthetic})
+    return f"{data}{source}{instead}{''.join(others)}, n = {sum(tested.values())}"
 
 
-def _words(name: str, values: Iterable[str]) -> str:
-    listed = ", ".join(values)
-    return f"{name} {listed}, " if listed else ""
+def _marked(data: Mapping[str, object]) -> str:
+    """A dataset's name; that of rendered faces says so."""
+    return f"{data['dataset']} (SYNTHETIC)" if data["synthetic"] else str(data["dataset"])
 
 
-def _unfair(claim: Claim, measured: dict[Need, Row]) -> str:
+def _bare(dataset: str) -> str:
+    """A dataset's name without its parameters."""
+    return dataset.partition("[")[0]
+
+
+def _unfair(claim: Claim, measured: Mapping[Need, Row]) -> str:
     """The first open dataset in use that the claim's test is not fair on; "" where all are."""
-    own = claim.testable_on.partition(";")[0]
-    fair = {*claim.datasets, *re.findall(r"[\w-]+", own), *stand_ins(claim)}
-    for row in measured.values():
-        cell = row.cell
-        for dataset in filter(None, (cell.dataset, cell.source.get("dataset", ""))):
-            name = dataset.partition("[")[0]
-            if name in OPEN and name not in fair:
-                return name
-    return ""
+    fair = {*claim.datasets, *claim.own, *claim.stand_ins}
+    names = (name for row in measured.values() for name in _names(row.cell))
+    unfair = (name for name in names if name in catalogue().open_datasets and name not in fair)
+    return next(unfair, "")
+
+
+def _names(cell: Cell) -> Iterable[str]:
+    """The dataset that a cell is measured on, and the one that it is trained on."""
+    return map(_bare, filter(None, (cell.dataset, cell.source.get("dataset", ""))))

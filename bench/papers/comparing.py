@@ -1,4 +1,4 @@
-"""One comparison that a claim makes: two sides, their difference, and whether it can be believed.
+"""One contrast of a claim decided: two sides, their difference, and whether it can be believed.
 
 How a difference is decided, and why so
 ---------------------------------------
@@ -25,14 +25,16 @@ side's value, and fails where it lies wholly outside: that an interval contains 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from bench.papers.intervals import LEVEL, decide, t_interval, welch_interval
 from bench.papers.reading import EXACT, TIME, TRAINING, by_seed
 from bench.publish.rows import Row
+from bench.run.record import Record
 from bench.score import bootstrap
 
 FEWEST = 3
@@ -48,9 +50,9 @@ idle machine; a method that needs a twentieth more can be called as fast.
 
 @dataclass(frozen=True)
 class Need:
-    """The cells of one method in the setting that a paper's table has for a dataset.
+    """The cells of one method under the conditions that a paper's table has for a dataset.
 
-    Where the table has no such dataset, its setting with that dataset is meant.
+    Where the table has no such dataset, its conditions with that dataset are meant.
     """
 
     table: str
@@ -60,7 +62,7 @@ class Need:
 
 @dataclass(frozen=True)
 class Side:
-    """One side of a comparison.
+    """One side of a contrast.
 
     Attributes
     ----------
@@ -89,8 +91,8 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A comparison before it is made.
+class Contrast:
+    """Two sides that a claim sets against one another.
 
     Attributes
     ----------
@@ -105,10 +107,20 @@ class Asked:
     sign: int
     group: str = ""
 
+    @property
+    def sides(self) -> tuple[Side, Side]:
+        """Left and right."""
+        return self.left, self.right
+
+    @property
+    def paired(self) -> bool:
+        """Whether both sides are measured on the same images."""
+        return self.left.need.dataset == self.right.need.dataset
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A comparison as it came out.
+    """A contrast as it came out.
 
     Attributes
     ----------
@@ -135,103 +147,176 @@ class Comparison:
     group: str = ""
 
 
-# Difference, interval, n; the interval is None where there is none, with the sentence why.
-Found = tuple[float, tuple[float, float] | None, int, str]
-Find = Callable[[Need], Row | None]
-Timed = Callable[[Need], float | None]
+@dataclass(frozen=True)
+class _Difference:
+    """Left less right, None where a side is not measured; ``why``: why there is no interval."""
+
+    value: float | None
+    interval: tuple[float, float] | None
+    n: int
+    why: str = ""
 
 
-def compare(asked: Asked, find: Find, timed: Timed | None = None) -> Comparison:
-    """Make a comparison.
+@dataclass(frozen=True)
+class _Measured:
+    """A side as measured: the rows of its methods, and its value under each seed."""
+
+    side: Side
+    rows: tuple[Row, ...]
+
+    @property
+    def records(self) -> list[Record]:
+        return [record for row in self.rows for record in row.ok]
+
+    @property
+    def stochastic(self) -> bool:
+        return any(row.cell.stochastic for row in self.rows)
+
+    @property
+    def images(self) -> set[tuple[str, str]]:
+        """Data and splits that it is measured on."""
+        return _images(self.rows[0])
+
+    @cached_property
+    def values(self) -> dict[int, float]:
+        """By seed; a gain is the difference on the seeds that both of its methods have."""
+        values = [by_seed(row, self.side.metric) for row in self.rows]
+        if len(values) == 1:
+            return values[0]
+        gained, base = (
+            _under_seeds(of_row, values, row.cell.stochastic)
+            for row, of_row in zip(self.rows, values, strict=True)
+        )
+        return {seed: gained[seed] - base[seed] for seed in sorted({*gained} & {*base})}
+
+
+FindRow = Callable[[Need], Row | None]
+FindSeconds = Callable[[Need], float | None]
+
+
+def compare(
+    contrast: Contrast, find: FindRow, find_seconds: FindSeconds | None = None
+) -> Comparison:
+    """Decide a contrast by what is measured.
 
     Parameters
     ----------
     find : callable
-        The cells that are asked for; None where they are not measured.
-    timed : callable, optional
+        The cells of a `Need`; None where they are not measured.
+    find_seconds : callable, optional
         Seconds per image of a method, for ``time_per_image``, which no record holds.
     """
-    both = (asked.left, asked.right)
-    if asked.left.metric == TIME:
-        seconds = [timed(side.need) if timed else None for side in both]
-        if seconds[0] is None or seconds[1] is None:
-            missing = next(str(s) for s, one in zip(both, seconds, strict=True) if one is None)
-            return _told(asked, "untested", f"{missing} is not timed")
-        gap = seconds[0] - seconds[1]
-        return _decided(asked, (gap, (gap, gap), 1, ""), MARGIN * seconds[1])
-    rows = [_rows(side, find) for side in both]
-    for side, found in zip(both, rows, strict=True):
-        if not found:
-            return _told(asked, "untested", f"{side} is not measured on {side.need.dataset}")
-    every = [row for found in rows for row in found]
-    if any(record.cell.budget == "smoke" for row in every for record in row.ok):
-        return _told(asked, "undecided", "a smoke budget is no evidence")
-    paired = asked.left.need.dataset == asked.right.need.dataset
-    data = [{(r.cell.fingerprint, r.cell.split_hash) for r in found[0].ok} for found in rows]
-    if paired and any(_splits(row) != data[0] for row in every):
-        return _told(asked, "undecided", "the two sides have results on different test images")
-    if not paired and data[0] == data[1]:
-        return _told(asked, "undecided", "the same data stand in for both datasets")
-    devices = {record.provenance.get("device") for row in every for record in row.ok}
-    if asked.left.metric == TRAINING and len(devices) > 1:
-        return _told(asked, "undecided", "the two sides were trained on different devices")
-    values = [_values(side, found) for side, found in zip(both, rows, strict=True)]
-    for side, one in zip(both, values, strict=True):
-        if not one:
-            return _told(asked, "undecided", f"{side} has no {side.metric} here")
-    random = [any(row.cell.stochastic for row in found) for found in rows]
-    decided = _decided(asked, _found(asked, rows, values, random, paired))
-    unlike = _unlike(rows)
+    if contrast.left.metric == TIME:
+        return _compare_times(contrast, find_seconds)
+    sides = []
+    for side in contrast.sides:
+        rows = _rows(side, find)
+        if not rows:
+            why = f"{side} is not measured on {side.need.dataset}"
+            return _comparison(contrast, "untested", why)
+        sides.append(_Measured(side, rows))
+    left, right = sides
+    obstacle = _obstacle(contrast, left, right)
+    if obstacle:
+        return _comparison(contrast, "undecided", obstacle)
+    decided = _decided(contrast, _difference(contrast, left, right))
+    unlike = _cut_short(left, right)
     return replace(decided, verdict="undecided", why=unlike) if unlike else decided
 
 
-def _unlike(rows: list[list[Row]]) -> str:
+def _compare_times(contrast: Contrast, find_seconds: FindSeconds | None) -> Comparison:
+    seconds = []
+    for side in contrast.sides:
+        value = find_seconds(side.need) if find_seconds else None
+        if value is None:
+            return _comparison(contrast, "untested", f"{side} is not timed")
+        seconds.append(value)
+    gap = seconds[0] - seconds[1]
+    return _decided(contrast, _Difference(gap, (gap, gap), 1), MARGIN * seconds[1])
+
+
+def _rows(side: Side, find: FindRow) -> tuple[Row, ...]:
+    """The cells of the side's methods; empty where one is not measured."""
+    rows = []
+    for need in side.needs:
+        row = find(need)
+        records = () if row is None else row.ok
+        if side.fold:
+            records = tuple(one for one in records if one.cell.split == f"fold{side.fold}")
+        if not records:
+            return ()
+        rows.append(Row(records))
+    return tuple(rows)
+
+
+def _obstacle(contrast: Contrast, left: _Measured, right: _Measured) -> str:
+    """Why what is measured decides nothing, whatever the difference; "" where it may."""
+    records = [*left.records, *right.records]
+    if any(record.cell.budget == "smoke" for record in records):
+        return "a smoke budget is no evidence"
+    if contrast.paired and any(_images(row) != left.images for row in (*left.rows, *right.rows)):
+        return "the two sides have results on different test images"
+    if not contrast.paired and left.images == right.images:
+        return "the same data stand in for both datasets"
+    devices = {record.provenance.get("device") for record in records}
+    if contrast.left.metric == TRAINING and len(devices) > 1:
+        return "the two sides were trained on different devices"
+    for measured in (left, right):
+        if not measured.values:
+            return f"{measured.side} has no {measured.side.metric} here"
+    return ""
+
+
+def _images(row: Row) -> set[tuple[str, str]]:
+    return {(record.cell.fingerprint, record.cell.split_hash) for record in row.ok}
+
+
+def _cut_short(left: _Measured, right: _Measured) -> str:
     """That two networks were cut short at different lengths, which may be all their difference.
 
     A paper's own schedules may differ; those of a shortened budget are nobody's claim.
     """
-    every = [record for found in rows for row in found for record in row.ok]
-    epochs = [
-        sorted({record.curve.count("\n") - 1 for row in found for record in row.ok if record.curve})
-        for found in rows
-    ]
-    shortened = any(record.cell.budget not in ("paper", "any") for record in every)
+    records = [*left.records, *right.records]
+    epochs = [_epochs(measured.records) for measured in (left, right)]
+    shortened = any(record.cell.budget not in ("paper", "any") for record in records)
     if not shortened or not all(epochs) or epochs[0] == epochs[1]:
         return ""
-    left, right = (" to ".join(map(str, dict.fromkeys((one[0], one[-1])))) for one in epochs)
-    return f"trained for {left} and {right} epochs, neither as in the paper"
+    lengths = [" to ".join(map(str, dict.fromkeys((of[0], of[-1])))) for of in epochs]
+    return f"trained for {' and '.join(lengths)} epochs, neither as in the paper"
 
 
-def _told(asked: Asked, verdict: str, why: str) -> Comparison:
-    return _comparison(asked, None, None, 0, verdict, why)
+def _epochs(records: Sequence[Record]) -> list[int]:
+    """How many epochs trainings had, each number once, in order."""
+    return sorted({record.curve.count("\n") - 1 for record in records if record.curve})
 
 
-def _decided(asked: Asked, found: Found, margin: float = 0.0) -> Comparison:
-    difference, interval, n, why = found
-    if interval is None:
-        return _comparison(asked, difference, None, n, "undecided", why)
-    verdict = decide(asked.sign, *interval, margin)
-    reason = "the interval contains 0" if asked.sign else "the interval is too wide"
+def _decided(contrast: Contrast, difference: _Difference, margin: float = 0.0) -> Comparison:
+    if difference.interval is None:
+        return _comparison(contrast, "undecided", difference.why, difference)
+    verdict = decide(contrast.sign, *difference.interval, margin)
+    reason = "the interval contains 0" if contrast.sign else "the interval is too wide"
     why = reason if verdict == "undecided" else ""
-    return _comparison(asked, difference, interval, n, verdict, why)
+    return _comparison(contrast, verdict, why, difference)
 
 
 def _comparison(
-    asked: Asked,
-    difference: float | None,
-    interval: tuple[float, float] | None,
-    n: int,
-    verdict: str,
-    why: str,
+    contrast: Contrast, verdict: str, why: str, difference: _Difference | None = None
 ) -> Comparison:
-    left, right = asked.left, asked.right
-    low, high = interval or (None, None)
+    left, right = contrast.sides
+    difference = difference or _Difference(None, None, 0)
+    low, high = difference.interval or (None, None)
     return Comparison(
         str(left),
         str(right),
         _against(left.need.dataset, right.need.dataset),
         _against(left.metric, right.metric),
-        *(difference, low, high, n, verdict, why, asked.group),
+        difference.value,
+        low,
+        high,
+        difference.n,
+        verdict,
+        why,
+        contrast.group,
     )
 
 
@@ -239,83 +324,78 @@ def _against(left: str, right: str) -> str:
     return left if left == right else f"{left} against {right}"
 
 
-def _rows(side: Side, find: Find) -> list[Row]:
-    """The cells of the side's methods; empty where one is not measured."""
-    kept = []
-    for row in [find(need) for need in side.needs]:
-        records = () if row is None else row.ok
-        if side.fold:
-            records = tuple(one for one in records if one.cell.split == f"fold{side.fold}")
-        if records:
-            kept.append(Row(records))
-    return kept if len(kept) == len(side.needs) else []
-
-
-def _splits(row: Row) -> set[tuple[str, str]]:
-    return {(record.cell.fingerprint, record.cell.split_hash) for record in row.ok}
-
-
-def _values(side: Side, rows: list[Row]) -> dict[int, float]:
-    """By seed; a gain is the difference on the seeds that both have."""
-    values = [by_seed(row, side.metric) for row in rows]
-    if len(values) == 1:
-        return values[0]
-    spread = [_at(row, one, values) for row, one in zip(rows, values, strict=True)]
-    return {seed: spread[0][seed] - spread[1][seed] for seed in sorted({*spread[0]} & {*spread[1]})}
-
-
-def _at(row: Row, values: dict[int, float], others: list[dict[int, float]]) -> dict[int, float]:
+def _under_seeds(
+    values: dict[int, float], others: Sequence[dict[int, float]], stochastic: bool
+) -> dict[int, float]:
     """What a method gives under the seeds of others too, where it is not stochastic."""
-    if row.cell.stochastic or not values:
+    if stochastic or not values:
         return values
     constant = next(iter(values.values()))
     return dict.fromkeys({seed for one in (values, *others) for seed in one}, constant)
 
 
-def _found(
-    asked: Asked,
-    rows: list[list[Row]],
-    values: list[dict[int, float]],
-    random: list[bool],
-    paired: bool,
-) -> Found:
-    means = [float(np.mean(list(one.values()))) for one in values]
+def _difference(contrast: Contrast, left: _Measured, right: _Measured) -> _Difference:
+    """Left less right with its interval, by what varies between runs of the two sides."""
+    values = (left.values, right.values)
+    means = [float(np.mean(list(of_side.values()))) for of_side in values]
     gap = means[0] - means[1]
-    if asked.left.metric in EXACT:
-        return gap, (gap, gap), 1, ""
-    if not any(random):
-        return _over_images(asked, rows, gap, paired)
-    if not paired:
-        arrays = [np.array(list(one.values())) for one in values]
-        n = min(len(one) for one, varies in zip(arrays, random, strict=True) if varies)
-        return gap, (None if n < FEWEST else welch_interval(*arrays)), n, _few(n)
-    both = values
-    if not all(random):  # one side gives the same under every seed
-        both = [_at(found[0], one, values) for found, one in zip(rows, values, strict=True)]
-        seeds = [*values[random.index(True)]]
-    else:
+    if contrast.left.metric in EXACT:
+        return _Difference(gap, (gap, gap), 1)
+    if not (left.stochastic or right.stochastic):
+        return _over_images(contrast, left, right, gap)
+    if not contrast.paired:
+        return _unpaired_seeds(left, right, gap)
+    return _paired_seeds(left, right, gap)
+
+
+def _unpaired_seeds(left: _Measured, right: _Measured, gap: float) -> _Difference:
+    """By Welch's interval of the values under each seed."""
+    arrays = [np.array(list(measured.values.values())) for measured in (left, right)]
+    n = min(
+        len(of_side)
+        for of_side, measured in zip(arrays, (left, right), strict=True)
+        if measured.stochastic
+    )
+    interval = None if n < FEWEST else welch_interval(*arrays)
+    return _Difference(gap, interval, n, _few(n))
+
+
+def _paired_seeds(left: _Measured, right: _Measured, gap: float) -> _Difference:
+    """By the t interval of the differences seed by seed."""
+    values = (left.values, right.values)
+    if left.stochastic and right.stochastic:
         seeds = sorted({*values[0]} & {*values[1]})
-    gaps = np.array([both[0][seed] - both[1][seed] for seed in seeds])
+    else:  # one side gives the same under every seed
+        seeds = [*(values[0] if left.stochastic else values[1])]
+        values = (
+            _under_seeds(values[0], values, left.stochastic),
+            _under_seeds(values[1], values, right.stochastic),
+        )
+    gaps = np.array([values[0][seed] - values[1][seed] for seed in seeds])
     n = len(gaps)
     gap = float(gaps.mean()) if n else gap
-    return gap, (None if n < FEWEST else t_interval(gaps)), n, _few(n)
+    return _Difference(gap, None if n < FEWEST else t_interval(gaps), n, _few(n))
 
 
 def _few(n: int) -> str:
     return f"n = {n} of a stochastic method, and {FEWEST} seeds are needed" if n < FEWEST else ""
 
 
-def _over_images(asked: Asked, rows: list[list[Row]], gap: float, paired: bool) -> Found:
-    none = (gap, None, 1, f"{asked.left.metric} has no interval over test images")
-    if asked.left.over or asked.right.over:
+def _over_images(contrast: Contrast, left: _Measured, right: _Measured, gap: float) -> _Difference:
+    """By the percentile interval on resampled test images."""
+    metric = contrast.left.metric
+    none = _Difference(gap, None, 1, f"{metric} has no interval over test images")
+    if contrast.left.over or contrast.right.over:
         return none
-    left, right = (
-        found[0].estimate(side.metric)
-        for side, found in zip((asked.left, asked.right), rows, strict=True)
-    )
-    if left is None or right is None or left.replicates is None or right.replicates is None:
-        return none
-    if len(left.replicates) != len(right.replicates) or paired != (left.drawn == right.drawn):
-        return (*none[:3], "the resamples of the two sides cannot be held against each other")
-    interval = bootstrap.interval(left.replicates - right.replicates, LEVEL)
-    return none if np.isnan(interval[0]) else (gap, interval, 1, "")
+    replicates, drawn = [], []
+    for measured in (left, right):
+        estimate = measured.rows[0].estimate(measured.side.metric)
+        if estimate is None or estimate.replicates is None:
+            return none
+        replicates.append(estimate.replicates)
+        drawn.append(estimate.drawn)
+    if len(replicates[0]) != len(replicates[1]) or contrast.paired != (drawn[0] == drawn[1]):
+        why = "the resamples of the two sides cannot be held against each other"
+        return replace(none, why=why)
+    interval = bootstrap.interval(replicates[0] - replicates[1], LEVEL)
+    return none if np.isnan(interval[0]) else _Difference(gap, interval, 1)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from bench.papers.files import paper_dataset
 from bench.papers.published import Number
-from bench.papers.spec import Entry, Paper, Table, Where, wanted
+from bench.papers.spec import Entry, Paper, Table, Where
 from bench.run.grammar import parse_part
 
 
@@ -14,7 +15,7 @@ def described(paper: Paper, table: Table) -> str:
     settings = dict.fromkeys(entry.where for line in table.lines for entry in line.entries if entry)
     lines += [f"setting: {_setting(where)}" for where in settings]
     for asked in dict.fromkeys(name for where in settings for name in _datasets(where)):
-        about = wanted(parse_part(asked).name)
+        about = paper_dataset(parse_part(asked).name)
         loader = about.plugin or "no loader yet"
         lines.append(f"data: {asked} ({about.kind}-label, {loader}). {about.obtain}")
     rows = [["", "published", "source", "measured by"]]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from bench.api import BenchError
-from bench.papers.measured import HUMAN, TIME, Setting, asked_of, method_of
+from bench.papers.measured import HUMAN, Setting, asked_of, method_of
 from bench.papers.places import Gap, Place, Places
+from bench.papers.reading import TIME
 from bench.papers.spec import Table, Where
 from bench.plugins import Registry
 from bench.run.grammar import split_outside

@@ -14,6 +14,8 @@ that alone has the standard error sqrt(v1 + v2), v the variance of each:
 - anything else, and Hamming loss too: the square of a measured standard deviation of one image's
   contribution, over n, where the caller gives one (of bootstrap replicates, times sqrt(n)).
 
+How many images a value is a mean over follows from its protocol (`protocols.toml`).
+
 What this leaves out: two methods tried on the same images err on many of them together, which makes
 the true noise of their difference smaller, and no paper prints what is needed to say by how much;
 another seed, another choice of the epoch, photographs of the same person make it larger.
@@ -22,24 +24,16 @@ another seed, another choice of the epoch, photographs of the same person make i
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.api import BenchError, near
-from bench.papers.published import PAPERS, Number, numbers
+from bench.papers.files import catalogue, own_method, papers, protocols
+from bench.papers.published import Number, numbers
 from bench.score.criteria import BY_NAME
 
-HEADLINE: Mapping[str, str] = {
-    "mf-jle": "mf-jle",
-    "dbm-cnn": "dbm-cnn",
-    "lban-il": "lban-il",
-    "multi-dataset": "md-cnn",
-    "tfe-jl": "tfe-jl",
-}
 _DIRECTIONS = {name: one.direction for name, one in BY_NAME.items()} | {"recall": "higher"}
 _SHARES = ("accuracy", "one_error", "recall")
-_CLASS_COUNTS = re.compile(r"official ((?:\d+/)+\d+) test images")
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ class Margin:
         The class or the fold that the column is of (``class=fear``), or empty.
     against : str
         ``second best``: the best row of the column and the next. ``other method``: the best row of
-        the paper's headline method, better or not, and of any other; ``same protocol``: the same
-        among rows of its own protocol. A pair stands once, under the first that holds.
+        the paper's own method, better or not, and of any other; ``same protocol``: the same among
+        rows of its own protocol. A pair stands once, under the first that holds.
     best, second : str
         ``method; variant``; ``best_id`` and ``second_id`` are the rows.
     margin : float
@@ -117,15 +111,15 @@ def margins(
     BenchError
         An unknown paper, table or metric; a deviation that is no positive number.
     """
-    rows = [one for one in numbers(paper) if one.kind == "result"]
-    tables = dict.fromkeys(one.table for one in rows)
+    rows = _results(paper)
+    tables = dict.fromkeys(row.table for row in rows)
     if table is not None and table not in tables:
         raise BenchError(f"{paper} has no results in {table!r}: {near(table, tables)}")
     columns: dict[tuple[str, ...], list[Number]] = {}
-    for one in rows:
-        if one.metric in _DIRECTIONS and table in (None, one.table):
-            column = (one.table, one.part, one.dataset, one.metric, pick(one))
-            columns.setdefault(column, []).append(one)
+    for row in rows:
+        if row.metric in _DIRECTIONS and table in (None, row.table):
+            column = (row.table, row.part, row.dataset, row.metric, pick(row))
+            columns.setdefault(column, []).append(row)
     return tuple(
         between(first, second, deviation, against)
         for column in columns.values()
@@ -153,11 +147,8 @@ def between(
             f"take two rows of one dataset, one class and one of {', '.join(_DIRECTIONS)}"
         )
     deviation = _checked(deviation or {})
-    found = [_variance(one, deviation) for one in (first, second)]
-    variances = [variance for variance, _ in found if variance is not None]
-    se = math.sqrt(sum(variances)) if len(variances) == 2 else None
-    sizes = [size for one in (first, second) if (size := tested_on(one)) is not None]
-    n = min(sizes) if len(sizes) == 2 else None
+    se, why = _standard_error((first, second), deviation)
+    n = _smaller_test_part(first, second)
     margin = _goodness(first) - _goodness(second)
     return Margin(
         first.table,
@@ -172,7 +163,7 @@ def between(
         at_most=se is not None and first.metric == "hamming_loss" and first.metric not in deviation,
         ratio=margin / se if se else None,
         images=margin * n if n is not None and first.metric in _SHARES else None,
-        why="" if se is not None else next(why for _, why in found if why),
+        why=why,
     )
 
 
@@ -182,18 +173,22 @@ def worse_than_trivial(paper: str) -> tuple[Worse, ...]:
     The constant's value is of the whole dataset, the row's of its test part.
     """
     trivial = [
-        one
-        for source in PAPERS
-        for one in numbers(source)
-        if one.kind == "derived" and one.method.startswith("constant-")
+        number
+        for source in papers()
+        for number in numbers(source)
+        if number.kind == "derived" and number.method in catalogue().constant_predictors
     ]
     return tuple(
-        Worse(row, one)
-        for row in numbers(paper)
-        for one in trivial
-        if row.kind == "result" and (row.dataset, row.metric) == (one.dataset, one.metric)
-        if _goodness(one) - _goodness(row) > (row.rounding + one.rounding) * (1 + 1e-9)
+        Worse(row, constant)
+        for row in _results(paper)
+        for constant in trivial
+        if (row.dataset, row.metric) == (constant.dataset, constant.metric)
+        if _goodness(constant) - _goodness(row) > (row.rounding + constant.rounding) * (1 + 1e-9)
     )
+
+
+def _results(paper: str) -> list[Number]:
+    return [number for number in numbers(paper) if number.kind == "result"]
 
 
 def pick(row: Number) -> str:
@@ -207,26 +202,28 @@ def tested_on(row: Number) -> int | None:
 
     FER+'s private test part counts in full, though a quoted row has images with a majority only.
     """
-    protocol, dataset = row.protocol, row.dataset
-    selected, fold = pick(row).partition("=")[::2]
-    if official := re.fullmatch(r"official-\d+/(\d+)", protocol):
-        if selected == "class":
-            return _classes(row).get(fold)
-        return int(official[1])
-    if protocol == "train->val":
-        return _count(row.paper, dataset, "split=val")
-    if protocol == "train->private-test":
-        return _count(row.paper, dataset, "split=test")
-    folds = re.fullmatch(r"cv(\d+)(-subject)?", protocol)
-    held_out = re.fullmatch(r"holdout-(?:\d+-)+(\d+)", protocol)
-    if not (folds or held_out):
+    protocol = protocols().get(row.protocol)
+    if protocol is None:
         return None
-    whole = _count(row.paper, dataset, "stage=selected") or _count(row.paper, dataset, "")
-    if whole is None or selected == "class":
+    key, _, value = pick(row).partition("=")
+    if protocol.test is not None:
+        return protocol.classes.get(value) if key == "class" else protocol.test
+    if protocol.counts:
+        return _count(row.paper, row.dataset, protocol.counts)
+    if protocol.folds is None and protocol.percent is None:
         return None
-    if held_out:
-        return round(whole * int(held_out[1]) / 100)
-    return round(whole / int(folds[1])) if folds and fold.isdecimal() else whole
+    whole = _count(row.paper, row.dataset, "stage=selected") or _count(row.paper, row.dataset, "")
+    if whole is None or key == "class":
+        return None
+    if protocol.percent is not None:
+        return round(whole * protocol.percent / 100)
+    return round(whole / (protocol.folds or 1)) if value.isdecimal() else whole
+
+
+def _smaller_test_part(first: Number, second: Number) -> int | None:
+    """Test images of the row that has fewer; None where one's are unknown."""
+    sizes = (tested_on(first), tested_on(second))
+    return None if sizes[0] is None or sizes[1] is None else min(sizes[0], sizes[1])
 
 
 def _count(paper: str, dataset: str, variant: str) -> int | None:
@@ -243,16 +240,17 @@ def _frames(row: Number) -> int:
     return round(sum(one.value or 0 for one in rows if one.metric == "frames_per_sequence")) or 1
 
 
-def _classes(row: Number) -> dict[str, int]:
-    """Test images of each class, where a note gives them, in the order of the printed recalls."""
-    rows = [one for one in numbers(row.paper) if one.dataset == row.dataset]
-    names = dict.fromkeys(pick(one).partition("=")[2] for one in rows if one.metric == "recall")
-    for one in rows:
-        if found := _CLASS_COUNTS.search(one.notes):
-            counts = [int(count) for count in found[1].split("/")]
-            if one.protocol == row.protocol and row.protocol.endswith(f"/{sum(counts)}"):
-                return dict(zip(names, counts, strict=True))
-    return {}
+def _standard_error(
+    rows: Sequence[Number], deviation: Mapping[str, float]
+) -> tuple[float | None, str]:
+    """Of the unpaired difference of two rows; or None, and why."""
+    total = 0.0
+    for row in rows:
+        variance, why = _variance(row, deviation)
+        if variance is None:
+            return None, why
+        total += variance
+    return math.sqrt(total), ""
 
 
 def _variance(row: Number, deviation: Mapping[str, float]) -> tuple[float | None, str]:
@@ -275,31 +273,32 @@ def _variance(row: Number, deviation: Mapping[str, float]) -> tuple[float | None
 
 def _recalls(row: Number) -> list[tuple[float, int]]:
     """The recall and the test images of each class that the row's table prints for its method."""
-    counts = _classes(row)
-    found = [
+    protocol = protocols().get(row.protocol)
+    counts = protocol.classes if protocol else {}
+    recalls = [
         (one.fraction, counts[pick(one).partition("=")[2]])
-        for one in numbers(row.paper)
-        if counts and one.metric == "recall" and one.kind == "result" and one.fraction is not None
+        for one in _results(row.paper)
+        if counts and one.metric == "recall" and one.fraction is not None
         if (one.table, one.dataset, _label(one)) == (row.table, row.dataset, _label(row))
     ]
-    return found if len(found) == len(counts) else []
+    return recalls if len(recalls) == len(counts) else []
 
 
 def _pairs(column: list[Number]) -> Iterator[tuple[str, Number, Number]]:
     """What is set against what in a column; a paper's own method stands first among equals."""
-    headline = HEADLINE[column[0].paper]
-    ranked = sorted(column, key=lambda one: (-_goodness(one), one.method != headline))
-    ours = next((one for one in ranked if one.method == headline), None)
-    wanted = [("second best", ranked[0], ranked[1:])]
+    own = own_method(column[0].paper)
+    ranked = sorted(column, key=lambda row: (-_goodness(row), row.method != own))
+    rivals = [("second best", ranked[0], ranked[1:])]
+    ours = next((row for row in ranked if row.method == own), None)
     if ours:
-        others = [one for one in ranked if one.method != headline]
-        alike = [one for one in others if one.protocol == ours.protocol]
-        wanted += [("other method", ours, others), ("same protocol", ours, alike)]
+        others = [row for row in ranked if row.method != own]
+        alike = [row for row in others if row.protocol == ours.protocol]
+        rivals += [("other method", ours, others), ("same protocol", ours, alike)]
     seen = set()
-    for against, first, rivals in wanted:
-        if rivals and (first.id, rivals[0].id) not in seen:
-            seen.add((first.id, rivals[0].id))
-            yield against, first, rivals[0]
+    for against, first, behind in rivals:
+        if behind and (first.id, behind[0].id) not in seen:
+            seen.add((first.id, behind[0].id))
+            yield against, first, behind[0]
 
 
 def _goodness(row: Number) -> float:

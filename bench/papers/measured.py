@@ -13,6 +13,7 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.papers.places import Gap, Place, Places
+from bench.papers.reading import TIME, WEIGHTS, read
 from bench.papers.spec import Entry, Where
 from bench.plugins import Registry
 from bench.publish.rows import Row, newest, spread
@@ -22,8 +23,9 @@ from bench.run.plan import CROSS
 from bench.run.record import Cell, Record
 from bench.run.timing import Timing
 
-TIME = "time_per_image"
 _ADDRESS = re.compile(r"https?://\S+/")
+_IN_TABLES = {WEIGHTS: 1_000_000}
+"""How many of a record's units one of the papers' tables is: they count weights in millions."""
 
 HUMAN = "human"
 """Stands for a method in runs: people's votes, half against half (`bench.score.human`)."""
@@ -199,8 +201,7 @@ class Finder:
 
     def seconds(self, where: Where, run: str) -> float | None:
         """Seconds per image of a method; None where it is not timed."""
-        entry = Entry(where, run, "", TIME, "", "", 0, None)
-        return self.measured(entry).value
+        return self.measured(Entry(where, run, "", TIME)).value
 
     def _timed(self, run: str, used: tuple[str, ...], about: dict[str, Any]) -> Measured:
         features, _ = method_of(self.registry, run)
@@ -293,47 +294,19 @@ def _protocol_fits(cell: Cell, where: Where, source: Place) -> bool:
 
 
 def _value(row: Row, entry: Entry) -> tuple[float | None, float | None]:
-    """Mean and spread of what an entry is about."""
+    """Mean and spread of what an entry measures."""
     estimate = row.estimate(entry.metric)
     if estimate is not None:
         folds = len(row.splits) > 1
         return estimate.mean, estimate.sd_folds if folds else estimate.sd_seeds
-    found = [(one.cell.split_hash, of_record(one, entry)) for one in row.ok]
     by_split: dict[str, list[float]] = {}
-    for split, value in found:
+    for record in row.ok:
+        value = read(record, entry.quantity)
         if value is not None:
-            by_split.setdefault(split, []).append(value)
+            value /= _IN_TABLES.get(entry.metric, 1)
+            by_split.setdefault(record.cell.split_hash, []).append(value)
     if not by_split:
         return None, None
     means = [float(np.mean(values)) for values in by_split.values()]
     alone = next(iter(by_split.values()))
     return float(np.mean(means)), spread(means if len(means) > 1 else alone)
-
-
-def of_record(record: Record, entry: Entry) -> float | None:
-    """What one record says of an entry that is no criterion."""
-    kind, _, name = entry.metric.partition(":")
-    if kind == "measure":
-        return record.measures.get(name)
-    if kind == "curve":
-        values = curve(record, name)
-        return values[-1] if values else None
-    if entry.metric == "learned_weights":
-        return record.learned_weights / 1e6 or None
-    if entry.metric in ("recall", "confusion"):
-        predicted = entry.predicted or entry.true
-        names = list(record.cell.label_names)
-        if not record.confusion or not {entry.true, predicted} <= set(names):
-            return None
-        counts = record.confusion[names.index(entry.true)]
-        return counts[names.index(predicted)] / sum(counts) if any(counts) else None
-    return None
-
-
-def curve(record: Record, column: str) -> list[float]:
-    """A column of a record's learning curve, epoch by epoch; empty without it."""
-    header, *lines = [line.split(",") for line in record.curve.splitlines()] or [[]]
-    if column not in header:
-        return []
-    place = header.index(column)
-    return [float(line[place]) for line in lines if line[place]]

@@ -9,14 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.api import BenchError, Dataset, near
-from bench.papers.spec import Wanted, all_wanted, wanted
+from bench.data.predominant import kind_with
+from bench.papers.files import PaperDataset, catalogue, datasets, paper_dataset
 from bench.plugins import Registry
 from bench.run.grammar import parse_part
 from bench.run.methods import dataset_spec
 
 _PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
-_PREDOMINANT = "labels=predominant"  # makes one class per face of label sets
-_EMBEDDED_TARGET = ("seed=1", "lighting=0.5", "style=0.5")  # a stand-in of another domain
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,9 @@ class Gap:
 class Places:
     """Finds the data of papers.
 
+    A paper's dataset is read by the plug-in of its name (the user's own one, say), else by the one
+    that `datasets.toml` gives.
+
     Parameters
     ----------
     registry : Registry
@@ -78,7 +80,7 @@ class Places:
     stand_ins: Sequence[str] = ()
 
     def __post_init__(self) -> None:
-        known = {*all_wanted(), *(name.rstrip(":") for name in self.registry.datasets)}
+        known = {*datasets(), *(name.rstrip(":") for name in self.registry.datasets)}
         for name, root in self.roots.items():
             if name not in known:
                 raise BenchError(f"--root {name}=…: no dataset {name!r}: {near(name, known)}")
@@ -89,18 +91,21 @@ class Places:
 
     def find(self, asked: str, target: bool = False) -> Place | Gap:
         """What stands for a dataset of a paper; ``target``: in its role under protocol cross."""
-        name, bracket, rest = asked.partition("[")
-        about = wanted(name)
-        if about.plugin:
-            root = self._root(about, name)
-            if root is not None or self._embedded(about.plugin):
-                return Place(asked, about.plugin + bracket + rest, root, stands_in=False)
-        kind = "single" if _PREDOMINANT in rest else about.kind
-        fitting = [one for one in self.stand_ins if self._kind(one) == kind]
+        name, bracket, params = asked.partition("[")
+        about = paper_dataset(name)
+        plugin = self._plugin_for(about)
+        text = plugin + bracket + params if plugin else ""
+        if plugin:
+            self._check_kind(about, plugin)
+            root = self._root_of(name) or self._root_of(parse_part(plugin).name)
+            if root is not None or self._embedded(plugin):
+                return Place(asked, text, root, stands_in=False)
+        kind = self._kind(text) if text else about.kind
+        fitting = [stand_in for stand_in in self.stand_ins if self._kind(stand_in) == kind]
         if fitting:
             return self._standing_in(asked, fitting, target)
-        how = "" if about.plugin else "bench has no loader for it yet. "
-        give = f" Give its folder with --root {name}=DIR." if about.plugin else ""
+        how = "" if plugin else "bench has no loader for it yet. "
+        give = f" Give its folder with --root {name}=DIR." if plugin else ""
         return Gap(asked, f"{name} is not here: {how}{about.obtain}{give}")
 
     def protocol(self, asked: str, place: Place) -> str:
@@ -136,8 +141,7 @@ class Places:
         if target and len(fitting) == 1 and self._embedded(text):
             part = parse_part(text)
             params = {key: list(values) for key, values in part.params.items()}
-            for setting in _EMBEDDED_TARGET:
-                name, value = setting.split("=")
+            for name, value in catalogue().other_domain.items():
                 params.setdefault(name, [value])
             text = str(type(part)(part.name, params))
         name = parse_part(text).name
@@ -146,8 +150,17 @@ class Places:
             raise BenchError(f"--stand-in {text}: give its folder with --root {name}=DIR")
         return Place(asked, text, root, stands_in=True)
 
-    def _root(self, about: Wanted, asked: str) -> Path | None:
-        return self._root_of(asked) or self._root_of(parse_part(about.plugin).name)
+    def _plugin_for(self, about: PaperDataset) -> str:
+        """The plug-in that reads a paper's dataset; empty without one."""
+        return about.name if about.name in self.registry.datasets else about.plugin
+
+    def _check_kind(self, about: PaperDataset, plugin: str) -> None:
+        if self._kind(plugin) != about.kind:
+            file = self.registry.datasets[plugin].file
+            raise BenchError(
+                f"{about.name} is of kind {about.kind} in the papers, and the plug-in in {file} of "
+                f"kind {self._kind(plugin)}: give the class another name, or kind = {about.kind!r}"
+            )
 
     def _root_of(self, name: str) -> Path | None:
         if name in self.roots:
@@ -165,8 +178,8 @@ class Places:
         return bool(text) and bool(self._plugin(text).embedded)
 
     def _kind(self, text: str) -> str:
-        plugin = self._plugin(text)
-        return "single" if _PREDOMINANT in text else str(plugin.kind)
+        """The kind of the faces that a dataset gives, parameters included."""
+        return kind_with(self._plugin(text).kind, dataset_spec(self.registry, text).params)
 
 
 def roots_of(texts: Iterable[str]) -> dict[str, Path]:

@@ -1,4 +1,4 @@
-"""What the five papers print, number by number, and what they claim: `results/published/`.
+"""What papers print, number by number, and what they claim: the CSV files of `results/published/`.
 
 The only place that a published number comes from. Columns and names are explained in
 `results/published/README.md`.
@@ -11,25 +11,26 @@ import io
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
+from typing import Literal
 
 from bench.api import BenchError, near
+from bench.data.typed import checked
+from bench.papers import files
+from bench.papers.files import FOLDER
 
-PAPERS = ("mf-jle", "dbm-cnn", "lban-il", "multi-dataset", "tfe-jl")
-KINDS = ("result", "derived", "dataset-statistic", "setting", "claim", "lost")
-ORIGINS = ("own", "re-implemented", "copied", "quoted")
+Kind = Literal["result", "derived", "dataset-statistic", "setting", "claim", "lost"]
+Origin = Literal["own", "re-implemented", "copied", "quoted"]
+Claimed = Literal["left better", "left worse", "equal", "left higher", "rises", "rises-then-falls"]
 
-_FOLDER = "bench.results.published"
 _SCALES = {"%": 0.01, "ms": 0.001}
-_BARRED = "not comparable:"
 _COLUMNS = (
     *("paper", "table", "part", "dataset", "method", "variant", "metric", "value", "unit", "kind"),
-    *("origin", "protocol", "comparable", "notes", "id"),
+    *("origin", "protocol", "comparable", "notes", "id", "why_not"),
 )
 _CLAIM_COLUMNS = (
     *("paper", "id", "section", "dataset", "comparison_left", "comparison_right", "metric"),
     *("direction", "published_left", "published_right", "quote_location", "claim", "testable_on"),
-    *("notes", "left_ids", "right_ids"),
+    *("notes", "left_ids", "right_ids", "own", "stand_ins"),
 )
 
 
@@ -44,11 +45,15 @@ class Number:
     printed : str
         As printed.
     kind : str
-        Of `KINDS`.
+        ``result``, ``derived`` …, as the README explains them.
     origin : str
-        Of `ORIGINS`: whose measurement it is.
+        Whose measurement it is.
+    protocol : str
+        How it was measured, of `results/published/protocols.toml`; empty for statistics and
+        settings.
     comparable : bool
-        False where nothing that bench measures can be held against it; `why_not` says why.
+        False where nothing that bench measures can be held against it; ``why_not`` says why, and is
+        empty elsewhere.
     """
 
     paper: str
@@ -61,12 +66,13 @@ class Number:
     value: float | None
     printed: str
     unit: str
-    kind: str
-    origin: str
+    kind: Kind
+    origin: Origin
     protocol: str
     comparable: bool
     notes: str
     id: str
+    why_not: str = ""
 
     @property
     def decimals(self) -> int:
@@ -88,20 +94,26 @@ class Number:
         """Half a unit of the last printed digit, as `fraction` counts."""
         return 0.5 * 10.0**-self.decimals * self.scale
 
-    @property
-    def why_not(self) -> str:
-        """Why it is not comparable; empty where it is."""
-        return "" if self.comparable else self.notes.rpartition(_BARRED)[2].strip()
-
 
 @dataclass(frozen=True)
 class Claim:
     """What a paper says of two methods, or of a sweep, as a direction.
 
     ``datasets``, ``metrics`` and the printed values are aligned cell by cell; one dataset or metric
-    holds for all cells. Where a paper compares one method's values on two datasets (TFE-JL's c06
-    and c08), there is one cell and ``datasets`` has left's and right's. ``direction``: left better,
-    left worse, equal, left higher, rises, rises-then-falls.
+    holds for all cells. Where a paper compares one method's values on two datasets, there is one
+    cell and ``datasets`` has left's and right's.
+
+    Attributes
+    ----------
+    direction : str
+        Better or worse in the metric's own sense; higher where there is no good or bad; along
+        ``a < b < c``, or in training.
+    own : tuple of str
+        The datasets that the claim is about, and those that its methods learn from besides.
+    stand_ins : tuple of str
+        The open datasets that it may fairly be tested on in their place.
+    testable_on : str
+        Both in words, for people.
     """
 
     paper: str
@@ -111,7 +123,7 @@ class Claim:
     left: str
     right: str
     metrics: tuple[str, ...]
-    direction: str
+    direction: Claimed
     published_left: tuple[str, ...]
     published_right: tuple[str, ...]
     quote: str
@@ -120,6 +132,8 @@ class Claim:
     notes: str
     left_ids: tuple[str, ...]
     right_ids: tuple[str, ...]
+    own: tuple[str, ...]
+    stand_ins: tuple[str, ...]
 
 
 @cache
@@ -131,17 +145,17 @@ def numbers(paper: str) -> tuple[Number, ...]:
     BenchError
         An unknown paper (near names listed); a damaged row, by file and line.
     """
-    check_paper(paper)
-    return tuple(_number(*line) for line in _rows(f"{paper}.csv", _COLUMNS))
+    files.check_paper(paper)
+    return tuple(_number(*row) for row in _rows(f"{paper}.csv", _COLUMNS))
 
 
 @cache
 def claims(paper: str | None = None) -> tuple[Claim, ...]:
     """The claims of a paper, or of all."""
     if paper is not None:
-        check_paper(paper)
-    found = (_claim(row) for _, row in _rows("claims.csv", _CLAIM_COLUMNS))
-    return tuple(claim for claim in found if paper in (None, claim.paper))
+        files.check_paper(paper)
+    every = (_claim(*row) for row in _rows("claims.csv", _CLAIM_COLUMNS))
+    return tuple(claim for claim in every if paper in (None, claim.paper))
 
 
 @cache
@@ -150,110 +164,50 @@ def by_id(paper: str) -> dict[str, Number]:
     return {number.id: number for number in numbers(paper)}
 
 
-@cache
-def _by_key(paper: str) -> dict[tuple[str, ...], list[Number]]:
-    found: dict[tuple[str, ...], list[Number]] = {}
-    for one in numbers(paper):
-        found.setdefault((one.table, one.method, one.variant, one.metric), []).append(one)
-    return found
-
-
-def find(
-    paper: str,
-    table: str,
-    method: str,
-    variant: str,
-    metric: str,
-    part: str | None = None,
-    dataset: str | None = None,
-) -> Number:
-    """The one row that these name; ``part`` and ``dataset`` where the others do not suffice.
-
-    Raises
-    ------
-    BenchError
-        None, or more than one.
-    """
-    found = [
-        one
-        for one in _by_key(paper).get((table, method, variant, metric), [])
-        if part in (None, one.part) and dataset in (None, one.dataset)
-    ]
-    if len(found) == 1:
-        return found[0]
-    wanted = ", ".join(filter(None, (table, part, dataset, method, variant, metric)))
-    raise BenchError(
-        f"results/published/{paper}.csv holds {len(found) or 'no'} rows of {wanted}: exactly one "
-        "is wanted"
-    )
-
-
-def check_paper(paper: str) -> None:
-    """Raise `BenchError` unless bench knows the paper."""
-    if paper not in PAPERS:
-        raise BenchError(f"no paper {paper!r}: {near(paper, PAPERS)}")
-
-
-def text(name: str) -> str:
-    """A file of `results/published/`."""
-    try:
-        return files(_FOLDER).joinpath(name).read_text(encoding="utf-8")
-    except (OSError, ModuleNotFoundError) as error:
-        raise BenchError(
-            f"results/published/{name} is missing from this installation ({error}): install bench "
-            "again"
-        ) from error
-
-
 def _rows(name: str, columns: tuple[str, ...]) -> Iterable[tuple[str, dict[str, str]]]:
     """Each row with where it stands."""
-    reader = csv.reader(io.StringIO(text(name), newline=""))
+    reader = csv.reader(io.StringIO(files.text(name), newline=""))
     header = next(reader, [])
     if tuple(header) != columns:
-        raise BenchError(f"results/published/{name}:1: the columns must be {', '.join(columns)}")
+        raise BenchError(f"{FOLDER}/{name}:1: the columns must be {', '.join(columns)}")
     for row in reader:
-        where = f"results/published/{name}:{reader.line_num}"
+        where = f"{FOLDER}/{name}:{reader.line_num}"
         if len(row) != len(columns):
             raise BenchError(f"{where}: {len(row)} cells, not {len(columns)}")
         yield where, dict(zip(columns, row, strict=True))
 
 
 def _number(where: str, row: dict[str, str]) -> Number:
-    printed = row.pop("value")
+    printed = row["value"]
     try:
         value = float(printed) if printed else None
     except ValueError:
         value = None if row["kind"] != "result" else float("nan")
     if value is not None and value != value:
         raise BenchError(f"{where}: value {printed!r} is no number")
-    for column, known in (("kind", KINDS), ("origin", ORIGINS)):
-        if row[column] and row[column] not in known:
-            raise BenchError(f"{where}: {column} {row[column]!r}: {near(row[column], known)}")
-    barred = row.pop("comparable") == "no"
-    if barred != (_BARRED in row["notes"]):
-        raise BenchError(f"{where}: comparable=no and a note {_BARRED!r} go together")
-    return Number(value=value, printed=printed, comparable=not barred, **row)
+    if row["protocol"] and row["protocol"] not in files.protocols():
+        known = near(row["protocol"], files.protocols())
+        raise BenchError(f"{where}: protocol {row['protocol']!r}: {known}")
+    comparable = row["comparable"] == "yes"
+    if comparable == bool(row["why_not"]):
+        raise BenchError(f"{where}: comparable=no and a reason in why_not go together")
+    values = {**row, "value": value, "printed": printed, "comparable": comparable}
+    return checked(values, Number, where)
 
 
-def _claim(row: dict[str, str]) -> Claim:
-    def split(column: str, separator: str | None = ";") -> tuple[str, ...]:
-        return tuple(one.strip() for one in row[column].split(separator) if one.strip())
+def _claim(where: str, row: dict[str, str]) -> Claim:
+    def split(column: str, separator: str | None = ";") -> list[str]:
+        return [part.strip() for part in row[column].split(separator) if part.strip()]
 
-    return Claim(
-        row["paper"],
-        row["id"],
-        row["section"],
-        split("dataset"),
-        row["comparison_left"],
-        row["comparison_right"],
-        split("metric"),
-        row["direction"],
-        split("published_left"),
-        split("published_right"),
-        row["quote_location"],
-        row["claim"],
-        row["testable_on"],
-        row["notes"],
-        split("left_ids", None),
-        split("right_ids", None),
-    )
+    values = {
+        **row,
+        "datasets": split("dataset"),
+        "left": row["comparison_left"],
+        "right": row["comparison_right"],
+        "metrics": split("metric"),
+        "quote": row["quote_location"],
+        "left_ids": split("left_ids", None),
+        "right_ids": split("right_ids", None),
+        **{name: split(name) for name in ("published_left", "published_right", "own", "stand_ins")},
+    }
+    return checked(values, Claim, where)

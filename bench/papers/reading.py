@@ -1,4 +1,25 @@
-"""One number out of a record, for claims."""
+"""One number out of a record: what tables of papers and tests of claims measure.
+
+The only place that reads recalls, confusions, curves and counts out of records. A number is named
+by a text, as claims and tables write it:
+
+a criterion
+    ``micro_f1``
+``recall:CLASS``, ``confusion:TRUE:PREDICTED``
+    A share of the images of the true class.
+``measure:NAME``
+    A figure that the network gives beside the criteria.
+``curve:COLUMN``, ``curve:COLUMN:last``, ``curve:COLUMN:first``
+    The learning curve's value in the last epoch, its mean over the last and over the first third of
+    the epochs; ``COLUMN@PHASE`` takes those of one phase.
+``learned_weights``
+    How many numbers the training moved.
+``training_time``
+    Seconds of training and of the embeddings of all faces.
+``corrected_examples``
+    Test images that are right: its difference between two methods is what one corrects less what it
+    breaks.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +30,26 @@ from collections import defaultdict
 import numpy as np
 
 from bench.api import BenchError
+from bench.papers.files import catalogue
 from bench.publish.rows import Row
 from bench.run.record import Record
 from bench.score import distribution
 from bench.score.criteria import BY_NAME
 
 TIME = "time_per_image"
-"""The one metric that no record holds (`bench.papers.comparing.compare`)."""
+"""The one metric that no record holds (`bench.papers.timing`)."""
 
 TRAINING = "training_time"
+WEIGHTS = "learned_weights"
 
-EXACT = ("learned_weights",)
+EXACT = (WEIGHTS,)
 """Metrics that neither a seed nor an image changes."""
 
 LAST, FIRST = "last", "first"
 """Thirds of a training's epochs, of a curve."""
 
 # Further metrics by which way is better.
-_BETTER = {
-    "learned_weights": -1,
-    TRAINING: -1,
-    TIME: -1,
-    "measure:normalised_mean_error": -1,
-    "corrected_examples": 1,
-    "recall": 1,
-}
+_BETTER = {WEIGHTS: -1, TRAINING: -1, TIME: -1, "corrected_examples": 1, "recall": 1}
 _PREFIXES = ("recall", "confusion", "measure", "curve")
 
 
@@ -45,12 +61,14 @@ def better(metric: str) -> int:
     BenchError
         A metric without such a direction.
     """
+    prefix, _, name = metric.partition(":")
     criterion = BY_NAME.get(metric) or distribution.BY_NAME.get(metric)
     if criterion is not None:
         return 1 if criterion.direction == "higher" else -1
-    for name in (metric, metric.partition(":")[0]):
-        if name in _BETTER:
-            return _BETTER[name]
+    if prefix == "measure" and name in catalogue().directions:
+        return 1 if catalogue().directions[name] == "higher" else -1
+    if prefix in _BETTER:
+        return _BETTER[prefix]
     raise BenchError(
         f"no value of {metric} is better than another: name a criterion of bench, or claim that "
         "one side is higher"
@@ -66,28 +84,15 @@ def known(metric: str) -> bool:
 
 
 def read(record: Record, metric: str) -> float | None:
-    """A value of a record; None where it has none.
-
-    Parameters
-    ----------
-    metric : str
-        A criterion; ``recall:CLASS``; ``confusion:TRUE:PREDICTED``, a share of the true class;
-        ``measure:NAME``; ``curve:COLUMN:last`` and ``first``, the mean over the last and the first
-        third of the epochs, with ``COLUMN@PHASE`` those of one phase; ``learned_weights``;
-        ``training_time``, the seconds of training and of the embeddings of all faces;
-        ``corrected_examples``, the test images that are right, whose difference between two methods
-        is what one corrects less what it breaks.
-    """
-    kind, *rest = metric.split(":")
-    if kind == "recall":
-        return _share(record, rest[0], rest[0])
-    if kind == "confusion":
-        return _share(record, rest[0], rest[1])
+    """A value of a record, by its name (see the module); None where the record has none."""
+    kind, *names = metric.split(":")
+    if kind in ("recall", "confusion"):
+        return _share(record, names[0], names[-1])
     if kind == "measure":
-        return record.measures.get(rest[0])
+        return record.measures.get(names[0])
     if kind == "curve":
-        return _third(record, *rest)
-    if metric == "learned_weights":
+        return _of_epochs(epochs(record, names[0]), *names[1:])
+    if metric == WEIGHTS:
         return float(record.learned_weights) or None
     if metric == TRAINING:
         return record.seconds.get("features")
@@ -106,23 +111,36 @@ def by_seed(row: Row, metric: str) -> dict[int, float]:
     if len(values) < len(row.splits):
         return {}
     common = sorted(set.intersection(*map(set, values.values())))
-    return {seed: float(np.mean([one[seed] for one in values.values()])) for seed in common}
+    return {seed: float(np.mean([of[seed] for of in values.values()])) for seed in common}
+
+
+def epochs(record: Record, column: str) -> list[float]:
+    """A column of a record's learning curve, epoch by epoch; empty without it.
+
+    Parameters
+    ----------
+    column : str
+        ``COLUMN``, or ``COLUMN@PHASE`` for the epochs of one phase.
+    """
+    name, _, phase = column.partition("@")
+    rows = csv.DictReader(io.StringIO(record.curve, newline=""))
+    texts = [row.get(name) for row in rows if not phase or row.get("phase") == phase]
+    return [float(text) for text in texts if text]
 
 
 def _share(record: Record, true: str, predicted: str) -> float | None:
     names = record.cell.label_names
     if not record.confusion or true not in names or predicted not in names:
         return None
-    row = record.confusion[names.index(true)]
-    return row[names.index(predicted)] / sum(row) if sum(row) else None
+    counts = record.confusion[names.index(true)]
+    return counts[names.index(predicted)] / sum(counts) if sum(counts) else None
 
 
-def _third(record: Record, column: str, which: str) -> float | None:
-    name, _, phase = column.partition("@")
-    rows = csv.DictReader(io.StringIO(record.curve, newline=""))
-    texts = [row.get(name) for row in rows if not phase or row.get("phase") == phase]
-    values = [float(text) for text in texts if text]
+def _of_epochs(values: list[float], third: str = "") -> float | None:
+    """The last epoch's value, or the mean over a third of the epochs."""
+    if not third:
+        return values[-1] if values else None
     size = len(values) // 3
     if not size:
         return None
-    return float(np.mean(values[-size:] if which == LAST else values[:size]))
+    return float(np.mean(values[-size:] if third == LAST else values[:size]))

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError
-from bench.papers.claims import Need, Verdict, evaluate, load_tests, needs
+from bench.papers.claim_tests import load_tests
+from bench.papers.claims import Verdict, evaluate, needs
+from bench.papers.comparing import Need
 from bench.papers.grid import grid_of, planned
 from bench.papers.human import has_panel, human_records
 from bench.papers.margins import worse_than_trivial

@@ -134,12 +134,13 @@ def _unit(one: Outcome) -> tuple[float, int]:
     """How many of bench's units one of the table's is, and how many decimals it has."""
     number = one.published
     if number is None or number.value is None:
+        place = [column.title for column in one.table.columns].index(one.column)
         for line in one.table.lines:
-            entry = line.entries[[c.title for c in one.table.columns].index(one.column)]
+            entry = line.entries[place]
             other = None if entry is None else entry.published
             if other is not None and other.value is not None:
                 return other.scale, other.decimals
-        return (_PERCENT, 2) if "%" in one.table.title + one.column else (_ONE, 3)
+        return (_PERCENT, 2) if one.table.columns[place].percent else (_ONE, 3)
     return number.scale, number.decimals
 
 

@@ -15,9 +15,10 @@ from bench.data.files import write_text
 from bench.papers import sheet
 from bench.papers.claims import Verdict
 from bench.papers.margins import Margin, margins
-from bench.papers.measured import HUMAN, Setting, curve, params_of
+from bench.papers.measured import HUMAN, Setting, params_of
 from bench.papers.pairs import Pair, in_rows
 from bench.papers.probe import criteria_probe
+from bench.papers.reading import epochs
 from bench.papers.reproduction import Outcome
 from bench.papers.spec import Paper
 from bench.plugins import Registry
@@ -110,7 +111,7 @@ def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -
 def _deviation(found: Sequence[Outcome]) -> dict[str, float]:
     """By criterion, how much one image's contribution varies: the median over measured methods.
 
-    From the resampled test images of real faces; empty where there are none.
+    From the resampled test images of real faces; without criteria that do not vary.
     """
     each: dict[str, list[float]] = {}
     for one in found:
@@ -121,7 +122,9 @@ def _deviation(found: Sequence[Outcome]) -> dict[str, float]:
         if estimate is not None and estimate.replicates is not None:
             deviation = float(np.std(estimate.replicates)) * math.sqrt(row.ok[0].cell.n_test)
             each.setdefault(one.entry.metric, []).append(deviation)
-    return {name: float(np.median(values)) for name, values in each.items() if max(values) > 0}
+    return {
+        name: float(np.median(values)) for name, values in each.items() if np.median(values) > 0
+    }
 
 
 def _about(
@@ -193,7 +196,7 @@ def _curve(one: Outcome) -> list[dict[str, Any]]:
             "value": value,
         }
         for record in one.measured.row.ok
-        for epoch, value in enumerate(curve(record, column), 1)
+        for epoch, value in enumerate(epochs(record, column), 1)
     ]
 
 

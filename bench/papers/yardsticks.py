@@ -1,10 +1,11 @@
-"""The rows that every table gets: what takes no method at all, and what people do."""
+"""The rows below those of every table: trivial predictors (`papers.toml`), and people."""
 
 from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
 
+from bench.papers.files import catalogue
 from bench.papers.measured import HUMAN
 from bench.papers.spec import Entry, Line, Table
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
@@ -13,11 +14,6 @@ BLOCK = "yardsticks (not in the paper)"
 
 _NINE = {one.name for one in CRITERIA}
 _SINGLE = {one.name for one in SINGLE_CRITERIA}
-_TRIVIAL = {
-    "label frequencies of train": "prior",
-    "no label predicted": "prior[predicts=nothing]",
-    "most frequent label predicted": "prior[predicts=most-frequent]",
-}
 _PEOPLE = "people: half of the votes against the other half"
 
 
@@ -32,7 +28,8 @@ def with_yardsticks(table: Table) -> Table:
     metrics = {entry.metric for entry in columns if entry is not None}
     if not metrics:
         return table
-    labels = dict(_TRIVIAL) if metrics & _NINE else {"most frequent class": "prior"}
+    kind = "multi" if metrics & _NINE else "single"
+    labels = {one.label: one.run for one in catalogue().yardstick if one.kind == kind}
     labels[_PEOPLE] = HUMAN
     lines = tuple(
         Line(BLOCK, label, tuple(entry and replace(entry, run=run) for entry in columns))
@@ -52,4 +49,4 @@ def _common(table: Table, number: int) -> Entry | None:
     if not found:
         return None
     where, metric = found.most_common(1)[0][0]
-    return Entry(where, "", "", metric, "", "", 0, None)
+    return Entry(where, "", "", metric)

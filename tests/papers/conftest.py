@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from printed import forget
 from records import make
 
-from bench.papers import published, session, spec
+from bench.papers import files as published
+from bench.papers import session, spec
 
 __all__ = ["make"]
 
@@ -23,11 +25,10 @@ title = "Features with ML-kNN"
 dataset = "raf-ml"
 columns = "nine"
 seeds = 1
-variant = "classifier=mlknn"
 rows = [
-  { block = "(c) MLkNN", label = "LBP", run = "lbp+mlknn[k=5]", is = "lbp" },
-  { block = "(c) MLkNN", label = "HOG", run = "hog+mlknn[k=5]", is = "hog" },
-  { block = "(c) MLkNN", label = "VGG", run = "vgg16+mlknn[k=5]", is = "vgg" },
+  { block = "(c) MLkNN", label = "LBP", run = "lbp+mlknn[k=5]", published = [LBP] },
+  { block = "(c) MLkNN", label = "HOG", run = "hog+mlknn[k=5]", published = [HOG] },
+  { block = "(c) MLkNN", label = "VGG", run = "vgg16+mlknn[k=5]", published = [VGG] },
   { block = "others", label = "Theirs", why = "quoted from another paper" },
 ]
 
@@ -38,15 +39,19 @@ dataset = "ck-plus"
 columns = [{ title = "Accuracy", metric = "accuracy" }]
 rows = [{ label = "HOG", run = "hog+linear-svm" }]
 """
+for name, first in (("LBP", 147), ("HOG", 156), ("VGG", 174)):  # nine criteria of a row each
+    ids = ", ".join(f'"dbm-cnn:{number:04}"' for number in range(first, first + 9))
+    PLAIN = PLAIN.replace(f"[{name}]", f"[{ids}]")
 DATASETS = """
-[raf-ml]
+[[dataset]]
+name = "raf-ml"
 kind = "multi"
 plugin = "raf-ml"
 obtain = "Ask its authors."
 
-[ck-plus]
+[[dataset]]
+name = "ck-plus"
 kind = "single"
-plugin = ""
 obtain = "Ask its institute."
 """
 
@@ -59,11 +64,6 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
 
     def text(name: str) -> str:
         return files.get(name) or real(name)
-
-    def forget() -> None:
-        for cached in (spec.load, spec._datasets, published.numbers, published.by_id):
-            cached.cache_clear()
-        published._by_key.cache_clear()
 
     for module in (spec, published):
         monkeypatch.setattr(module, "text", text)

@@ -11,9 +11,9 @@ from scipy import stats
 
 from bench.api import BenchError
 from bench.papers import intervals
-from bench.papers.claim_tests import Test, read_tests
-from bench.papers.claims import evaluate, load_tests, needs, stand_ins
-from bench.papers.comparing import Find, Need
+from bench.papers.claim_tests import ClaimTest, load_tests, read_tests
+from bench.papers.claims import evaluate, needs
+from bench.papers.comparing import FindRow, Need
 from bench.papers.published import Claim, claims, numbers
 from bench.plugins import Registry
 from bench.publish.rows import Row
@@ -28,12 +28,12 @@ Make = Callable[..., Record]
 
 
 def claim(direction: str = "left better", **changes: object) -> Claim:
-    about = {"metrics": ("accuracy",), "datasets": ("toy",), "testable_on": "own toy"}
+    about = {"metrics": ("accuracy",), "datasets": ("toy",), "own": ("toy",), "stand_ins": ()}
     first = dataclasses.replace(claims("lban-il")[0], id="c1", direction=direction)
     return dataclasses.replace(first, **{**about, **changes})
 
 
-def asked(body: str, about: Claim) -> Test:
+def asked(body: str, about: Claim) -> ClaimTest:
     return read_tests(f'[[claim]]\nid = "c1"\ntable = "Table 1"\n{body}', [about])["c1"]
 
 
@@ -498,16 +498,20 @@ def test_an_unfair_stand_in_tests_nothing(rows: Rows) -> None:
     for run, base in (("a", 0.6), ("b", 0.5)):
         rows.add(run, [base, base + 0.01, base], dataset="synthetic-single[seed=1]")
         rows.rows["toy", run] = rows.rows["synthetic-single[seed=1]", run]
-    fair = claim(testable_on="own toy; stand-in fer-plus, synthetic")
+    fair = claim(stand_ins=("fer-plus", "synthetic", "synthetic-single"))
     found = evaluate(fair, asked(PAIR, fair), rows.find)
     assert (found.verdict, found.on) == (
         "holds",
         "synthetic-single[seed=1] for toy, n = 80; budget quick, 3 seeds",
     )
-    unfair = claim(testable_on="own toy; stand-in fer-plus")
+    unfair = claim(stand_ins=("fer-plus",), testable_on="own toy; stand-in fer-plus")
     found = evaluate(unfair, asked(PAIR, unfair), rows.find)
     assert found.verdict == "untested"
-    assert found.why.startswith("synthetic-single is no fair stand-in")
+    assert found.why == (
+        "synthetic-single is no fair stand-in: testable on own toy; stand-in fer-plus"
+    )
+    itself = claim(own=("toy", "synthetic-single"))
+    assert evaluate(itself, asked(PAIR, itself), rows.find).verdict == "holds"
 
 
 RENDERED = ("synthetic", "synthetic-single", "synthetic-people")
@@ -532,7 +536,7 @@ RENDERED = ("synthetic", "synthetic-single", "synthetic-people")
 )
 def test_stand_ins(name: str, expected: tuple[str, ...]) -> None:
     (about,) = (one for one in claims() if one.id == name)
-    assert stand_ins(about) == expected
+    assert about.stand_ins == expected
 
 
 # -- claims.toml ----------------------------------------------------------------------------------
@@ -566,10 +570,12 @@ def test_printed_numbers_lie_where_the_tests_say() -> None:
     for one in claims():
         test = tests[one.id]
         printed = (one.published_left, one.published_right)
-        if one.direction == "equal" or not len(test.asked) == len(printed[0]) == len(printed[1]):
+        if one.direction == "equal" or not len(test.contrasts) == len(printed[0]) == len(
+            printed[1]
+        ):
             continue
         gaps = [float(left) - float(right) for left, right in zip(*printed, strict=True)]
-        agree = [gap * asked.sign > 0 for gap, asked in zip(gaps, test.asked, strict=True)]
+        agree = [gap * one.sign > 0 for gap, one in zip(gaps, test.contrasts, strict=True)]
         assert sum(agree) >= (test.enough or len(agree)), one.id
         compared += len(agree)
     assert compared > 200
@@ -577,7 +583,7 @@ def test_printed_numbers_lie_where_the_tests_say() -> None:
 
 def test_nothing_measured_leaves_every_claim_untested() -> None:
     tests = load_tests()
-    nothing: Find = lambda need: None  # noqa: E731
+    nothing: FindRow = lambda need: None  # noqa: E731
     for one in claims():
         found = evaluate(one, tests[one.id], nothing)
         assert (found.verdict, found.on) == ("untested", "")
@@ -589,9 +595,13 @@ def test_nothing_measured_leaves_every_claim_untested() -> None:
     [
         ("", "one of pairs, order, .* is wanted, and it has 0"),
         (PAIR + "\nuntestable = 'x'", "and it has 2"),
-        (PAIR + "\npaire = 1", "paire is not known beside pairs: did you mean pairs"),
-        ('pairs = [["a"]]', "a pair is .LEFT, RIGHT., not"),
-        ("pairs = ['a']", "a pair is .LEFT, RIGHT., not 'a'"),
+        (PAIR + "\npaire = 1", "unknown key 'paire': did you mean pairs"),
+        (PAIR + "\npeak = 'b'", "unknown key 'peak': known: "),
+        ('pairs = [["a"]]', "expected `array` of length 2, got 1"),
+        ("pairs = ['a']", "expected `object . array`, got `str`: 'a'"),
+        (PAIR + "\nfolds = '3'", ", folds: expected `int`, got `str`: '3'"),
+        ('pairs = [{left = "a", wright = "b"}]', "unknown key 'wright': did you mean right"),
+        ('curve = {run = "a", column = "valid", phase = "one"}', "phase and over, two phases"),
         ('pairs = [["a", "b|c]"]]', "closes no"),
         ('pairs = [["a,b", "c"]]', "'a,b' should name one method"),
         ('pairs = [["a[k=1|2]", "c"]]', "should name one method"),
@@ -602,7 +612,7 @@ def test_nothing_measured_leaves_every_claim_untested() -> None:
     ],
 )
 def test_what_is_wrong_is_said(body: str, said: str) -> None:
-    with pytest.raises(BenchError, match=f"^results/published/claims.toml: c1: .*{said}") as raised:
+    with pytest.raises(BenchError, match=f"^results/published/claims.toml, c1.*{said}") as raised:
         asked(body, claim())
     assert "\n" not in str(raised.value)
 

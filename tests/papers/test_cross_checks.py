@@ -9,9 +9,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from printed import find
 from scipy.optimize import linprog
 
-from bench.papers.published import Number, by_id, find, numbers
+from bench.papers.published import Number, by_id, numbers
 
 LABELS = 6
 RANKING = ("one_error", "coverage", "ranking_loss")

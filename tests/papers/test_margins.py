@@ -6,8 +6,12 @@ import pytest
 
 from bench.api import BenchError
 from bench.papers import margins as module
-from bench.papers.margins import HEADLINE, Margin, between, margins, worse_than_trivial
-from bench.papers.published import PAPERS, by_id, numbers
+from bench.papers.files import catalogue, papers
+from bench.papers.margins import Margin, between, margins, worse_than_trivial
+from bench.papers.published import by_id, numbers
+
+PAPERS = papers()
+HEADLINE = {paper.id: paper.method for paper in catalogue().paper}
 
 
 def one(paper: str, table: str, metric: str, against: str = "second best", **wanted: str) -> Margin:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import get_args
 
 import pytest
+from printed import find, forget
+from shared import needs_published, path
 
 from bench.api import BenchError
-from bench.papers import published
-from bench.papers.published import PAPERS, by_id, claims, find, numbers
+from bench.papers import files
+from bench.papers.published import Kind, by_id, claims, numbers
+
+PAPERS = files.papers()
 
 # -- the rows ------------------------------------------------------------------------------------
 
@@ -27,7 +34,7 @@ from bench.papers.published import PAPERS, by_id, claims, find, numbers
 )
 def test_rows_of_each_kind(paper: str, wanted: tuple[int, ...]) -> None:
     found = Counter(one.kind for one in numbers(paper))
-    assert tuple(found[kind] for kind in published.KINDS) == wanted
+    assert tuple(found[kind] for kind in get_args(Kind)) == wanted
 
 
 def test_ids_count_the_rows_and_keys_are_unique() -> None:
@@ -47,6 +54,33 @@ def test_only_lost_values_are_missing() -> None:
         if one.kind == "result":
             assert one.value is not None
         assert one.comparable == (one.why_not == "")
+
+
+def test_a_reason_why_a_row_is_not_comparable_ends_its_notes() -> None:
+    for one in itertools.chain.from_iterable(map(numbers, PAPERS)):
+        assert one.notes.partition("not comparable: ")[2] == one.why_not, one.id
+
+
+@needs_published
+@pytest.mark.parametrize(
+    ("facts", "names"),
+    [("published.csv", tuple(f"{paper}.csv" for paper in PAPERS)), ("claims.csv", ("claims.csv",))],
+)
+def test_every_column_of_the_source_is_here_unchanged(facts: str, names: tuple[str, ...]) -> None:
+    ours = {
+        row["id"]: row for name in names for row in csv.DictReader(io.StringIO(files.text(name)))
+    }
+    with path(f"facts/{facts}").open(newline="", encoding="utf-8") as file:
+        source = {row["id"]: row for row in csv.DictReader(file)}
+    assert ours.keys() == source.keys()
+    for name, row in source.items():
+        assert {column: ours[name][column] for column in row} == row
+
+
+def test_classes_of_a_test_part_add_up() -> None:
+    for protocol in files.protocols().values():
+        if protocol.classes:
+            assert sum(protocol.classes.values()) == protocol.test, protocol.name
 
 
 def test_percentages_become_fractions_and_rounding_follows_the_print() -> None:
@@ -122,19 +156,14 @@ Damage = Callable[[str, Callable[[str], str]], None]
 @pytest.fixture
 def damage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Damage]:
     """Make a file read as if it had been edited."""
-    caches = (published.numbers, published.claims, published.by_id, published._by_key)
-    read = published.text
-
-    def forget() -> None:
-        for one in caches:
-            one.cache_clear()
+    read = files.text
 
     def edit(name: str, change: Callable[[str], str]) -> None:
         def text(asked: str) -> str:
             whole = read(asked)
             return change(whole) if asked == name else whole
 
-        monkeypatch.setattr(published, "text", text)
+        monkeypatch.setattr(files, "text", text)
         forget()
 
     yield edit
@@ -154,20 +183,25 @@ def line_2(change: Callable[[str], str]) -> Callable[[str], str]:
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
-        (lambda row: row.replace(",", "", 1), "mf-jle.csv:2: 14 cells, not 15"),
+        (lambda row: row.replace(",", "", 1), "mf-jle.csv:2: 15 cells, not 16"),
         (lambda row: row.replace("0.251", "O.251"), "mf-jle.csv:2: value 'O.251' is no number"),
         (lambda row: row.replace("0.251", "nan"), "mf-jle.csv:2: value 'nan' is no number"),
         (
             lambda row: row.replace(",result,", ",resuIt,"),
-            "mf-jle.csv:2: kind 'resuIt': did you mean result?",
+            "mf-jle.csv:2, kind: 'resuIt': did you mean result?",
         ),
         (
             lambda row: row.replace(",copied,", ",copy,"),
-            "mf-jle.csv:2: origin 'copy': did you mean copied?",
+            "mf-jle.csv:2, origin: 'copy': did you mean copied?",
+        ),
+        (
+            lambda row: row.replace(",official-3926/982,", ",official,"),
+            "mf-jle.csv:2: protocol 'official': did you mean official-3926/982 or "
+            "official-3162/792 or official-28709/3589?",
         ),
         (
             lambda row: row.replace(",yes,", ",no,"),
-            "mf-jle.csv:2: comparable=no and a note 'not comparable:' go together",
+            "mf-jle.csv:2: comparable=no and a reason in why_not go together",
         ),
     ],
 )
@@ -178,10 +212,22 @@ def test_a_damaged_row_is_named(damage: Damage, change: Callable[[str], str], wa
     assert str(raised.value) == f"results/published/{wanted}"
 
 
-def test_a_note_that_bars_a_row_needs_its_column(damage: Damage) -> None:
-    damage("mf-jle.csv", line_2(lambda row: row.replace("on this paper's", "not comparable: on")))
+def test_a_reason_that_bars_a_row_needs_its_column(damage: Damage) -> None:
+    damage(
+        "mf-jle.csv", line_2(lambda row: row.replace("mf-jle:0001,", "mf-jle:0001,another split"))
+    )
     with pytest.raises(BenchError, match="go together"):
         numbers("mf-jle")
+
+
+def test_an_unknown_direction_of_a_claim_is_named(damage: Damage) -> None:
+    damage("claims.csv", line_2(lambda row: row.replace(",left better,", ",left beter,")))
+    with pytest.raises(BenchError) as raised:
+        claims()
+    assert str(raised.value) == (
+        "results/published/claims.csv:2, direction: 'left beter': did you mean left better or left "
+        "higher or left worse?"
+    )
 
 
 @pytest.mark.parametrize("name", ["mf-jle.csv", "claims.csv"])
@@ -200,19 +246,6 @@ def test_an_unknown_paper_lists_near_ones() -> None:
             ask("dbmcnn")
 
 
-def test_a_row_that_is_not_there_or_not_alone_is_an_error() -> None:
-    with pytest.raises(BenchError) as raised:
-        find("mf-jle", "Table 1", "mf-jle", "", "accuracy")
-    assert str(raised.value) == (
-        "results/published/mf-jle.csv holds no rows of Table 1, mf-jle, accuracy: exactly one is "
-        "wanted"
-    )
-    with pytest.raises(BenchError, match=r"holds 2 rows of Table 5, lban-il, loss=islets, accura"):
-        find("lban-il", "Table 5", "lban-il", "loss=islets", "accuracy")
-    one = find("lban-il", "Table 5", "lban-il", "loss=islets", "accuracy", part="(b) SFEW 2.0")
-    assert one.dataset == "sfew"
-
-
 def test_a_missing_file_says_what_to_do() -> None:
     with pytest.raises(BenchError, match=r"nothing\.csv is missing.*install bench again$"):
-        published.text("nothing.csv")
+        files.text("nothing.csv")

@@ -82,7 +82,7 @@ def test_no_verdict_where_none_is_due(
 def test_what_cannot_be_compared_says_why(measured: Callable[..., Measured]) -> None:
     found = measured(0.4, 0.01)
     lost = dataclasses.replace(PRINTED, value=None, printed="", kind="lost")
-    barred = printed(0.4, comparable=False, notes="not comparable: an impossible value")
+    barred = printed(0.4, comparable=False, why_not="an impossible value")
     stand_in = dataclasses.replace(found, stand_ins=("fer-plus-ml for raf-ml",))
     missing = Measured(gap="raf-ml is not here")
     assert judged(None, found, WHERE)[0] == ""

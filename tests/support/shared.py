@@ -29,6 +29,7 @@ REFERENCE = "facts/reference"
 
 needs_mulan = pytest.mark.shared(MULAN)
 needs_fer_plus = pytest.mark.shared(FER_PLUS)
+needs_published = pytest.mark.shared("facts/published.csv", "facts/claims.csv")
 needs_reference = pytest.mark.shared(MULAN, REFERENCE)
 
 
