@@ -2,7 +2,8 @@
 
 What the problems have in common is done once: the sorting of the features for C4.5, the search of
 the neighbours. Trees are grown on as many threads as the process has cores, or as OMP_NUM_THREADS
-allows; the result does not depend on it.
+allows; the result does not depend on their number. The second half is the class that the three
+methods derive from.
 """
 
 from __future__ import annotations
@@ -19,8 +20,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from bench.api import BenchError, Classifier, InputError
-from bench.learn.c45.presort import Presorted
-from bench.learn.c45.tree import C45, grow
+from bench.learn.c45 import C45, Presorted, grow
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.neighbours import nearest
 from bench.learn.parallel import in_threads
@@ -33,7 +33,7 @@ NAMES = ("c45", "cart", *NEIGHBOURS)
 _CANDIDATES = 10  # neighbours searched per one wanted, where a problem has some of the rows only
 _BLOCK_ELEMENTS = 1 << 20
 
-Part = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # rows, their classes and weights
+TrainingSet = tuple[np.ndarray, np.ndarray, np.ndarray | None]  # rows, their classes and weights
 
 
 class Problem(NamedTuple):
@@ -47,7 +47,8 @@ class Problem(NamedTuple):
     rows : int (m,), m >= 1, optional
         The rows that the problem consists of, ascending; all without it.
     favoured : int
-        The class that wins a tie, and the one that `Models.scored` scores; among others the first.
+        The class that wins a tie, and the one that `Models.scored` scores. In a tie of other
+        classes the first one wins.
     """
 
     y: np.ndarray
@@ -57,7 +58,7 @@ class Problem(NamedTuple):
 
 
 class Models(ABC):
-    """The fitted models of some problems. Both methods answer in the problems' order."""
+    """The fitted models of some problems. Both methods yield in the order of the problems."""
 
     @abstractmethod
     def decisions(self, X: np.ndarray) -> Iterator[np.ndarray]:
@@ -65,9 +66,9 @@ class Models(ABC):
 
     @abstractmethod
     def scored(self, X: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """For each problem of two classes the score of the favoured one float (n,), and the class.
+        """For each problem of two classes the score of its favoured class, and its decision.
 
-        In one pass over ``X``.
+        Float (n,) and int (n,), from one pass over ``X``.
         """
 
 
@@ -106,7 +107,7 @@ def fit_base(
 
 
 def takes_weights(base: Any) -> bool:
-    """Whether ``sample_weight`` means something to it."""
+    """Whether ``sample_weight`` means something to ``base``, one that `fit_base` takes."""
     if isinstance(base, str):
         return base == "cart"
     return bool(has_fit_parameter(base, "sample_weight"))
@@ -167,7 +168,7 @@ class _Cart(_Probable):
         def fit(number: int) -> DecisionTreeClassifier:
             problem = problems[number]
             tree = DecisionTreeClassifier(criterion="entropy", random_state=int(seeds[number]))
-            return tree.fit(*_part(X, problem, sample_weight))
+            return tree.fit(*_training_set(X, problem, sample_weight))
 
         self.trees = in_threads(fit, range(len(problems)))
 
@@ -179,8 +180,8 @@ class _Cart(_Probable):
             yield probability
 
 
-def _part(X: np.ndarray, problem: Problem, sample_weight: np.ndarray | None) -> Part:
-    """What a scikit-learn classifier is fitted to."""
+def _training_set(X: np.ndarray, problem: Problem, sample_weight: np.ndarray | None) -> TrainingSet:
+    """Rows, classes and weights of ``problem``, as a scikit-learn classifier is fitted to them."""
     rows = problem.rows
     if rows is None:
         return X, problem.y, sample_weight
@@ -229,8 +230,8 @@ class _Neighbours(_Probable):
         distance = np.take_along_axis(squares, first, axis=1)
         short = np.flatnonzero(inside.sum(axis=1) < k)
         if len(short):
-            found = problem.rows[nearest(self.X[problem.rows], k, X[short])]
-            near[short], distance[short] = self._ordered(found, X[short])
+            own = problem.rows[nearest(self.X[problem.rows], k, X[short])]
+            near[short], distance[short] = self._ordered(own, X[short])
         return near, distance
 
     def _ordered(self, rows: np.ndarray, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -262,17 +263,17 @@ class _Estimators(Models):
     ) -> None:
         self.problems = problems
         self.models = [
-            self._fit(clone(estimator), _part(X, problem, sample_weight), rng)
+            self._fit(clone(estimator), _training_set(X, problem, sample_weight), rng)
             for problem in problems
         ]
-        # Of a fitted one: some cannot tell before what they will have.
-        some = next((model for model in self.models if not isinstance(model, int)), estimator)
-        self.probable = hasattr(some, "predict_proba")
-        self.graded = hasattr(some, "decision_function") and not self.probable
+        # A fitted estimator knows which of the two it has; some do not know before they are fitted.
+        fitted = next((model for model in self.models if not isinstance(model, int)), estimator)
+        self.probable = hasattr(fitted, "predict_proba")
+        self.graded = hasattr(fitted, "decision_function") and not self.probable
 
     @staticmethod
-    def _fit(model: Any, part: Part, rng: np.random.Generator) -> Any:
-        X, y, weights = part
+    def _fit(model: Any, training: TrainingSet, rng: np.random.Generator) -> Any:
+        X, y, weights = training
         if (y == y[0]).all():
             return int(y[0])
         for name, value in sorted(model.get_params().items()):
@@ -300,10 +301,10 @@ class _Estimators(Models):
 
 
 class OverBase(Classifier):
-    """What the methods over a base share; they declare ``base`` and ``scale``.
+    """A method over a base learner; the methods themselves declare ``base`` and ``scale``.
 
     ``base`` is one of `NAMES` or a scikit-learn classifier, whose own parameters are then reached
-    as ``base__NAME``. With ``by_path`` it may also be such a class by its path, as text.
+    as ``base__NAME``. With ``by_path`` it may also be the path of such a class, as text.
     """
 
     by_path: ClassVar[bool] = False
@@ -406,25 +407,30 @@ def estimator_at(path: str, method: str) -> BaseEstimator:
         If ``path`` is none, leaves ``sklearn`` or its public part, or cannot be made without
         parameters.
     """
-    module, _, name = path.rpartition(".")
-    problem = "there is no such class"
-    parts = path.split(".")
-    found: Any = None
-    if parts[0] == "sklearn" and all(p.isidentifier() and not p.startswith("_") for p in parts):
+    estimator, problem = None, "there is no such class"
+    cls = _public_class(path)
+    if isinstance(cls, type) and issubclass(cls, BaseEstimator):
         try:
-            found = getattr(importlib.import_module(module), name, None)
-        except ImportError:
-            found = None
-    if isinstance(found, type) and issubclass(found, BaseEstimator):
-        try:
-            estimator = found()
+            estimator = cls()
         except TypeError:
             problem = "it needs parameters, so hand it over as an object, in Python"
         else:
-            if is_classifier(estimator):
-                return estimator
             problem = "that is no classifier"
+    if estimator is not None and is_classifier(estimator):
+        return estimator
     raise BenchError(
         f"{method}[base={path}]: {problem}; base takes {' | '.join(NAMES)} or the path of a public "
         "scikit-learn classifier such as sklearn.linear_model.LogisticRegression"
     )
+
+
+def _public_class(path: str) -> Any:
+    """What ``sklearn.MODULE.NAME`` names; None where that is nothing, or no public part of it."""
+    module, _, name = path.rpartition(".")
+    parts = path.split(".")
+    if parts[0] != "sklearn" or not all(p.isidentifier() and p[0] != "_" for p in parts):
+        return None
+    try:
+        return getattr(importlib.import_module(module), name, None)
+    except ImportError:
+        return None

@@ -1,4 +1,8 @@
-"""The same work for each label, on several threads; for what lets others run meanwhile."""
+"""The same work for each label, on several threads.
+
+For work that holds no interpreter lock (compiled kernels, BLAS, scikit-learn's trees): other work
+would only wait in turn.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_info, threadpool_limits
 
-Given = TypeVar("Given")
-Made = TypeVar("Made")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 def threads() -> int:
@@ -18,12 +22,12 @@ def threads() -> int:
     return max(pools, default=1)
 
 
-def in_threads(function: Callable[[Given], Made], work: Sequence[Given]) -> list[Made]:
-    """``[function(one) for one in work]``, on as many threads as BLAS may use.
+def in_threads(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    """``[function(item) for item in items]``, on as many threads as BLAS may use.
 
-    BLAS itself keeps to one thread in each of them, so that the sums inside do not depend on how
-    many there are.
+    BLAS itself keeps to one thread in each of them, so that the sums inside do not depend on the
+    number of threads.
     """
     workers = threads()
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(workers) as executor:
-        return list(executor.map(function, work))
+        return list(executor.map(function, items))

@@ -4,7 +4,7 @@ C.-C. Chang and C.-J. Lin, LIBSVM, ACM TIST 2 (2011) 27: the C-SVM (Eq. 1) and t
 regression (Eq. 8), solved in the dual by sequential minimal optimisation (SMO) with their choice of
 the working pair by second order (R.-E. Fan, P.-H. Chen and C.-J. Lin, JMLR 6 (2005) 1889–1918) and
 their stopping rule. What LIBSVM spends most of its time on, the kernel, is computed once here, by
-matrix products.
+matrix products. LIFT and ML-LOC are built on it.
 """
 
 from __future__ import annotations
@@ -173,43 +173,101 @@ def _smo(
     variable t says about the intercept: at the solution none that can go up says more than one that
     can go down.
     """
-    n = len(kernel)
-    i = _highest(sign, upper, alpha, gradient)
     while True:
-        high = -sign[i] * gradient[i]
-        row_i = kernel[i % n]
-        low, best, j = np.inf, 0.0, -1
-        for first in range(0, len(sign), n):
-            for r in range(n):
-                t = first + r
-                if alpha[t] > 0 if sign[t] > 0 else alpha[t] < upper[t]:
-                    difference = high + sign[t] * gradient[t]
-                    low = min(low, high - difference)
-                    if difference > 0:
-                        curvature = row_i[i % n] + kernel[r, r] - 2 * row_i[r]
-                        gain = difference * difference / max(curvature, _SMALLEST_CURVATURE)
-                        if gain > best:
-                            best, j = gain, t
+        i, high = _highest(sign, upper, alpha, gradient)
+        j, low = _partner(i, high, kernel, sign, upper, alpha, gradient)
         if high - low <= tolerance or j < 0 or steps == 0:
-            break
+            return _intercept(sign, upper, alpha, gradient), high - low
         steps -= 1
-        row_j = kernel[j % n]
-        curvature = row_i[i % n] + row_j[j % n] - 2 * row_i[j % n]
-        room_i = upper[i] - alpha[i] if sign[i] > 0 else alpha[i]
-        room_j = alpha[j] if sign[j] > 0 else upper[j] - alpha[j]
-        step = (high + sign[j] * gradient[j]) / max(curvature, _SMALLEST_CURVATURE)
-        step = min(step, room_i, room_j)
-        # Bounds are set, not reached by a sum: a rounded one would count as inside.
-        alpha[i] += sign[i] * step
-        if step == room_i:
-            alpha[i] = upper[i] if sign[i] > 0 else 0.0
-        alpha[j] -= sign[j] * step
-        if step == room_j:
-            alpha[j] = 0.0 if sign[j] > 0 else upper[j]
-        for first in range(0, len(sign), n):
-            for r in range(n):
-                gradient[first + r] += sign[first + r] * step * (row_i[r] - row_j[r])
-        i = _highest(sign, upper, alpha, gradient)
+        _move(i, j, high, kernel, sign, upper, alpha, gradient)
+
+
+@compiled
+def _highest(
+    sign: np.ndarray, upper: np.ndarray, alpha: np.ndarray, gradient: np.ndarray
+) -> tuple[int, float]:
+    """The variable with the largest −sign · gradient among those that can go up, and that value."""
+    high, best = -np.inf, 0
+    for t in range(len(sign)):
+        if alpha[t] < upper[t] if sign[t] > 0 else alpha[t] > 0:
+            value = -sign[t] * gradient[t]
+            if value > high:
+                high, best = value, t
+    return best, -sign[best] * gradient[best]
+
+
+@compiled
+def _partner(
+    i: int,
+    high: float,
+    kernel: np.ndarray,
+    sign: np.ndarray,
+    upper: np.ndarray,
+    alpha: np.ndarray,
+    gradient: np.ndarray,
+) -> tuple[int, float]:
+    """The variable to change together with ``i``, and the least that one that can go down says.
+
+    Of all that can go down the objective falls most with this one, to second order; −1 where it
+    falls with none.
+    """
+    n = len(kernel)
+    row_i = kernel[i % n]
+    low, best, j = np.inf, 0.0, -1
+    for first in range(0, len(sign), n):
+        for r in range(n):
+            t = first + r
+            if alpha[t] > 0 if sign[t] > 0 else alpha[t] < upper[t]:
+                difference = high + sign[t] * gradient[t]
+                low = min(low, high - difference)
+                if difference > 0:
+                    curvature = row_i[i % n] + kernel[r, r] - 2 * row_i[r]
+                    gain = difference * difference / max(curvature, _SMALLEST_CURVATURE)
+                    if gain > best:
+                        best, j = gain, t
+    return j, low
+
+
+@compiled
+def _move(
+    i: int,
+    j: int,
+    high: float,
+    kernel: np.ndarray,
+    sign: np.ndarray,
+    upper: np.ndarray,
+    alpha: np.ndarray,
+    gradient: np.ndarray,
+) -> None:
+    """Minimise over variables ``i`` and ``j``, the others held, and carry the gradient along."""
+    n = len(kernel)
+    row_i, row_j = kernel[i % n], kernel[j % n]
+    curvature = row_i[i % n] + row_j[j % n] - 2 * row_i[j % n]
+    room_i = upper[i] - alpha[i] if sign[i] > 0 else alpha[i]
+    room_j = alpha[j] if sign[j] > 0 else upper[j] - alpha[j]
+    step = (high + sign[j] * gradient[j]) / max(curvature, _SMALLEST_CURVATURE)
+    step = min(step, room_i, room_j)
+    # Bounds are set, not reached by a sum: a rounded one would count as inside.
+    alpha[i] += sign[i] * step
+    if step == room_i:
+        alpha[i] = upper[i] if sign[i] > 0 else 0.0
+    alpha[j] -= sign[j] * step
+    if step == room_j:
+        alpha[j] = 0.0 if sign[j] > 0 else upper[j]
+    for first in range(0, len(sign), n):
+        for r in range(n):
+            gradient[first + r] += sign[first + r] * step * (row_i[r] - row_j[r])
+
+
+@compiled
+def _intercept(
+    sign: np.ndarray, upper: np.ndarray, alpha: np.ndarray, gradient: np.ndarray
+) -> float:
+    """The mean of what the variables between their bounds say; without any, the middle of the rest.
+
+    The middle is that of the most that one which can only go up says, and the least that one which
+    can only go down says.
+    """
     total, inside = 0.0, 0
     above, below = -np.inf, np.inf
     for t in range(len(sign)):
@@ -222,16 +280,4 @@ def _smo(
                 above = max(above, value)
             else:
                 below = min(below, value)
-    return total / inside if inside else (above + below) / 2, high - low
-
-
-@compiled
-def _highest(sign: np.ndarray, upper: np.ndarray, alpha: np.ndarray, gradient: np.ndarray) -> int:
-    """The variable with the largest −sign · gradient among those that can still go up."""
-    high, best = -np.inf, 0
-    for t in range(len(sign)):
-        if alpha[t] < upper[t] if sign[t] > 0 else alpha[t] > 0:
-            value = -sign[t] * gradient[t]
-            if value > high:
-                high, best = value, t
-    return best
+    return total / inside if inside else (above + below) / 2

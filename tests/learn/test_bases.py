@@ -29,7 +29,7 @@ from bench.learn.bases import (
     fit_base,
     takes_weights,
 )
-from bench.learn.c45.tree import C45
+from bench.learn.c45 import C45
 from bench.learn.parallel import in_threads, threads
 from bench.plugins import Registry
 

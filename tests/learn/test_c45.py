@@ -18,8 +18,8 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
 from bench.api import TEST, TRAIN, BenchError
+from bench.learn.c45 import C45, Presorted, Tree, grow
 from bench.learn.c45.prune import leaf_errors
-from bench.learn.c45.tree import C45, Presorted, Tree, grow
 from bench.plugins import Registry
 
 # ------------------------------------------------------------------ J48, slowly

@@ -1,7 +1,7 @@
 """Training features, sorted once for all the C4.5 trees of a model.
 
-Every feature lists its rows by ascending value. An entry of a list packs a row (the low bits) and a
-group (the bits above, from ``shift`` on): values more than 1e-5 apart are in different groups.
+Every feature lists its rows by ascending value. An entry of a list packs a row (the low bits, those
+of ``mask``) and a group (the bits above): values more than 1e-5 apart are in different groups.
 Where there are more groups than fit, distant ones share a number.
 """
 
@@ -22,8 +22,8 @@ _FLOOR_SHARE = 0.25
 _BLOCK_ELEMENTS = 1 << 20
 
 
-class Features(NamedTuple):
-    """What the trees of a model share.
+class SortedFeatures(NamedTuple):
+    """The features of a model, in the form that the compiled code takes them.
 
     Attributes
     ----------
@@ -35,15 +35,15 @@ class Features(NamedTuple):
         floor: their number. Trees need not walk through them. Else 0.
     close : bool (d,)
         Whether entries of one group may have different values.
-    shift : int
-        Bits for the row.
+    mask : uint32
+        The bits of an entry that are the row.
     """
 
     X: np.ndarray
     lists: np.ndarray
     start: np.ndarray
     close: np.ndarray
-    shift: int
+    mask: np.uint32
 
 
 class Presorted:
@@ -57,7 +57,7 @@ class Presorted:
     Attributes
     ----------
     n, d : int
-    features : Features
+    features : SortedFeatures
         With ``X`` itself where it is row by row in memory already.
 
     Raises
@@ -75,12 +75,13 @@ class Presorted:
         self.n, self.d = X.shape
         if self.n == 0:
             raise BenchError("c45 got no training rows; the training part must not be empty")
-        self.features = Features(
+        shift = max(1, (self.n - 1).bit_length())
+        self.features = SortedFeatures(
             X,
             np.empty((self.d, self.n), np.uint32),
             np.empty(self.d, np.int64),
             np.empty(self.d, np.bool_),
-            max(1, (self.n - 1).bit_length()),
+            np.uint32((1 << shift) - 1),
         )
         step = max(1, _BLOCK_ELEMENTS // self.n)
         for first in range(0, self.d, step):
@@ -88,12 +89,20 @@ class Presorted:
             values = np.ascontiguousarray(X[:, block].T)
             order = values.argsort(axis=1, kind="stable")
             lists, start, close = (array[block] for array in self.features[1:4])
-            pack(values, order, _FLOOR_SHARE, Features(X, lists, start, close, self.features.shift))
+            pack(values, order, _FLOOR_SHARE, shift, lists, start, close)
 
 
 @compiled
-def pack(values: np.ndarray, order: np.ndarray, share: float, features: Features) -> None:
-    """Fill ``lists``, ``start`` and ``close`` of ``features``.
+def pack(
+    values: np.ndarray,
+    order: np.ndarray,
+    share: float,
+    shift: int,
+    lists: np.ndarray,
+    start: np.ndarray,
+    close: np.ndarray,
+) -> None:
+    """Fill ``lists``, ``start`` and ``close`` of some features, as `SortedFeatures` has them.
 
     Parameters
     ----------
@@ -102,10 +111,12 @@ def pack(values: np.ndarray, order: np.ndarray, share: float, features: Features
         Rows by ascending value of each feature.
     share : float
         From which share of the rows on they count as a floor.
-    features : Features
-        Of these d features.
+    shift : int
+        Bits of an entry for the row.
+    lists : uint32 (d, n)
+    start : int64 (d,)
+    close : bool (d,)
     """
-    packed, start, close, shift = features.lists, features.start, features.close, features.shift
     d, n = values.shape
     most = (1 << (32 - shift)) - 1
     for f in range(d):
@@ -121,28 +132,9 @@ def pack(values: np.ndarray, order: np.ndarray, share: float, features: Features
                 else:
                     close[f] = True
                 last = value
-            packed[f, i] = ((group & most) << shift) | order[f, i]
+            lists[f, i] = ((group & most) << shift) | order[f, i]
         close[f] |= group > most
         if last == values[f, order[f, 0]]:
             start[f] = n
         if start[f] < share * n:
             start[f] = 0
-
-
-@compiled
-def own_lists(
-    features: Features, member: np.ndarray, lists: np.ndarray, lengths: np.ndarray
-) -> None:
-    """Copy the lists without the floor, with the rows of this tree only.
-
-    ``member`` uint8 (n,) is 1 for these; ``lists`` (d, rows of the tree + 2) is filled from 1 on,
-    since `_best_cut` uses the place before a list, and ``lengths`` (d,).
-    """
-    mask = (1 << features.shift) - 1
-    for f in range(len(lengths)):
-        filled = 1
-        for i in range(features.start[f], features.lists.shape[1]):
-            entry = features.lists[f, i]
-            lists[f, filled] = entry
-            filled += member[entry & mask]
-        lengths[f] = filled - 1

@@ -6,29 +6,12 @@ import math
 
 import numpy as np
 
-from bench.learn.c45.grow import Nodes
+from bench.learn.c45.nodes import Nodes
 from bench.learn.compiled import compiled
 
 _LEAF, _GONE = -1, -2  # in place of a feature
 _COLLAPSE_SLACK = 1e-3
 _PRUNE_SLACK = 0.1 + 1e-6  # J48's 0.1, and the 1e-6 below which it takes numbers as equal
-
-
-@compiled
-def preorder(feature: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The nodes in the order parent, left subtree, right subtree, int64; only those of the tree."""
-    order = np.empty(len(feature), np.int64)
-    stack = np.empty(len(feature), np.int64)
-    stack[0], top, nodes = 0, 0, 0
-    while top >= 0:
-        node = stack[top]
-        top -= 1
-        order[nodes] = node
-        nodes += 1
-        if feature[node] >= 0:
-            stack[top + 1], stack[top + 2] = right[node], left[node]
-            top += 2
-    return order[:nodes]
 
 
 @compiled
@@ -47,16 +30,6 @@ def _make_leaf(node: int, last: int, feature: np.ndarray) -> None:
     for below in range(node + 1, last + 1):
         feature[below] = _GONE
     feature[node] = _LEAF
-
-
-@compiled
-def last_nodes(feature: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The last node of each node's subtree, nodes being in preorder."""
-    last = np.arange(len(feature))
-    for node in range(len(feature) - 1, -1, -1):
-        if feature[node] >= 0:
-            last[node] = last[right[node]]
-    return last
 
 
 @compiled

@@ -7,7 +7,6 @@ Weka 3.9 with numeric features and nothing missing.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Self
@@ -18,13 +17,12 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from bench.api import BenchError
-from bench.learn.c45.grow import Nodes, Task, grow_nodes
-from bench.learn.c45.presort import Presorted, own_lists
-from bench.learn.c45.prune import collapse, last_nodes, preorder, prune
+from bench.learn.c45.grow import grow_nodes
+from bench.learn.c45.nodes import Nodes, last_nodes, preorder
+from bench.learn.c45.presort import Presorted
+from bench.learn.c45.problem import pose
+from bench.learn.c45.prune import collapse, prune
 from bench.learn.compiled import compiled, read_only
-
-__all__ = ["C45", "Presorted", "Tree", "grow"]
-
 
 _LEAST_CONFIDENCE = 1e-6  # in single precision 0 and 1 must not be near
 
@@ -112,19 +110,12 @@ def grow(
     BenchError
         If a parameter is out of its range, or y does not fit.
     """
-    y, rows = _checked(presorted, y, classes, rows, min_leaf, confidence)
+    _check_settings(classes, min_leaf, confidence)
+    rows = _checked_rows(rows, presorted.n)
+    y = _checked_classes(y, presorted.n, classes, rows)
     features = presorted.features
-    member = np.zeros(presorted.n, np.uint8)
-    member[rows] = 1
-    lists = np.empty((presorted.d, len(rows) + 2), np.uint32)
-    lengths = np.empty(presorted.d, np.int32)
-    own_lists(features, member, lists, lengths)
-    x = np.arange(len(rows) + 1, dtype=np.float64)
-    xlogx = x * np.log2(np.maximum(x, 1))
-    # The largest power of two with which the sums of some entries fit into 63 bits.
-    one = 2.0 ** (59 - math.ceil(math.log2(max(xlogx[-1], 1))))
-    task = Task(y, classes, min_leaf, member, np.rint(xlogx * one).astype(np.int64), one)
-    nodes = _in_preorder(grow_nodes(features, task, lists, lengths, rows))
+    problem, lists, lengths = pose(features, y, classes, min_leaf, rows)
+    nodes = _in_preorder(grow_nodes(features, problem, lists, lengths, rows))
     last = last_nodes(nodes.feature, nodes.right)
     collapse(nodes.feature, last, nodes.counts)
     size = int(np.count_nonzero(nodes.feature >= -1))
@@ -145,15 +136,8 @@ def _in_preorder(nodes: Nodes) -> Nodes:
     return kept._replace(left=number[kept.left], right=number[kept.right])
 
 
-def _checked(
-    presorted: Presorted,
-    y: np.ndarray,
-    classes: int,
-    rows: np.ndarray | None,
-    min_leaf: int,
-    confidence: float,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Classes and rows as the compiled code takes them."""
+def _check_settings(classes: int, min_leaf: int, confidence: float) -> None:
+    """Raise `BenchError` where a setting of `grow` is out of its range."""
     if min_leaf < 1:
         raise BenchError(f"c45[min_leaf={min_leaf}] is out of range; min_leaf must be 1 or more")
     if not _LEAST_CONFIDENCE <= confidence <= 1 - _LEAST_CONFIDENCE:
@@ -162,21 +146,28 @@ def _checked(
         )
     if not 1 <= classes <= 1 << 16:
         raise BenchError(f"c45 got {classes} classes; it takes 1 to 65536")
-    y = np.asarray(y)
-    if y.shape != (presorted.n,) or y.dtype.kind not in "iub":
-        raise BenchError(
-            f"c45 takes a whole number for each of the {presorted.n} rows as class, not {y.dtype} "
-            f"{y.shape}"
-        )
-    rows = np.arange(presorted.n) if rows is None else np.asarray(rows)
-    if rows.ndim != 1 or len(rows) == 0 or rows.min() < 0 or rows.max() >= presorted.n:
-        raise BenchError(f"c45 takes at least one row, numbered 0 to {presorted.n - 1}")
+
+
+def _checked_rows(rows: np.ndarray | None, n: int) -> np.ndarray:
+    """The rows of a tree as the compiled code takes them, uint32."""
+    rows = np.arange(n) if rows is None else np.asarray(rows)
+    if rows.ndim != 1 or len(rows) == 0 or rows.min() < 0 or rows.max() >= n:
+        raise BenchError(f"c45 takes at least one row, numbered 0 to {n - 1}")
     if len(np.unique(rows)) < len(rows):
         raise BenchError("c45 takes every row once; some row numbers occur several times")
-    rows = rows.astype(np.uint32)
+    return rows.astype(np.uint32)
+
+
+def _checked_classes(y: np.ndarray, n: int, classes: int, rows: np.ndarray) -> np.ndarray:
+    """The classes of all n rows as the compiled code takes them, uint8 or uint16 (n,)."""
+    y = np.asarray(y)
+    if y.shape != (n,) or y.dtype.kind not in "iub":
+        raise BenchError(
+            f"c45 takes a whole number for each of the {n} rows as class, not {y.dtype} {y.shape}"
+        )
     if y[rows].min() < 0 or y[rows].max() >= classes:
-        raise BenchError(f"c45 takes classes from 0 to {classes - 1} and found others")
-    return y.astype(np.uint8 if classes <= 1 << 8 else np.uint16), rows
+        raise BenchError(f"c45 takes classes from 0 to {classes - 1} and got others")
+    return y.astype(np.uint8 if classes <= 1 << 8 else np.uint16)
 
 
 class C45(ClassifierMixin, BaseEstimator):
