@@ -1,1 +1,1 @@
-"""The nine criteria and their statistics; no torch."""
+"""Criteria of predictions, their intervals and tests; no torch, no records, no files."""

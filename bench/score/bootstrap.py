@@ -16,7 +16,7 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.score.criteria import measures
-from bench.score.outcome import Measure, Outcome
+from bench.score.predictions import Measure, Predictions
 
 # Numbers per array while replicates are computed: 8 MB each, whatever the size of the test part.
 CHUNK = 2**20
@@ -63,23 +63,24 @@ def replicates(
     Raises
     ------
     BenchError
-        See `bench.score.outcome.Outcome`.
+        See `bench.score.predictions.Predictions`.
     """
-    outcome = Outcome(truth, scores, labels, convention, kind)
-    ready = {name: measure for name, measure in measures(outcome).items() if measure is not None}
-    return resampled(ready, truth.shape, seed, count)
+    predictions = Predictions(truth, scores, labels, convention, kind)
+    by_name = measures(predictions)
+    possible = {name: measure for name, measure in by_name.items() if measure is not None}
+    return resampled(possible, truth.shape, seed, count)
 
 
 def resampled(
-    ready: Mapping[str, Measure], shape: tuple[int, ...], seed: int, count: int
+    measures_by_name: Mapping[str, Measure], shape: tuple[int, ...], seed: int, count: int
 ) -> dict[str, np.ndarray]:
-    """Values of these measures on the resamples of n images with L labels, ``shape`` (n, L)."""
+    """Values of the measures on the resamples of n images with L labels, ``shape`` (n, L)."""
     chunk = max(1, CHUNK // (shape[0] * shape[1]))
-    values = {name: np.empty(count, dtype=np.float32) for name in ready}
+    values = {name: np.empty(count, dtype=np.float32) for name in measures_by_name}
     done = 0
     for weights in resamples(shape[0], seed, count, chunk):
         columns = slice(done, done + weights.shape[1])
-        for name, measure in ready.items():
+        for name, measure in measures_by_name.items():
             values[name][columns] = measure(weights)
         done = columns.stop
     return values

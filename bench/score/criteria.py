@@ -28,7 +28,13 @@ from typing import ClassVar
 
 import numpy as np
 
-from bench.score.outcome import CONVENTIONS, Measure, Outcome, area_under_curve, mean_over_rows
+from bench.score.predictions import (
+    CONVENTIONS,
+    Measure,
+    Predictions,
+    area_under_curve,
+    mean_over_rows,
+)
 
 __all__ = [
     "BY_NAME",
@@ -85,7 +91,7 @@ class Criterion:
     absent_classes: ClassVar[Mapping[str, str]] = _NO_CLASSES
     reference: ClassVar[str]
 
-    def measure(self, outcome: Outcome) -> Measure:
+    def measure(self, predictions: Predictions) -> Measure:
         """The function from weights of the rows, float (n, B), to values (B,); NaN = undefined."""
         raise NotImplementedError
 
@@ -96,8 +102,8 @@ class HammingLoss(Criterion):
     name, title, direction, needs = "hamming_loss", "Hamming loss", "lower", "labels"
     reference = "R. E. Schapire and Y. Singer, Machine Learning 37 (1999) 297–336"
 
-    def measure(self, outcome: Outcome) -> Measure:
-        return mean_over_rows((outcome.labels != outcome.truth).mean(axis=1))
+    def measure(self, predictions: Predictions) -> Measure:
+        return mean_over_rows((predictions.labels != predictions.truth).mean(axis=1))
 
 
 class CoverageOneBased(Criterion):
@@ -113,15 +119,15 @@ class CoverageOneBased(Criterion):
     empty_rows = _rule("0")
     reference = f"{_SCHAPIRE}; S. Li and W. Deng, IJCV 127 (2019) 884–906, Sec. 6.3.3 (2)"
 
-    def rows(self, outcome: Outcome) -> np.ndarray:
+    def rows(self, predictions: Predictions) -> np.ndarray:
         """Rank of the relevant label ranked last, int (n,); 0 without one."""
-        order = outcome.ranking
-        by_index = outcome.convention in ("matlab", "mulan")
+        order = predictions.ranking
+        by_index = predictions.convention in ("matlab", "mulan")
         rank = order.place if by_index else order.last
         return np.asarray((rank * order.relevant).max(axis=1))
 
-    def measure(self, outcome: Outcome) -> Measure:
-        return mean_over_rows(self.rows(outcome))
+    def measure(self, predictions: Predictions) -> Measure:
+        return mean_over_rows(self.rows(predictions))
 
 
 class Coverage(CoverageOneBased):
@@ -132,9 +138,9 @@ class Coverage(CoverageOneBased):
     empty_rows = _rule("0", matlab="-1, the smallest value")
     reference = f"{_SCHAPIRE}; {_REVIEW}, Sec. 2.2"
 
-    def measure(self, outcome: Outcome) -> Measure:
-        steps = self.rows(outcome) - 1
-        return mean_over_rows(steps if outcome.convention == "matlab" else np.maximum(steps, 0))
+    def measure(self, predictions: Predictions) -> Measure:
+        steps = self.rows(predictions) - 1
+        return mean_over_rows(steps if predictions.convention == "matlab" else np.maximum(steps, 0))
 
 
 class OneError(Criterion):
@@ -150,13 +156,13 @@ class OneError(Criterion):
     full_rows = _rule("0", matlab="skipped")
     reference = _SCHAPIRE
 
-    def measure(self, outcome: Outcome) -> Measure:
-        order = outcome.ranking
+    def measure(self, predictions: Predictions) -> Measure:
+        order = predictions.ranking
         top = order.last[:, :1]  # equal scores stand by falling column: the first column is last
-        if outcome.convention == "matlab":
+        if predictions.convention == "matlab":
             right = order.hits(top)[:, 0] > 0
-            return mean_over_rows(_mixed_only(outcome, ~right))
-        if outcome.convention == "mulan":
+            return mean_over_rows(_mixed_only(predictions, ~right))
+        if predictions.convention == "mulan":
             return mean_over_rows(1.0 - order.relevant[:, 0])
         return mean_over_rows(1.0 - np.take_along_axis(order.relevant, top - 1, axis=1)[:, 0])
 
@@ -174,13 +180,15 @@ class RankingLoss(Criterion):
     full_rows = empty_rows
     reference = _SCHAPIRE
 
-    def measure(self, outcome: Outcome) -> Measure:
-        order = outcome.ranking
-        depth = {"mulan": order.place, "raf-ml": order.before}.get(outcome.convention, order.last)
+    def measure(self, predictions: Predictions) -> Measure:
+        order = predictions.ranking
+        depth = {"mulan": order.place, "raf-ml": order.before}.get(
+            predictions.convention, order.last
+        )
         wrong = ((depth - order.hits(depth)) * order.relevant).sum(axis=1)
         loss = wrong / np.maximum(order.present * order.absent, 1)  # no pairs: none is wrong
         return mean_over_rows(
-            _mixed_only(outcome, loss) if outcome.convention == "matlab" else loss
+            _mixed_only(predictions, loss) if predictions.convention == "matlab" else loss
         )
 
 
@@ -193,21 +201,21 @@ class AveragePrecision(Criterion):
     full_rows = _rule("1", matlab="skipped")
     reference = _SCHAPIRE
 
-    def measure(self, outcome: Outcome) -> Measure:
-        order = outcome.ranking
-        by_index = outcome.convention in ("matlab", "mulan")
+    def measure(self, predictions: Predictions) -> Measure:
+        order = predictions.ranking
+        by_index = predictions.convention in ("matlab", "mulan")
         rank = order.place if by_index else order.last
         precision = (order.hits(rank) / rank * order.relevant).sum(axis=1)
-        empty = np.nan if outcome.convention == "mulan" else 1.0
+        empty = np.nan if predictions.convention == "mulan" else 1.0
         mean = np.where(order.present > 0, precision / np.maximum(order.present, 1), empty)
         return mean_over_rows(
-            _mixed_only(outcome, mean) if outcome.convention == "matlab" else mean
+            _mixed_only(predictions, mean) if predictions.convention == "matlab" else mean
         )
 
 
-def _mixed_only(outcome: Outcome, values: np.ndarray) -> np.ndarray:
+def _mixed_only(predictions: Predictions, values: np.ndarray) -> np.ndarray:
     """Values of the rows with both relevant and irrelevant labels; NaN elsewhere."""
-    order = outcome.ranking
+    order = predictions.ranking
     return np.where((order.present > 0) & (order.absent > 0), values, np.nan)
 
 
@@ -218,10 +226,10 @@ class MicroF1(Criterion):
     absent_classes = _rule("0 where nothing is relevant or predicted", mulan="1 there")
     reference = f"{_REVIEW}, Sec. 2.2"
 
-    def measure(self, outcome: Outcome) -> Measure:
-        hits = (outcome.labels & outcome.truth).astype(float)
-        marks = outcome.labels.astype(float) + outcome.truth
-        undefined = 1.0 if outcome.convention == "mulan" else 0.0
+    def measure(self, predictions: Predictions) -> Measure:
+        hits = (predictions.labels & predictions.truth).astype(float)
+        marks = predictions.labels.astype(float) + predictions.truth
+        undefined = 1.0 if predictions.convention == "mulan" else 0.0
 
         def measure(weights: np.ndarray) -> np.ndarray:
             return self.average(hits.T @ weights, marks.T @ weights, undefined)
@@ -255,10 +263,10 @@ class MicroAUC(Criterion):
     absent_classes = _rule("undefined where all decisions are of one class")
     reference = f"{_REVIEW}, Sec. 2.2"
 
-    def measure(self, outcome: Outcome) -> Measure:
-        n, count = outcome.truth.shape
+    def measure(self, predictions: Predictions) -> Measure:
+        n, count = predictions.truth.shape
         rows = np.repeat(np.arange(n), count)
-        return area_under_curve(outcome.truth.ravel(), outcome.scores.ravel(), rows)
+        return area_under_curve(predictions.truth.ravel(), predictions.scores.ravel(), rows)
 
 
 class MacroAUC(MicroAUC):
@@ -269,9 +277,9 @@ class MacroAUC(MicroAUC):
         "labels that are never or always present are left out; undefined where none remains"
     )
 
-    def measure(self, outcome: Outcome) -> Measure:
-        rows = np.arange(len(outcome.truth))
-        columns = zip(outcome.truth.T, outcome.scores.T, strict=True)
+    def measure(self, predictions: Predictions) -> Measure:
+        rows = np.arange(len(predictions.truth))
+        columns = zip(predictions.truth.T, predictions.scores.T, strict=True)
         areas = [area_under_curve(truth, scores, rows) for truth, scores in columns]
         return lambda weights: _mean_defined(np.array([area(weights) for area in areas]))
 
@@ -291,8 +299,8 @@ class Accuracy(Criterion):
     empty_rows = full_rows = _rule("refused: every row has one class")
     reference = "S. Li and W. Deng, IEEE TIP 28 (2019) 356–370"
 
-    def measure(self, outcome: Outcome) -> Measure:
-        return mean_over_rows(_right(outcome))
+    def measure(self, predictions: Predictions) -> Measure:
+        return mean_over_rows(_right(predictions))
 
 
 class MeanRecall(Accuracy):
@@ -301,15 +309,15 @@ class MeanRecall(Accuracy):
     name, title = "mean_recall", "Mean recall"
     absent_classes = _rule("classes without a row are left out")
 
-    def measure(self, outcome: Outcome) -> Measure:
-        rows = np.where(outcome.truth.T, _right(outcome), np.nan)
+    def measure(self, predictions: Predictions) -> Measure:
+        rows = np.where(predictions.truth.T, _right(predictions), np.nan)
         recalls = [mean_over_rows(of_class) for of_class in rows]
         return lambda weights: _mean_defined(np.array([recall(weights) for recall in recalls]))
 
 
-def _right(outcome: Outcome) -> np.ndarray:
+def _right(predictions: Predictions) -> np.ndarray:
     """Whether the class with the highest score is the true one, float (n,)."""
-    return np.where(outcome.scores.argmax(axis=1) == outcome.truth.argmax(axis=1), 1.0, 0.0)
+    return np.where(predictions.scores.argmax(axis=1) == predictions.truth.argmax(axis=1), 1.0, 0.0)
 
 
 CRITERIA: tuple[Criterion, ...] = (
@@ -350,12 +358,12 @@ class Evaluation:
     tied_rows: float | None
 
 
-def measures(outcome: Outcome) -> dict[str, Measure | None]:
-    """How to compute each criterion of the outcome's kind; None where its input is missing."""
+def measures(predictions: Predictions) -> dict[str, Measure | None]:
+    """How to compute each criterion of this kind of data; None where its input is missing."""
     multi = (*CRITERIA, COVERAGE_ONE_BASED)
     return {
-        criterion.name: criterion.measure(outcome) if outcome.has(criterion.needs) else None
-        for criterion in (SINGLE_CRITERIA if outcome.kind == "single" else multi)
+        criterion.name: criterion.measure(predictions) if predictions.has(criterion.needs) else None
+        for criterion in (SINGLE_CRITERIA if predictions.kind == "single" else multi)
     }
 
 
@@ -382,15 +390,15 @@ def evaluate(
     Raises
     ------
     BenchError
-        See `bench.score.outcome.Outcome`.
+        See `bench.score.predictions.Predictions`.
     """
-    outcome = Outcome(truth, scores, labels, convention, kind)
+    predictions = Predictions(truth, scores, labels, convention, kind)
     once = np.ones((len(truth), 1))
     values: dict[str, float | None] = {}
-    for name, measure in measures(outcome).items():
+    for name, measure in measures(predictions).items():
         value = np.nan if measure is None else float(measure(once)[0])
         values[name] = None if np.isnan(value) else value
     missing = ~truth.any(axis=0)
     one_sided = missing if kind == "single" else missing | truth.all(axis=0)
-    tied = float(outcome.ranking.tied.mean()) if outcome.has("scores") else None
+    tied = float(predictions.ranking.tied.mean()) if predictions.has("scores") else None
     return Evaluation(values, int(one_sided.sum()), tied)

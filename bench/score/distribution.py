@@ -2,7 +2,7 @@
 
 The six of X. Geng, "Label distribution learning", IEEE TKDE 28 (2016) 1734–1748, averaged
 over images. d is the true distribution of an image and p the predicted one. They are kept apart
-from the nine: the nine judge label sets and rankings, these judge shares.
+from the nine criteria of `bench.score.criteria`, which judge label sets and rankings, not shares.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from typing import ClassVar
 import numpy as np
 
 from bench.api import BenchError
-from bench.score.outcome import Measure, mean_over_rows
+from bench.score.predictions import Measure, mean_over_rows
 
 CLIP = 1e-7
 """Smallest predicted share that the Kullback-Leibler divergence sees; truth is not clipped."""
 
-_SUM = 1e-3  # how far float32 rows may be from 1
+_TOLERANCE = 1e-3  # how far float32 rows may be from 1
 
 
 class DistributionCriterion:
@@ -41,7 +41,7 @@ class DistributionCriterion:
     range: ClassVar[str] = "0 to 1"
     reference: ClassVar[str] = "X. Geng, IEEE TKDE 28 (2016) 1734–1748"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
         """Value of each image, float (n,), from d and p, float (n, L) both."""
         raise NotImplementedError
 
@@ -51,8 +51,8 @@ class Chebyshev(DistributionCriterion):
 
     name, title = "chebyshev", "Chebyshev"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        return np.asarray(np.abs(truth - given).max(axis=1))
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.asarray(np.abs(truth - predicted).max(axis=1))
 
 
 class Clark(DistributionCriterion):
@@ -61,8 +61,8 @@ class Clark(DistributionCriterion):
     name, title = "clark", "Clark"
     range = "0 to the square root of the number of labels"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        return np.asarray(np.sqrt((_relative(truth, given) ** 2).sum(axis=1)))
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.asarray(np.sqrt((_relative(truth, predicted) ** 2).sum(axis=1)))
 
 
 class Canberra(DistributionCriterion):
@@ -71,8 +71,8 @@ class Canberra(DistributionCriterion):
     name, title = "canberra", "Canberra"
     range = "0 to the number of labels"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        return np.asarray(_relative(truth, given).sum(axis=1))
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.asarray(_relative(truth, predicted).sum(axis=1))
 
 
 class KullbackLeibler(DistributionCriterion):
@@ -85,8 +85,8 @@ class KullbackLeibler(DistributionCriterion):
     name, title = "kullback_leibler", "KL divergence"
     range = "0 (a rounding below, where shares are clipped) to 16.1"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        ratio = np.where(truth > 0, truth, 1.0) / np.maximum(given, CLIP)
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        ratio = np.where(truth > 0, truth, 1.0) / np.maximum(predicted, CLIP)
         return np.asarray(np.where(truth > 0, truth * np.log(ratio), 0.0).sum(axis=1))
 
 
@@ -95,9 +95,9 @@ class Cosine(DistributionCriterion):
 
     name, title, direction = "cosine", "Cosine", "higher"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(given, axis=1)
-        return np.asarray((truth * given).sum(axis=1) / lengths)
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        lengths = np.linalg.norm(truth, axis=1) * np.linalg.norm(predicted, axis=1)
+        return np.asarray((truth * predicted).sum(axis=1) / lengths)
 
 
 class Intersection(DistributionCriterion):
@@ -105,14 +105,14 @@ class Intersection(DistributionCriterion):
 
     name, title, direction = "intersection", "Intersection", "higher"
 
-    def rows(self, truth: np.ndarray, given: np.ndarray) -> np.ndarray:
-        return np.asarray(np.minimum(truth, given).sum(axis=1))
+    def rows(self, truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+        return np.asarray(np.minimum(truth, predicted).sum(axis=1))
 
 
-def _relative(truth: np.ndarray, given: np.ndarray) -> np.ndarray:
+def _relative(truth: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """|d - p| / (d + p), 0 where both are 0."""
-    total = truth + given
-    return np.asarray(np.abs(truth - given) / np.where(total > 0, total, 1.0))
+    total = truth + predicted
+    return np.asarray(np.abs(truth - predicted) / np.where(total > 0, total, 1.0))
 
 
 DISTRIBUTION_CRITERIA: tuple[DistributionCriterion, ...] = (
@@ -123,15 +123,17 @@ DISTRIBUTION_CRITERIA: tuple[DistributionCriterion, ...] = (
     Cosine(),
     Intersection(),
 )
-BY_NAME: Mapping[str, DistributionCriterion] = {one.name: one for one in DISTRIBUTION_CRITERIA}
+BY_NAME: Mapping[str, DistributionCriterion] = {
+    criterion.name: criterion for criterion in DISTRIBUTION_CRITERIA
+}
 
 
-def distribution_measures(truth: np.ndarray, given: np.ndarray) -> dict[str, Measure]:
+def distribution_measures(truth: np.ndarray, predicted: np.ndarray) -> dict[str, Measure]:
     """How to compute each criterion, by name.
 
     Parameters
     ----------
-    truth, given : float (n, L)
+    truth, predicted : float (n, L)
         Rows of shares that sum to 1.
 
     Raises
@@ -139,12 +141,15 @@ def distribution_measures(truth: np.ndarray, given: np.ndarray) -> dict[str, Mea
     BenchError
         No rows, other shapes, shares below 0, not finite, or rows that do not sum to 1.
     """
-    for what, shares in (("true", truth), ("predicted", given)):
+    for what, shares in (("true", truth), ("predicted", predicted)):
         check_shares(shares, truth.shape, f"the {what} label distributions")
     if not len(truth):
         raise BenchError("label-distribution criteria need at least one row")
-    truth, given = truth.astype(float), given.astype(float)
-    return {one.name: mean_over_rows(one.rows(truth, given)) for one in DISTRIBUTION_CRITERIA}
+    truth, predicted = truth.astype(float), predicted.astype(float)
+    return {
+        criterion.name: mean_over_rows(criterion.rows(truth, predicted))
+        for criterion in DISTRIBUTION_CRITERIA
+    }
 
 
 def check_shares(shares: np.ndarray, shape: tuple[int, ...], what: str) -> None:
@@ -152,7 +157,7 @@ def check_shares(shares: np.ndarray, shape: tuple[int, ...], what: str) -> None:
     if shares.shape != shape or shares.ndim != 2 or shares.dtype.kind != "f":
         raise BenchError(f"{what} must be float {shape}, not {shares.dtype} {shares.shape}")
     bad = ~(np.isfinite(shares) & (shares >= 0)).all(axis=1)
-    bad |= ~(np.abs(shares.sum(axis=1) - 1) <= _SUM)
+    bad |= ~(np.abs(shares.sum(axis=1) - 1) <= _TOLERANCE)
     if bad.any():
         raise BenchError(
             f"{what} are no shares that sum to 1 in {bad.sum()} of {len(shares)} rows, row "
@@ -160,8 +165,8 @@ def check_shares(shares: np.ndarray, shape: tuple[int, ...], what: str) -> None:
         )
 
 
-def evaluate_distribution(truth: np.ndarray, given: np.ndarray) -> dict[str, float]:
+def evaluate_distribution(truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Every criterion of one method, by name; parameters as for `distribution_measures`."""
     once = np.ones((len(truth), 1))
-    measures = distribution_measures(truth, given)
+    measures = distribution_measures(truth, predicted)
     return {name: float(measure(once)[0]) for name, measure in measures.items()}

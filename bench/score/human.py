@@ -1,7 +1,7 @@
 """What people score: one half of each image's votes against the other half.
 
-Not an upper bound, and not on one scale with methods: a method is held against all votes, and may
-average out noise that a panel of five has.
+What people score is no upper bound of what methods can, and not on one scale with it: a method is
+held against all votes, and may average out noise that a panel of five has.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PRIOR_WEIGHT = 0.001  # of the label frequencies in a score: they decide betwee
 
 @dataclass(frozen=True)
 class Human:
-    """Criteria of half against half.
+    """The criteria of one half of the votes against the other half.
 
     Attributes
     ----------
@@ -65,21 +65,25 @@ def halves(
     first = np.stack(
         [rng.multivariate_hypergeometric(row, row.sum() // 2, size=splits) for row in votes], axis=1
     )
-    found: dict[str, list[float]] = {}
+    by_criterion: dict[str, list[float]] = {}
     skipped = 0
     for drawn in first:
         scores, labels, usable = panel(drawn)
-        _, truth, usable_too = panel(votes - drawn)
-        kept = usable & usable_too
+        _, truth, usable_as_truth = panel(votes - drawn)
+        kept = usable & usable_as_truth
         skipped += int((~kept).sum())
         scores = scores[kept] + _PRIOR_WEIGHT * prior
         values = evaluate(truth[kept], scores, labels[kept], "sklearn", kind).values
         for name, value in values.items():
             if value is not None:
-                found.setdefault(name, []).append(value)
+                by_criterion.setdefault(name, []).append(value)
     return Human(
-        {name: float(np.mean(values)) for name, values in found.items()},
-        {name: float(np.std(values, ddof=1)) for name, values in found.items() if len(values) > 1},
+        {name: float(np.mean(values)) for name, values in by_criterion.items()},
+        {
+            name: float(np.std(values, ddof=1))
+            for name, values in by_criterion.items()
+            if len(values) > 1
+        },
         skipped / (splits * len(votes)),
         splits,
     )

@@ -1,4 +1,4 @@
-"""What a method said about each image, and the quantities per image that the criteria average."""
+"""What a method predicted for each image, and the quantities per image that criteria average."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from bench.api import BenchError, near
 CONVENTIONS = ("sklearn", "matlab", "mulan", "raf-ml")
 KINDS = ("multi", "single")
 
-# Values of a criterion under sets of weights: float (n, B) in, float (B,) out, NaN = undefined.
 Measure = Callable[[np.ndarray], np.ndarray]
+"""Gives a criterion's values (B,) from B sets of weights of the rows, (n, B); NaN = undefined."""
 
 
-class Outcome:
-    """Truth beside scores and labels, checked.
+class Predictions:
+    """Truth of a test part beside a method's scores and labels, checked.
 
     Parameters
     ----------
@@ -49,33 +49,11 @@ class Outcome:
             raise BenchError(f"no convention {convention!r}: {near(convention, CONVENTIONS)}")
         if kind not in KINDS:
             raise BenchError(f"no kind of data {kind!r}: {near(kind, KINDS)}")
-        if truth.dtype != bool or truth.ndim != 2 or 0 in truth.shape:
-            raise BenchError(
-                f"truth is {truth.dtype} {truth.shape}; criteria need bool (n, L) with at least "
-                "one row and one label"
-            )
-        if kind == "single" and not (truth.sum(axis=1) == 1).all():
-            raise BenchError(
-                "single-label criteria need exactly one class per row of truth; evaluate label "
-                "sets as kind 'multi'"
-            )
+        _check_truth(truth, kind)
         if scores is not None:
-            if not np.issubdtype(scores.dtype, np.floating) or scores.shape != truth.shape:
-                raise BenchError(
-                    f"scores are {scores.dtype} {scores.shape}; they must be float {truth.shape} "
-                    "(label sets go in as labels, not as scores)"
-                )
-            if not np.isfinite(scores).all():
-                row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
-                raise BenchError(
-                    f"scores of row {row} are not finite; the method must score every label of "
-                    "every row"
-                )
-        if labels is not None and (labels.dtype != bool or labels.shape != truth.shape):
-            raise BenchError(
-                f"labels are {labels.dtype} {labels.shape}; they must be bool {truth.shape} "
-                "(scores go in as scores, a threshold is the method's to choose)"
-            )
+            _check_scores(scores, truth.shape)
+        if labels is not None:
+            _check_labels(labels, truth.shape)
         self.truth, self.convention, self.kind = truth, convention, kind
         self._scores, self._labels = scores, labels
 
@@ -99,6 +77,40 @@ class Outcome:
     def ranking(self) -> Ranking:
         """The labels of each row in descending order of score."""
         return Ranking(self.truth, self.scores)
+
+
+def _check_truth(truth: np.ndarray, kind: str) -> None:
+    if truth.dtype != bool or truth.ndim != 2 or 0 in truth.shape:
+        raise BenchError(
+            f"truth is {truth.dtype} {truth.shape}; criteria need bool (n, L) with at least "
+            "one row and one label"
+        )
+    if kind == "single" and not (truth.sum(axis=1) == 1).all():
+        raise BenchError(
+            "single-label criteria need exactly one class per row of truth; evaluate label "
+            "sets as kind 'multi'"
+        )
+
+
+def _check_scores(scores: np.ndarray, shape: tuple[int, ...]) -> None:
+    if not np.issubdtype(scores.dtype, np.floating) or scores.shape != shape:
+        raise BenchError(
+            f"scores are {scores.dtype} {scores.shape}; they must be float {shape} "
+            "(label sets go in as labels, not as scores)"
+        )
+    if not np.isfinite(scores).all():
+        row = int(np.flatnonzero(~np.isfinite(scores).all(axis=1))[0])
+        raise BenchError(
+            f"scores of row {row} are not finite; the method must score every label of every row"
+        )
+
+
+def _check_labels(labels: np.ndarray, shape: tuple[int, ...]) -> None:
+    if labels.dtype != bool or labels.shape != shape:
+        raise BenchError(
+            f"labels are {labels.dtype} {labels.shape}; they must be bool {shape} "
+            "(scores go in as scores, a threshold is the method's to choose)"
+        )
 
 
 class Ranking:
