@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError
+from bench.cli.options import add_options, chosen
 from bench.cli.plugins import add_plugins, registry
-from bench.cli.run import SHARE, duration, memory
 from bench.cli.terminal import columns, say
 
 _ALL = "all"
+# Budget and seeds replace those of the specifications, and are theirs where they are not given.
+_RUN_OPTIONS = (
+    "budget",
+    "seeds",
+    "device",
+    "workers",
+    "threads",
+    "timeout",
+    "max_memory",
+    "results",
+    "plugins",
+)
 _COMMITTED = Path("results/tables/papers/smoke")
 
 
@@ -42,20 +53,12 @@ def add(commands: Any) -> None:
         help="what is measured instead of data that is not here, by kind: synthetic, fer-plus-ml, "
         "synthetic-single, fer-plus, synthetic-people",
     )
-    ran.add_argument("--budget", choices=("smoke", "quick", "paper"), help="[as specified: paper]")
-    ran.add_argument("--seeds", metavar="N", type=int, help="[as specified]")
-    ran.add_argument("--device", metavar="D", default="auto", help="[%(default)s]")
-    ran.add_argument("--workers", metavar="N", type=int, help="processes [one per core]")
-    ran.add_argument("--threads", metavar="N", type=int, default=1, help="of each [%(default)s]")
-    ran.add_argument("--timeout", metavar="T", help="for one cell: 90s, 30m, 2h")
-    ran.add_argument("--max-memory", metavar="M", help="for one classifier: 500MB, 8GB")
-    ran.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
+    add_options(ran, _RUN_OPTIONS)
     ran.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables/papers]")
     ran.add_argument(
         "--no-run", action="store_true", help="write the tables from the records that there are"
     )
     ran.add_argument("--no-times", action="store_true", help="leave times per image out")
-    add_plugins(ran)
     ran.set_defaults(function=run)
 
     verified = parts.add_parser("verify", help="do written tables still hold?")
@@ -122,27 +125,16 @@ def run(options: argparse.Namespace) -> int:
     from bench.papers.measured import Setting
     from bench.papers.places import Places, roots_of
     from bench.papers.session import Session
-    from bench.run.memory import machine_memory
-    from bench.run.runner import default_timeout, results_folder
+    from bench.run.runner import Limits
     from bench.run.store import Store
 
-    if options.seeds is not None and options.seeds < 1:
-        raise BenchError(f"--seeds {options.seeds}: at least 1")
-    workers = len(os.sched_getaffinity(0)) if options.workers is None else options.workers
-    if workers < 1 or options.threads < 1:
-        raise BenchError("--workers and --threads: at least 1")
-    seconds, allowed = duration(options.timeout), memory(options.max_memory)
-    plugins = registry(options)
+    run_options = chosen(options, _RUN_OPTIONS)
+    limits = Limits.of(run_options)
+    plugins = registry(run_options)
     places = Places(plugins, roots_of(options.root), tuple(options.stand_in))
-    chosen = _chosen(options)
-    store = Store(results_folder(options.results))
+    tables = _chosen(options)
+    store = Store(run_options.results)
     store.open()
-    runner = {
-        "workers": workers,
-        "timeout": default_timeout(options.budget or "paper") if seconds is None else seconds,
-        "threads": options.threads,
-        "max_memory": SHARE * machine_memory() / workers if allowed is None else allowed,
-    }
     # Records alone are read without the lock: another run may hold it for hours.
     held = (
         nullcontext()
@@ -157,11 +149,11 @@ def run(options: argparse.Namespace) -> int:
                 Setting(options.budget, options.seeds),
                 store,
                 listener,
-                runner,
-                options.device,
+                limits,
+                run_options.device,
                 times=not options.no_times,
             )
-            done = session.all(chosen, measure=not options.no_run)
+            done = session.all(tables, measure=not options.no_run)
         written = done.write(options.out or store.tables / "papers")
     for path in written:
         print(path)

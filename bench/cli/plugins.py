@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
+from bench.cli.options import add_options
 from bench.plugins import Registry
+from bench.run.options import RunOptions
 
 
 def add_plugins(parser: argparse.ArgumentParser) -> None:
     """The option itself."""
-    parser.add_argument(
-        "--plugins",
-        action="append",
-        default=None,
-        metavar="PATH",
-        type=Path,
-        help="plug-in file, or folder of them; may be repeated",
-    )
+    add_options(parser, ["plugins"])
 
 
-def registry(options: argparse.Namespace) -> Registry:
+def registry(options: argparse.Namespace | RunOptions) -> Registry:
     """The registry with what ``--plugins`` adds."""
     return Registry(options.plugins or ())

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.api import BenchError
+from bench.cli.options import add_options, chosen
 from bench.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Declare the command."""
     parser = commands.add_parser("tables", help="write CSV, LaTeX and Markdown tables")
-    parser.add_argument("--results", metavar="DIR", type=Path, help="[./bench-results]")
+    add_options(parser, ["results"])
     parser.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables]")
     parser.add_argument(
         "--format", metavar="LIST", default="csv,latex,markdown", help="[%(default)s]"
@@ -39,11 +40,11 @@ def run(options: argparse.Namespace) -> int:
     """Write the tables and print their paths."""
     # Imported here: pandas and the records' modules take longer than `bench --help` may.
     from bench.publish import tables
-    from bench.publish.rows import newest, outdated
-    from bench.run.runner import results_folder
+    from bench.publish.rows import newest
+    from bench.run.scoring import outdated
     from bench.run.store import Store
 
-    store = Store(results_folder(options.results))
+    store = Store(chosen(options, ["results"]).results)
     store.check()
     records = store.records()
     if not records:

@@ -21,7 +21,7 @@ from bench.kit.general import (
     require,
     same,
 )
-from bench.run.measure import checked, checked_shares
+from bench.run.contract import check_distribution, check_outputs
 
 TRAIN, TEST, FEATURES, LABELS = 40, 20, 12, 4
 ROUNDING = 1e-6  # of scores that are computed in another order
@@ -63,7 +63,7 @@ def fitted(subject: Subject, X: np.ndarray, Y: np.ndarray, **params: Any) -> Any
 def answers(subject: Subject, made: Any, X: np.ndarray, labels: int) -> tuple[Any, np.ndarray]:
     """Scores (None where there are none) and labels, of the right shapes and types, finite."""
     scores, present = made.scores_and_labels(X)
-    checked(subject.name, scores, present, (len(X), labels))
+    check_outputs(subject.name, scores, present, (len(X), labels))
     return scores, present
 
 
@@ -216,7 +216,7 @@ def distributions_are_shares(subject: Subject) -> None:
     data = Data()
     made = fitted(subject, data.X, data.Y)
     shares = made.distribution(data.X_test)
-    checked_shares(subject.name, shares, (TEST, LABELS))
+    check_distribution(subject.name, shares, (TEST, LABELS))
     if made.learns == "distribution":
         require(shares is not None, "it learns from distributions and gives none")
         sets = np.ones((TRAIN, LABELS), dtype=bool)

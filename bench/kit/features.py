@@ -12,7 +12,7 @@ from bench.api import TRAIN, BenchError, FaceSet, Setting
 from bench.data.mapping import unlabelled
 from bench.kit.classifier import follow_threshold
 from bench.kit.general import Check, InapplicableError, Subject, refused, require, same
-from bench.run.measure import checked, checked_shares
+from bench.run.contract import check_distribution, check_outputs
 
 FACES, LABELS = 12, 4
 TOLERANCE = 1e-5  # of float32 that is computed in batches of other sizes
@@ -201,13 +201,12 @@ def scores_and_labels(subject: Subject) -> None:
     """Scores float (n, L), finite; labels bool (n, L), by the threshold; rows of shares."""
     faces = faces_for(subject)
     made = fitted(subject, faces)
-    scores, labels = checked(
-        subject.name, made.scores(faces), made.labels(faces), (len(faces), LABELS)
-    )
+    scores, labels = made.scores(faces), made.labels(faces)
+    check_outputs(subject.name, scores, labels, (len(faces), LABELS))
     if scores is not None and labels is not None:
         follow_threshold(scores, labels, made.threshold)
     shares = made.distribution(faces)
-    checked_shares(subject.name, shares, (len(faces), LABELS))
+    check_distribution(subject.name, shares, (len(faces), LABELS))
     if made.scores_are_distributions():
         same(made.distribution(faces), made.scores(faces), "the distribution is not the scores")
 
@@ -219,7 +218,7 @@ def a_validation_part_is_taken(subject: Subject) -> None:
     made.setting = setting_for(subject)
     rows = [faces.take(slice(0, 8)), faces.take(slice(8, 12))]
     made.fit(rows[0], np.random.default_rng(0), rows[1])
-    checked(subject.name, made.scores(faces), made.labels(faces), (len(faces), LABELS))
+    check_outputs(subject.name, made.scores(faces), made.labels(faces), (len(faces), LABELS))
 
 
 def measures_are_finite_figures(subject: Subject) -> None:

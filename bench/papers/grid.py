@@ -13,23 +13,25 @@ from bench.papers.reading import TIME
 from bench.papers.spec import Table, Where
 from bench.plugins import Registry
 from bench.run.grammar import split_outside
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.index import FaceIndex
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 
 
 @dataclass(frozen=True)
 class Group:
     """Methods that one request runs: those of one setting."""
 
-    request: Request
+    options: RunOptions
     runs: tuple[str, ...]
     asked: str
 
     @property
     def votes_of(self) -> str:
         """The dataset that is asked about, without its folder."""
-        if self.request.target is None:
-            return self.request.dataset
-        return split_outside(self.request.target, ":")[0]
+        if self.options.target is None:
+            return self.options.dataset
+        return split_outside(self.options.target, ":")[0]
 
 
 @dataclass
@@ -96,23 +98,25 @@ def grid_of(
         runs.setdefault(key, {})[text] = None
     for key, methods in runs.items():
         text, root, protocol, target_text, target_protocol, selection, budget, seeds, asked = key
-        request = Request(
-            text,
-            ", ".join(methods),
-            root,
-            protocol,
-            seeds,
-            budget,
-            selection,
-            device,
+        options = RunOptions(
+            dataset=text,
+            methods=", ".join(methods),
+            root=root,
+            protocol=protocol,
+            seeds=seeds,
+            budget=budget,  # type: ignore[arg-type]
+            selection=selection,  # type: ignore[arg-type]
+            device=device,
             target=target_text,
             target_protocol=target_protocol or None,
         )
-        found.groups.append(Group(request, tuple(methods), asked))
+        found.groups.append(Group(options, tuple(methods), asked))
     return found
 
 
-def planned(registry: Registry, group: Group, refuse: Callable[[str, str], None]) -> Plan | None:
+def planned(
+    registry: Registry, group: Group, index: FaceIndex, refuse: Callable[[str, str], None]
+) -> Plan | None:
     """The plan of a group; methods that cannot be planned are refused one by one.
 
     Parameters
@@ -126,7 +130,7 @@ def planned(registry: Registry, group: Group, refuse: Callable[[str, str], None]
         None where nothing is left.
     """
     try:
-        return make_plan(registry, group.request)
+        return make_plan(registry, group.options, index)
     except BenchError as error:
         if len(group.runs) == 1:
             refuse(group.runs[0], str(error))
@@ -135,13 +139,15 @@ def planned(registry: Registry, group: Group, refuse: Callable[[str, str], None]
     for run in group.runs:
         try:
             method_of(registry, run)
-            make_plan(registry, _only(group.request, run))
+            make_plan(registry, _only(group.options, run), index)
         except BenchError as error:
             refuse(run, str(error))
         else:
             fitting.append(run)
-    return make_plan(registry, _only(group.request, ", ".join(fitting))) if fitting else None
+    if not fitting:
+        return None
+    return make_plan(registry, _only(group.options, ", ".join(fitting)), index)
 
 
-def _only(request: Request, methods: str) -> Request:
-    return replace(request, methods=methods)
+def _only(options: RunOptions, methods: str) -> RunOptions:
+    return replace(options, methods=methods)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -15,10 +13,10 @@ import numpy as np
 from bench.api import Dataset, FaceSet
 from bench.plugins import Registry
 from bench.run.code import code_hash
+from bench.run.job import key_of
 from bench.run.methods import dataset_spec
 from bench.run.plan import Plan
-from bench.run.provenance import provenance
-from bench.run.record import Record
+from bench.run.record import Record, new_record
 from bench.run.scoring import criteria_code
 from bench.score import human
 from bench.score.human import halves
@@ -67,8 +65,9 @@ def human_records(
     found = []
     for job in {job.fold.hash: job for job in plan.jobs}.values():
         fold = job.fold
-        known = [NAME, faces.fingerprint, fold.hash, SPLITS, _code()]
-        key = hashlib.sha256(json.dumps(known).encode()).hexdigest()[:32]
+        key = key_of(
+            method=NAME, fingerprint=faces.fingerprint, split=fold.hash, splits=SPLITS, code=_code()
+        )
         if there(key):
             continue
         cell = replace(
@@ -86,20 +85,20 @@ def human_records(
             others={},
             tuned={},
         )
+        started = datetime.now(UTC)
         prior = faces.labels[fold.train].mean(axis=0)
         judged = halves(faces.votes[fold.test], read, prior, faces.kind, _SEED, SPLITS)
-        now = datetime.now(UTC).isoformat(timespec="microseconds")
-        measures = {f"sd_{name}": value for name, value in judged.sd.items()}
-        record = Record(
-            key=key,
-            cell=cell,
-            status="ok",
+        record = new_record(
+            key,
+            cell,
+            "ok",
+            started=started,
             criteria={name: judged.mean.get(name) for name in judged.mean},
             criteria_code=criteria_code(),
-            measures=measures | {"skipped": judged.skipped},
+            measures={f"sd_{name}": value for name, value in judged.sd.items()}
+            | {"skipped": judged.skipped},
             notes=(f"{NAME}: {_MEANS}",),
             footnotes=(_MEANS,),
-            provenance={**provenance(), "device": "cpu", "started": now, "finished": now},
         )
         found.append(record)
     return found

@@ -18,9 +18,10 @@ from bench.papers.spec import Entry, Where
 from bench.plugins import Registry
 from bench.publish.rows import Row, newest, spread
 from bench.run.grammar import parse_methods
+from bench.run.job import Cell, Protocol
 from bench.run.methods import Spec, specs
-from bench.run.plan import CROSS
-from bench.run.record import Cell, Record
+from bench.run.options import CROSS
+from bench.run.record import Record
 from bench.run.timing import Timing
 
 _ADDRESS = re.compile(r"https?://\S+/")
@@ -288,9 +289,9 @@ def _folderless(weights: Any) -> Any:
 
 def _protocol_fits(cell: Cell, where: Where, source: Place) -> bool:
     if where.protocol != CROSS:
-        return cell.protocol == where.protocol
-    start, end = f"{CROSS} from {source.text}", f", {where.target_protocol}"
-    return cell.protocol.startswith(start) and cell.protocol.endswith(end)
+        return cell.protocol == Protocol(where.protocol)
+    trained_on, _, _ = (cell.protocol.source or "").partition("@")  # without what marks its folder
+    return trained_on == source.text and cell.protocol.target == where.target_protocol
 
 
 def _value(row: Row, entry: Entry) -> tuple[float | None, float | None]:

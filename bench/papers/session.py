@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
@@ -27,9 +26,10 @@ from bench.papers.yardsticks import with_yardsticks
 from bench.plugins import Registry
 from bench.publish.rows import Row, ScoresOf, in_convention, newest
 from bench.run.cache import with_landmarks
+from bench.run.index import FaceIndex
 from bench.run.plan import Plan
 from bench.run.record import Record
-from bench.run.runner import Listener
+from bench.run.runner import Limits, Listener
 from bench.run.runner import run as run_plan
 from bench.run.sources import Sources
 from bench.run.store import Store
@@ -81,8 +81,8 @@ class Session:
 
     Parameters
     ----------
-    runner : dict
-        What `bench.run.runner.run` takes besides the plan, the store and the listener.
+    limits : Limits
+        What the run may take.
     device : str
     """
 
@@ -91,7 +91,7 @@ class Session:
     setting: Setting
     store: Store
     listener: Listener
-    runner: dict[str, Any]
+    limits: Limits
     device: str
     times: bool = True
 
@@ -148,12 +148,13 @@ class Session:
             refused[asked, run] = why
             self.listener.said(f"left out: {run} on {asked}: {why}")
 
+        index = FaceIndex(self.store.cache)
         for group in grid.groups:
-            plan = planned(self.registry, group, partial(refuse, group.asked))
+            plan = planned(self.registry, group, index, partial(refuse, group.asked))
             if plan is None:
                 continue
             self._say_of(plan)
-            outcome = run_plan(plan, self.store, self.listener, **self.runner)
+            outcome = run_plan(plan, self.store, self.listener, self.limits)
             bad += outcome.bad
             if not has_panel(self.registry, group.votes_of, plan.faces):
                 refused[group.asked, HUMAN] = "no votes of single people here"

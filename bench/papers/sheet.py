@@ -13,7 +13,7 @@ from bench.papers.spec import Paper
 from bench.papers.spec import Table as Spec
 from bench.publish.captions import origin, span, training
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
-from bench.run.record import Cell
+from bench.run.job import Cell
 
 _PARTS = ("n_train", "n_valid", "n_test")
 _ONE, _PERCENT = 1.0, 0.01
@@ -189,7 +189,7 @@ def conditions(found: Sequence[Outcome]) -> str:
         sentences.append(f"STAND-IN DATA: {'; '.join(stand_ins)}")
     data: dict[tuple[Any, ...], list[Cell]] = {}
     for cell in cells:
-        data.setdefault((cell.dataset, cell.protocol, cell.fingerprint), []).append(cell)
+        data.setdefault((cell.dataset, str(cell.protocol), cell.fingerprint), []).append(cell)
     for (dataset, protocol, fingerprint), of_one in data.items():
         sizes = "/".join(
             span({getattr(cell, name) for cell in of_one})

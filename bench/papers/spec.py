@@ -39,7 +39,7 @@ from bench.papers.files import (
 )
 from bench.papers.published import Number, by_id
 from bench.run.grammar import parse_methods
-from bench.run.plan import BUDGETS, CROSS, SELECTIONS
+from bench.run.options import BUDGETS, CROSS, SELECTIONS
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
 
 METRICS = (

@@ -174,7 +174,7 @@ def _outcome(one: Outcome) -> dict[str, Any]:
         "why": one.why,
         "beside": one.beside,
         "used": " ".join(measured.used),
-        "used_protocol": row.cell.protocol if row else None,
+        "used_protocol": str(row.cell.protocol) if row else None,
         "stand_ins": "; ".join(measured.stand_ins),
         "synthetic": measured.synthetic if result else None,
         "fingerprint": row.cell.fingerprint if row else None,

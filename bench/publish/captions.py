@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.publish.rows import Row
-from bench.run.record import Cell, Record
+from bench.run.job import Cell
+from bench.run.record import Record
 from bench.score.distribution import CLIP
 
 _SELECTIONS = {

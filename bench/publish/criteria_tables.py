@@ -12,7 +12,8 @@ from bench.publish.captions import caption
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
 from bench.publish.names import MethodNames
 from bench.publish.rows import Estimate, Row, canonical, natural, rows_of
-from bench.run.record import Cell, Record
+from bench.run.job import Cell
+from bench.run.record import Record
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA, Criterion
 from bench.score.distribution import DISTRIBUTION_CRITERIA, DistributionCriterion
 
@@ -51,7 +52,8 @@ def groups_of(records: Sequence[Record]) -> list[list[Row]]:
     data: dict[str, list[Row]] = defaultdict(list)
     for row in rows_of(records):
         cell = row.cell
-        data[canonical([cell.protocol, cell.fingerprint, cell.synthetic, cell.kind])].append(row)
+        known = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind]
+        data[canonical(known)].append(row)
     return [
         [row for row in data[key] if _covers(training, _training(row.cell))]
         for key in sorted(data, key=natural)

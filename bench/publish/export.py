@@ -82,7 +82,7 @@ def _entry(record: Record, method: str) -> dict[str, Any]:
     """What the index tells of a cell: enough to recount each of its criteria."""
     return {
         "key": record.key,
-        **{name: getattr(record.cell, name) for name in _OF_CELL},
+        **record.cell.columns(_OF_CELL),
         "method": method,
         "criteria": {
             name: value

@@ -16,7 +16,8 @@ import pandas as pd
 
 from bench.publish.escape import csv_cell
 from bench.publish.rows import Row, canonical, ordered, rows_of, shown_params
-from bench.run.record import Cell, Record
+from bench.run.job import Cell
+from bench.run.record import Record
 from bench.score.confusion import row_percent
 from bench.score.criteria import COVERAGE_ONE_BASED, CRITERIA, SINGLE_CRITERIA
 from bench.score.distribution import DISTRIBUTION_CRITERIA
@@ -85,7 +86,7 @@ def _cell(record: Record) -> dict[str, Any]:
     ok = record.status == "ok"
     return {
         **{field.name: getattr(record, field.name) for field in fields(Record)},
-        **{field.name: getattr(cell, field.name) for field in fields(Cell)},
+        **cell.columns(field.name for field in fields(Cell)),
         **record.criteria,
         **record.distribution_criteria,
         **{f"seconds_{stage}": seconds for stage, seconds in record.seconds.items()},

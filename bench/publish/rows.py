@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 from bench.api import BenchError
-from bench.run.record import Cell, Record
-from bench.run.scoring import Stored, criteria_code, scored
+from bench.run.job import Cell
+from bench.run.record import Record
+from bench.run.scoring import Stored, rescored
 from bench.score import bootstrap
 
 ScoresOf = Callable[[Record], Stored | None]
@@ -47,7 +48,8 @@ def ordered(records: Iterable[Record]) -> list[Record]:
 
 
 def _place(cell: Cell) -> tuple[Any, ...]:
-    names = (cell.dataset, cell.protocol, cell.split, cell.classifier or "", cell.features or "")
+    data = (cell.dataset, str(cell.protocol), cell.split)
+    names = (*data, cell.classifier or "", cell.features or "")
     sides = [shown_params(cell, side) for side in ("classifier", "features")]
     params = canonical([*sides, cell.tuned])
     rest = (cell.budget, cell.selection, cell.weights or "", cell.fingerprint, cell.split_hash)
@@ -94,7 +96,7 @@ def newest(records: Iterable[Record]) -> Selection:
 
 def _identity(cell: Cell, weights: str | None) -> str:
     """What a cell measures; a number is worth showing once, however often its code changed."""
-    data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.protocol, cell.split]
+    data = [cell.dataset, cell.fingerprint, cell.synthetic, str(cell.protocol), cell.split]
     return canonical([data, _method(cell), cell.seed, cell.budget, cell.selection, weights])
 
 
@@ -118,7 +120,7 @@ def shown_params(cell: Cell, side: str) -> dict[str, Any]:
 def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
     """The record with criteria and replicates of ``convention``, by today's code where it can be.
 
-    A record of older criteria code whose scores are not stored is taken as it is (`outdated`).
+    A record of older criteria code whose scores are not stored is taken as it is (`bench.run.scoring.outdated`).
 
     Raises
     ------
@@ -127,23 +129,21 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
     """
     if record.status != "ok":
         return record
-    if record.convention == convention:
-        stored = scores_of(record) if scores_of and outdated(record) else None
-        return record if stored is None else scored(record, *stored, convention=convention)
     if record.cell.kind == "single":  # these criteria are the same under every convention
-        return dataclasses.replace(record, convention=convention)
-    stored = scores_of(record) if scores_of else None
-    if stored is None:
-        raise BenchError(
-            f"the {convention} convention needs the stored scores of cell {record.key}; they are "
-            f"not there: run that cell again, or ask for --convention {record.convention}"
-        )
-    return scored(record, *stored, convention=convention)
+        record = dataclasses.replace(record, convention=convention)
+    current = rescored(record, scores_of or _no_scores, convention)
+    if current is not None:
+        return current
+    if record.convention == convention:
+        return record
+    raise BenchError(
+        f"the {convention} convention needs the stored scores of cell {record.key}; they are "
+        f"not there: run that cell again, or ask for --convention {record.convention}"
+    )
 
 
-def outdated(record: Record) -> bool:
-    """Whether the criteria were computed by other code than today's."""
-    return record.status == "ok" and record.criteria_code not in ("", criteria_code())
+def _no_scores(record: Record) -> Stored | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -282,5 +282,5 @@ def rows_of(records: Iterable[Record]) -> list[Row]:
 
 def _row_identity(record: Record) -> str:
     cell = record.cell
-    data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, cell.protocol]
+    data = [cell.dataset, cell.fingerprint, cell.synthetic, cell.kind, str(cell.protocol)]
     return canonical([data, _method(cell), cell.budget, cell.selection, _weights(cell)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,14 @@ from bench.data.files import build_folder, whole
 CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset
 
 
-def save_faces(folder: Path, faces: FaceSet) -> None:
+def faces_folder(cache: Path, fingerprint: str) -> Path:
+    """Where faces are kept."""
+    return cache / "faces" / fingerprint
+
+
+def save_faces(cache: Path, faces: FaceSet) -> None:
     """Keep the faces so that workers map them into memory instead of reading the dataset again."""
+    folder = faces_folder(cache, faces.fingerprint)
 
     def fill(temporary: Path) -> None:
         plain: dict[str, Any] = {}
@@ -35,8 +42,35 @@ def save_faces(folder: Path, faces: FaceSet) -> None:
         build_folder(folder, fill)
 
 
-def open_faces(folder: Path) -> FaceSet:
-    """Map kept faces into memory, read-only."""
+def open_faces(cache: Path, fingerprint: str) -> FaceSet:
+    """Map kept faces into memory, read-only, once their content is seen to have the fingerprint.
+
+    A process looks at the content once, and again where a file has changed.
+
+    Raises
+    ------
+    BenchError
+        The content is not what the fingerprint names.
+    """
+    folder = faces_folder(cache, fingerprint)
+    files = sorted((file.name, file.stat()) for file in folder.iterdir())
+    state = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
+    return _verified(folder, fingerprint, state)
+
+
+@lru_cache(maxsize=8)
+def _verified(folder: Path, fingerprint: str, state: tuple[tuple[str, int, int], ...]) -> FaceSet:
+    faces = map_faces(folder)
+    if faces.fingerprint != fingerprint:
+        raise BenchError(
+            f"{folder} does not hold the faces that it is named after: delete it and run the same "
+            "command again"
+        )
+    return faces
+
+
+def map_faces(folder: Path) -> FaceSet:
+    """Map kept faces into memory, read-only, without a look at their content."""
     plain = json.loads((folder / "faces.json").read_text(encoding="utf-8"))
     arrays = {
         file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in folder.glob("*.npy")
@@ -62,27 +96,35 @@ def with_landmarks(folder: Path, faces: FaceSet, device: str) -> FaceSet:
 
 
 @dataclass(frozen=True)
-class Kept:
-    """Features on disk, rows in the dataset's order.
+class KeptFeatures:
+    """Features on disk, rows in the dataset's order, and what the record of a cell takes of them.
 
     Attributes
     ----------
     matrix : float32 or float64 (n, d)
     scores, labels, distribution : (n, L) or None
         A network's own output.
+    seconds : dict
+        ``features``.
     """
 
     matrix: np.ndarray
     scores: np.ndarray | None
     labels: np.ndarray | None
     distribution: np.ndarray | None
-    seconds: float
+    seconds: dict[str, float]
     device: str
     notes: tuple[str, ...]
     footnotes: tuple[str, ...]
     measures: dict[str, float]
     learned_weights: int
     curve: str
+
+
+# What a classifier that needs no features starts from.
+NO_FEATURES = KeptFeatures(
+    np.empty((0, 0), np.float32), None, None, None, {}, "cpu", (), (), {}, 0, ""
+)
 
 
 def save_features(
@@ -129,7 +171,7 @@ def save_features(
     build_folder(folder, fill)
 
 
-def open_features(folder: Path) -> Kept:
+def open_features(folder: Path) -> KeptFeatures:
     """Map kept features into memory, read-only."""
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
 
@@ -137,12 +179,12 @@ def open_features(folder: Path) -> Kept:
         file = folder / name
         return np.load(file, allow_pickle=False) if file.is_file() else None
 
-    return Kept(
+    return KeptFeatures(
         np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False),
         optional("scores.npy"),
         optional("labels.npy"),
         optional("distribution.npy"),
-        about["seconds"],
+        {"features": about["seconds"]},
         about["device"],
         tuple(about["notes"]),
         tuple(about["footnotes"]),

@@ -40,6 +40,24 @@ def code_hash(files: Iterable[Path], follow: bool = True) -> str:
     return digest.hexdigest()[:16]
 
 
+# What stands between a method and its number. Criteria are left out: they are computed again from
+# the stored scores where they changed.
+_ENGINE = tuple(f"bench.run.{name}" for name in ("cache", "contract", "extract", "measure"))
+_PREPARATION = "bench.data.prepare"
+
+
+@cache
+def engine_code() -> str:
+    """Hash of the engine's code that stands between a method and its number."""
+    return code_hash(_files(*_ENGINE), follow=False) + code_hash(_files(_PREPARATION))
+
+
+def _files(*modules: str) -> list[Path]:
+    files = [_file_of(module) for module in modules]
+    assert None not in files, modules
+    return [file for file in files if file is not None]
+
+
 @cache
 def _read(file: Path, changed: int) -> tuple[str, tuple[str, ...]]:
     tree = ast.parse(file.read_text(encoding="utf-8"))

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError, Classifier, Dataset, Features, Network, Plugin
@@ -13,7 +16,13 @@ from bench.run.grammar import Part, Term, parse_part
 
 @dataclass(frozen=True)
 class Spec:
-    """One plug-in with all its parameters set."""
+    """One plug-in with all its parameters set.
+
+    Attributes
+    ----------
+    params : dict
+        Every parameter by the name that the command line gives it, but ``random_state``.
+    """
 
     entry: Entry
     member: str | None = None
@@ -33,10 +42,26 @@ class Spec:
         ]
         return f"{self.name}[{','.join(changed)}]" if changed else self.name
 
+    @cached_property
+    def plugin(self) -> Any:
+        """An object for the planner's questions about a method; it learns nothing."""
+        return self.make()
+
     def make(self) -> Any:
-        """A fresh object of the plug-in's class."""
-        extra = {} if self.member is None else {"member": self.member}
-        return self.entry.load()(**extra, **self.params)
+        """A fresh object of the plug-in's class, for one job."""
+        member = {} if self.member is None else {"member": self.member}
+        return self.entry.load()(**member, **self.params)
+
+    def published_params(self) -> dict[str, Any]:
+        """The parameters without the folders of files, whose hash counts: records are public."""
+        params = dict(self.params)
+        if isinstance(weights := params.get("weights"), str) and os.sep in weights:
+            params["weights"] = Path(weights).name
+        return params
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without `plugin`, which the process that runs a job makes anew."""
+        return {name: value for name, value in vars(self).items() if name != "plugin"}
 
 
 @dataclass(frozen=True)
@@ -45,6 +70,12 @@ class Method:
 
     features: Spec | None
     classifier: Spec | None
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether the seed changes what it says."""
+        specs = (self.features, self.classifier)
+        return any(spec is not None and spec.plugin.stochastic for spec in specs)
 
 
 def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
@@ -57,7 +88,8 @@ def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
     """
     entry, member = registry.find(what, part.name)
     plugin: type[Plugin] = entry.load()
-    found = []
+    defaults = {key: declared.default for key, declared in plugin.params.items()}
+    combinations = []
     for choice in part.choices():
         typed = {
             key: plugin.params[key].parse(text) if key in plugin.params else text
@@ -65,11 +97,12 @@ def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
         }
         if "random_state" in typed and not issubclass(plugin, Dataset):
             raise BenchError(f"{part}: random_state is set from --seeds, not in brackets")
-        made = plugin(**({} if member is None else {"member": member}), **typed)
-        params = made.get_params(deep=False)
-        values = {key: params[key] for key in plugin.params if key != "random_state"}
-        found.append(Spec(entry, member, values))
-    return found
+        params = {**defaults, **typed}
+        params.pop("random_state", None)
+        spec = Spec(entry, member, params)
+        spec.plugin.get_params()  # made here, so that a wrong parameter is told at once
+        combinations.append(spec)
+    return combinations
 
 
 def dataset_spec(registry: Registry, text: str) -> Spec:
@@ -167,12 +200,11 @@ class _Chooser:
             raise BenchError(f"{part.name} is no classifier: write {part.name}+CLASSIFIER")
         met = self._met_by(found[0].entry)
         for spec in found:
-            made = spec.make()
-            if isinstance(made, Features):
-                why = made.unsuited(met)
-                if why is not None:
-                    raise BenchError(why)
-            elif met not in made.kinds:
+            if isinstance(spec.plugin, Features):
+                reason = spec.plugin.unsuited(met)
+                if reason is not None:
+                    raise BenchError(reason)
+            elif met not in spec.plugin.kinds:
                 raise BenchError(f"{part.name} is not meant for {met}-label data")
         if _needs_distribution(found[0].entry) and not self.distribution:
             raise BenchError(

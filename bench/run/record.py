@@ -1,72 +1,21 @@
-"""The record of one cell: the only thing a table is made from."""
+"""The record of one cell: the only thing a table is made from; made and read here alone."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+import re
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from bench.api import BenchError
+from bench.run.job import SCHEMA, Cell, Job
+from bench.run.provenance import provenance
 
-SCHEMA = 1
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What is measured: everything that says which number this is.
-
-    Attributes
-    ----------
-    dataset : str
-        As named on the command line, parameters included (``fer-plus[labels=majority]``).
-    fingerprint, split_hash : str
-        Hashes of the data as loaded and of the row numbers in each part.
-    twins : int or None
-        Test images that have a pixel-identical twin in the training part; None without images, and
-        on inner folds.
-    features, classifier : str or None
-        None for a classifier that needs no features, or a network with its own output.
-    budget : str
-        ``smoke``, ``quick`` or ``paper``; ``any`` where no method of the cell follows a schedule.
-    selection : str
-        ``valid``, ``last`` or ``test``; ``none`` where no epoch is chosen.
-    tuned : dict
-        Empty, or what was chosen on the training part (`bench.run.tuning`): ``features`` and
-        ``classifier`` hold the candidate values of each parameter by name, ``inner`` the folds and
-        ``by`` the criterion. The parameters above are then the chosen ones.
-    source : dict
-        Under protocol ``cross``: ``dataset``, ``fingerprint``, ``synthetic``, ``n_train`` and
-        ``n_valid`` of what methods are trained on; everything above is about the target.
-    others : dict of str to dict
-        ``dataset``, ``fingerprint``, ``synthetic`` and ``n`` of the other datasets that the method
-        learns from, by the parameter that names them.
-    """
-
-    dataset: str
-    kind: str
-    fingerprint: str
-    synthetic: bool
-    label_names: tuple[str, ...]
-    protocol: str
-    split: str
-    split_hash: str
-    n_train: int
-    n_valid: int
-    n_test: int
-    twins: int | None
-    features: str | None
-    features_params: dict[str, Any]
-    classifier: str | None
-    classifier_params: dict[str, Any]
-    stochastic: bool
-    seed: int
-    budget: str
-    selection: str
-    weights: str | None = None
-    tuned: dict[str, Any] = field(default_factory=dict)
-    source: dict[str, Any] = field(default_factory=dict)
-    others: dict[str, Any] = field(default_factory=dict)
+OLDER_SCHEMAS = (1,)  # what this version reads too; it writes `SCHEMA`
 
 
 @dataclass(frozen=True)
@@ -140,20 +89,77 @@ class Record:
 
     @classmethod
     def from_json(cls, text: str, where: Path) -> Record:
-        """Read a record; raises `BenchError` for another version's or a damaged one."""
+        """Read a record, of an older schema too.
+
+        Parameters
+        ----------
+        where : Path
+            The file, for the sentence of an error.
+
+        Raises
+        ------
+        BenchError
+            The record of another version, or a damaged one; names the file and the place in it.
+        """
         try:
-            data = json.loads(text)
-            if data.get("schema") != SCHEMA:
+            values = msgspec.json.decode(text)
+            schema = values["schema"]
+            if schema in OLDER_SCHEMAS:
+                values = _of_schema_1(values)
+            elif schema != SCHEMA:
                 raise BenchError(
-                    f"{where}: written by another version of bench (schema {data.get('schema')}, "
-                    f"this one reads {SCHEMA}); use that version or another --results folder"
+                    f"{where}: written by another version of bench (schema {schema}, this one "
+                    f"reads {SCHEMA}); use that version or another --results folder"
                 )
-            data["cell"]["label_names"] = tuple(data["cell"]["label_names"])
-            for name in ("notes", "footnotes"):
-                data[name] = tuple(data.get(name, ()))
-            data["cell"] = Cell(**data["cell"])
-            return cls(**data)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            _refuse_unknown(values, cls, "$")
+            _refuse_unknown(values["cell"], Cell, "$.cell")
+            return msgspec.convert(values, cls)
+        except (msgspec.MsgspecError, TypeError, KeyError) as error:
+            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
             raise BenchError(
-                f"{where}: not a record of bench ({error}); delete it and run again"
+                f"{where}: not a record of bench ({said}); delete it and run again"
             ) from error
+
+
+def _refuse_unknown(values: dict[str, Any], of: type, path: str) -> None:
+    unknown = sorted(set(values) - {field.name for field in fields(of)})
+    if unknown:
+        raise msgspec.ValidationError(f"unknown field `{unknown[0]}` - at `{path}`")
+
+
+def _of_schema_1(values: dict[str, Any]) -> dict[str, Any]:
+    """The values of a record whose protocol was still a sentence: `Protocol.__str__` backwards."""
+    text, _, inner = values["cell"]["protocol"].partition(", inner ")
+    protocol: dict[str, Any] = {"name": text}
+    if crossed := re.fullmatch(r"(cross) from (.+), ([^,]+)", text):
+        protocol = dict(zip(("name", "source", "target"), crossed.groups(), strict=True))
+    if inner:
+        protocol["inner"] = inner
+    return {**values, "cell": {**values["cell"], "protocol": protocol}, "schema": SCHEMA}
+
+
+def new_record(
+    key: str, cell: Cell, status: str, *, started: datetime | None = None, **outcome: Any
+) -> Record:
+    """The record of a cell that has just ended, with where and when that was.
+
+    Parameters
+    ----------
+    started : datetime or None
+        None where nothing was computed for it.
+    **outcome
+        Further fields of `Record`; ``provenance`` is added to that of this process.
+    """
+    now = datetime.now(UTC)
+    times = {"finished": now.isoformat(timespec="microseconds")}
+    if started is not None:
+        times = {"started": started.isoformat(timespec="seconds"), **times}
+    origin = {**provenance(), **outcome.pop("provenance", {}), **times}
+    return Record(key, cell, status, provenance=origin, **outcome)
+
+
+def failed_record(job: Job, status: str, reason: str, trace: str = "", **outcome: Any) -> Record:
+    """The record of a cell that gave no number: ``status`` is error, timeout or skipped."""
+    return new_record(
+        job.key, job.cell, status, reason=reason, traceback=trace, notes=job.notes, **outcome
+    )

@@ -2,27 +2,70 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from math import inf
-from pathlib import Path
 from typing import Protocol
 
 from bench.api import BenchError, UnavailableError
 from bench.data.files import DiskFullError
 from bench.run.cache import save_faces
-from bench.run.measure import FeatureJob, Job, ensure_features, failed, measure
+from bench.run.extract import ensure_features
+from bench.run.job import FeatureJob, Job
+from bench.run.measure import measure
+from bench.run.memory import machine_memory
+from bench.run.options import RunOptions
 from bench.run.plan import Plan
 from bench.run.pool import Outcome, Pool, Task
-from bench.run.provenance import provenance
-from bench.run.record import Record
-from bench.run.scoring import criteria_code, scored
+from bench.run.record import Record, failed_record
+from bench.run.scoring import rescored
 from bench.run.store import Store
 
 TIMEOUTS = {"smoke": 600.0, "quick": 3600.0, "paper": 24 * 3600.0}
+SHARE = 0.8  # of the machine's memory, for all workers together
 TRIES = 2  # a worker that dies under a task (killed, out of memory) is given one more
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a run may take.
+
+    Attributes
+    ----------
+    workers : int
+        Processes; 0 measures in this one (no time limit).
+    timeout : float
+        Seconds for one piece of work (features, or one cell).
+    threads : int
+        Of each process.
+    max_memory : float
+        Bytes that a classifier may say it needs (`bench.api.Classifier.memory_needed`).
+    """
+
+    workers: int
+    timeout: float
+    threads: int = 1
+    max_memory: float = inf
+
+    @classmethod
+    def of(cls, options: RunOptions) -> Limits:
+        """As the options say, else what this machine has and the budget allows.
+
+        Raises
+        ------
+        BenchError
+            A time or a size that cannot be read.
+        """
+        workers = options.workers or len(os.sched_getaffinity(0))
+        timeout, memory = options.seconds, options.memory
+        return cls(
+            workers,
+            TIMEOUTS[options.budget] if timeout is None else timeout,
+            options.threads,
+            SHARE * machine_memory() / workers if memory is None else memory,
+        )
 
 
 class Listener(Protocol):
@@ -56,18 +99,6 @@ class Outcomes:
         return [record for record in self.records if record.status in ("error", "timeout")]
 
 
-def label(job: Job | FeatureJob) -> str:
-    """A piece of work in a few words, for people."""
-    if isinstance(job, FeatureJob):
-        seed = f", seed {job.seed}" if job.stochastic else ""
-        return f"{job.spec.written} features, {job.fold.name}{seed}"
-    cell = job.cell
-    specs = (None if job.features is None else job.features.spec, job.classifier)
-    name = "+".join(spec.written for spec in specs if spec is not None)
-    seed = f", seed {cell.seed}" if cell.stochastic else ""
-    return f"{name}, {cell.split}{seed}"
-
-
 def pending(plan: Plan, store: Store) -> tuple[list[Job], dict[str, Record]]:
     """The cells still to measure, and the records of the others by key.
 
@@ -80,39 +111,20 @@ def pending(plan: Plan, store: Store) -> tuple[list[Job], dict[str, Record]]:
         if record is None or record.status != "ok":
             todo.append(job)
             continue
-        if record.criteria_code != criteria_code():
-            stored = store.scores(record)
-            if stored is None:
-                todo.append(job)
-                continue
-            record = scored(record, *stored)
-            store.write(record)
-        done[job.key] = record
+        current = rescored(record, store.scores)
+        if current is None:
+            todo.append(job)
+            continue
+        if current is not record:
+            store.write(current)
+        done[job.key] = current
     return todo, done
 
 
-def run(
-    plan: Plan,
-    store: Store,
-    listener: Listener,
-    *,
-    workers: int,
-    timeout: float,
-    threads: int = 1,
-    max_memory: float = inf,
-) -> Outcomes:
+def run(plan: Plan, store: Store, listener: Listener, limits: Limits) -> Outcomes:
     """Measure every cell of the plan that has no result yet.
 
     The caller holds the store's lock. Interrupting it at any point loses at most the cells in work.
-
-    Parameters
-    ----------
-    workers : int
-        Processes; 0 measures in this one (no time limit).
-    timeout : float
-        Seconds for one piece of work (features, or one cell).
-    max_memory : float
-        Bytes that a classifier may say it needs (`bench.api.Classifier.memory_needed`).
 
     Raises
     ------
@@ -123,23 +135,15 @@ def run(
     lost: list[Record] = []
     if plan.contests:
         store.tuning.open()
-        inner = run(
-            plan.inner(),
-            store.tuning,
-            listener,
-            workers=workers,
-            timeout=timeout,
-            threads=threads,
-            max_memory=max_memory,
-        )
+        inner = run(plan.inner(), store.tuning, listener, limits)
         plan, lost = _decided(plan, inner.records, store, listener)
     todo, records = pending(plan, store)
     listener.planned(plan, len(records))
     for fingerprint in _needed(plan, todo):
-        save_faces(store.cache / "faces" / fingerprint, plan.sets[fingerprint])
-    pool = Pool(workers, store.root / "worker.log", timeout, threads)
+        save_faces(store.cache, plan.sets[fingerprint])
+    pool = Pool(limits.workers, store.root / "worker.log", limits.timeout, limits.threads)
     try:
-        _Run(plan, store, listener, pool, max_memory).all(todo, records)
+        _Run(plan, store, listener, pool, limits.max_memory).all(todo, records)
     finally:
         pool.close()
     store.rebuild()
@@ -164,10 +168,11 @@ def _decided(
     for contest in plan.contests:
         found = contest.decide(records)
         if isinstance(found, Record):
-            lost.append(_write_failed(store, found))
+            store.write(found)
+            lost.append(found)
         else:
             jobs.append(found)
-            listener.said(f"{label(found)}: {found.notes[-1]}")
+            listener.said(f"{found.label}: {found.notes[-1]}")
     return replace(plan, jobs=tuple(jobs), contests=()), lost
 
 
@@ -192,13 +197,6 @@ def foreseen(plan: Plan, inner: Mapping[str, Record]) -> tuple[Plan, dict[str, i
     return replace(plan, jobs=tuple(jobs), contests=()), undecided
 
 
-def _write_failed(store: Store, record: Record) -> Record:
-    now = datetime.now(UTC).isoformat(timespec="microseconds")
-    record = replace(record, provenance={**provenance(), "finished": now})
-    store.write(record)
-    return record
-
-
 class _Run:
     def __init__(
         self, plan: Plan, store: Store, listener: Listener, pool: Pool, max_memory: float
@@ -217,7 +215,7 @@ class _Run:
         for key, needs in self.features.items():
             self.features[key] = replace(needs, alone=key not in paired)
         for job in todo:
-            if job.features and not self.features[job.features.key].place(self.store).exists():
+            if job.features is not None and not self._is_there(job.features.key):
                 self.waiting[job.features.key].append(job)
         for key in self.waiting:
             self._submit(self.features[key])
@@ -228,27 +226,31 @@ class _Run:
             for record in self._answer(outcome):
                 records[record.key] = record
 
+    def _is_there(self, key: str) -> bool:
+        """Whether features have been computed before."""
+        return self.features[key].place(self.store.cache).exists()
+
     def _submit(self, job: Job | FeatureJob) -> None:
         if isinstance(job, FeatureJob):
             resource = job.setting.device if job.exclusive else None
             self.pool.submit(Task(job.key, ensure_features, (job, self.store), resource))
         else:
             self.pool.submit(Task(job.key, measure, (job, self.store, self.max_memory)))
-        self.listener.started(label(job))
+        self.listener.started(job.label)
 
     def _answer(self, outcome: Outcome) -> list[Record]:
         """What an outcome means; the records that it settles."""
         key = str(outcome.task.name)
         job: Job | FeatureJob = self.cells.get(key) or self.features[key]
         if outcome.status == "progress":
-            self.listener.progressed(label(job), *outcome.value)
+            self.listener.progressed(job.label, *outcome.value)
             return []
         if isinstance(outcome.value, DiskFullError):
             raise outcome.value
         if outcome.status == "died":
             self.tries[key] += 1
             if self.tries[key] < TRIES:
-                self.listener.said(f"a worker died on {label(job)}; trying once more")
+                self.listener.said(f"a worker died on {job.label}; trying once more")
                 self._submit(job)
                 return []
         if outcome.status == "done":
@@ -256,19 +258,20 @@ class _Run:
                 if job.setting.budget == "smoke":
                     # Seconds made them, nobody will use them, and a grid of them fills a disk.
                     self.store.remove_weights(key)
-                self.listener.ended(label(job), None)
+                self.listener.ended(job.label, None)
                 for cell in self.waiting.pop(key, []):
                     self._submit(cell)
                 return []
-            self.listener.ended(label(job), outcome.value)
+            self.listener.ended(job.label, outcome.value)
             return [outcome.value]
-        status, reason = _verdict(outcome, label(job))
+        status, reason = _verdict(outcome, job.label)
         cells = self.waiting.pop(key, []) if isinstance(job, FeatureJob) else [job]
         return [self._fail(cell, status, reason, outcome.traceback) for cell in cells]
 
     def _fail(self, job: Job, status: str, reason: str, trace: str) -> Record:
-        record = _write_failed(self.store, failed(job, status, reason, trace))
-        self.listener.ended(label(job), record)
+        record = failed_record(job, status, reason, trace)
+        self.store.write(record)
+        self.listener.ended(job.label, record)
         return record
 
 
@@ -286,13 +289,3 @@ def _verdict(outcome: Outcome, what: str) -> tuple[str, str]:
     if isinstance(outcome.value, BenchError):
         return "error", str(outcome.value)
     return "error", f"{what}: {type(outcome.value).__name__}: {outcome.value}"
-
-
-def default_timeout(budget: str) -> float:
-    """Seconds that a cell may take at a budget, unless ``--timeout`` says otherwise."""
-    return TIMEOUTS[budget]
-
-
-def results_folder(given: Path | None) -> Path:
-    """``--results``, else ``./bench-results``."""
-    return Path("bench-results") if given is None else given

@@ -1,7 +1,8 @@
-"""From scores and truth to the criteria in a record."""
+"""From scores and truth to the criteria in a record, the first time and whenever they change."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -78,3 +79,26 @@ def scored(
         tied_rows=found.tied_rows,
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},
     )
+
+
+def outdated(record: Record) -> bool:
+    """Whether the criteria were computed by other code than today's."""
+    return record.status == "ok" and record.criteria_code not in ("", criteria_code())
+
+
+def rescored(
+    record: Record, scores_of: Callable[[Record], Stored | None], convention: str = "sklearn"
+) -> Record | None:
+    """The record with criteria of ``convention`` by today's code; None where no scores are stored.
+
+    The record itself where its criteria are such already.
+
+    Parameters
+    ----------
+    scores_of : callable
+        The stored scores of a record (`bench.run.store.Store.scores`).
+    """
+    if record.convention == convention and not outdated(record):
+        return record
+    stored = scores_of(record)
+    return None if stored is None else scored(record, *stored, convention=convention)

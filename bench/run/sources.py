@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError, Dataset, FaceSet, Features
-from bench.data.mapping import unlabelled
-from bench.data.protocols import default_protocol
+from bench.data import mapping
+from bench.data.mapping import onto, unlabelled
+from bench.data.protocols import Fold, default_protocol, twins
 from bench.plugins import Registry
+from bench.run.code import code_hash
 from bench.run.grammar import parse_part, split_outside
+from bench.run.index import FaceIndex, identity
 from bench.run.methods import Spec, dataset_spec
 
 PEOPLE = "people"
@@ -20,16 +23,25 @@ PEOPLE = "people"
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """One dataset as it was read."""
+    """One dataset as it was read.
+
+    Attributes
+    ----------
+    root : Path or None
+        None for an embedded dataset.
+    indexed : bool
+        Whether what follows from its faces may be kept in the index.
+    """
 
     spec: Spec
     dataset: Dataset
     root: Path | None
     faces: FaceSet
+    indexed: bool = True
 
     @cached_property
-    def told(self) -> str:
-        """Its name for records; where its folder is the user's, with what tells it from others."""
+    def public_name(self) -> str:
+        """Its name in records: without a folder, with what tells it from others of the name."""
         mark = "" if self.root is None else f"@{self.faces.fingerprint[:8]}"
         return self.spec.written + mark
 
@@ -47,21 +59,72 @@ class Source:
 class Sources:
     """Reads datasets by their text, each once."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, index: FaceIndex | None = None) -> None:
         self.registry = registry
-        self.read_: dict[str, Source] = {}
+        self.index = FaceIndex() if index is None else index
+        self.placed_: dict[str, Source] = {}
 
     def named(self, text: str, root: Path | None = None, protocol: str | None = None) -> Source:
         """The dataset that ``--dataset`` names, which lies at ``root``."""
         spec = dataset_spec(self.registry, text)
-        dataset: Dataset = spec.make()
+        dataset: Dataset = spec.plugin
         place = find_root(spec, root)
-        faces = dataset.load(place, protocol or default_protocol(dataset))
-        _check_names(faces)
-        if not len(faces):
-            what = "row" if faces.images is None else "image"
-            raise BenchError(f"{spec.written} holds no {what}")
-        return Source(spec, dataset, place, faces)
+        protocol = protocol or default_protocol(dataset)
+
+        def read() -> FaceSet:
+            faces = dataset.load(place, protocol)
+            _check_names(faces)
+            if not len(faces):
+                what = "row" if faces.images is None else "image"
+                raise BenchError(f"{spec.written} holds no {what}")
+            return faces
+
+        if place is None and not self.index.is_there():
+            self.index = FaceIndex()  # a dry run of rendered faces makes no results folder
+        known = identity(spec.entry, place)
+        if known is None:
+            return Source(spec, dataset, place, read(), indexed=False)
+        parts = {"dataset": spec.name, "params": spec.params, "protocol": protocol, **known}
+        return Source(spec, dataset, place, self.index.faces(read, **parts))
+
+    def findings(self, source: Source) -> tuple[str, ...]:
+        """Where the counts of a dataset differ from the published ones."""
+        if not source.indexed:
+            return tuple(source.dataset.check(source.faces))
+        return tuple(
+            self.index.value(
+                lambda: source.dataset.check(source.faces),
+                findings=source.faces.fingerprint,
+                dataset=source.spec.name,
+                params=source.spec.params,
+                code=code_hash([source.spec.entry.file]),
+            )
+        )
+
+    def twins(self, faces: FaceSet, fold: Fold) -> int | None:
+        """`bench.data.protocols.twins`, counted once."""
+        return self.index.value(
+            lambda: twins(faces, fold), twins=faces.fingerprint, split=fold.hash
+        )
+
+    def mapped(self, training: FaceSet, measured: FaceSet) -> tuple[FaceSet, tuple[int, ...], str]:
+        """`bench.data.mapping.onto`: the measured faces with the labels that both have."""
+        result = cache(lambda: onto(training, measured))
+        parts = {
+            "onto": measured.fingerprint,
+            "names": [training.name, measured.name],
+            "labels": training.label_names,
+            "code": _mapping_code(),
+        }
+        columns, words = self.index.value(lambda: result()[1:], part="columns", **parts)
+        faces = self.index.faces(lambda: result()[0], part="faces", **parts)
+        return faces, tuple(columns), words
+
+    def unlabelled(self, faces: FaceSet) -> FaceSet:
+        """`bench.data.mapping.unlabelled`."""
+        return self.index.faces(
+            lambda: unlabelled(faces), unlabelled=faces.fingerprint, code=_mapping_code()
+        )
 
     def placed(self, text: str, protocol: str | None = None) -> Source:
         """The dataset that ``NAME:DIR``, ``NAME[...]:DIR`` or ``NAME`` names.
@@ -72,14 +135,14 @@ class Sources:
             No such dataset or folder, or nothing in it that can be read.
         """
         key = f"{text} {protocol}"
-        if key not in self.read_:
+        if key not in self.placed_:
             name, *rest = split_outside(text, ":")
             known = self.registry.datasets
             if rest and f"{parse_part(name).name}:" in known:  # a family: NAME:MEMBER:DIR
                 name, rest = f"{name}:{rest[0]}", rest[1:]
             root = Path(":".join(rest)).expanduser() if rest else None
-            self.read_[key] = self.named(name, root, protocol)
-        return self.read_[key]
+            self.placed_[key] = self.named(name, root, protocol)
+        return self.placed_[key]
 
     def companions(
         self, spec: Spec, plugin: Features, target: Source | None
@@ -125,7 +188,7 @@ class Sources:
                     f"{spec.name}[{name}={text}] is the target: a method must not learn the labels "
                     "that it is asked about; take another dataset"
                 )
-            found[name] = source, unlabelled(faces) if handed == "unlabelled" else faces
+            found[name] = source, self.unlabelled(faces) if handed == "unlabelled" else faces
         return found
 
 
@@ -158,6 +221,10 @@ def find_root(spec: Spec, root: Path | None) -> Path | None:
             f"$BENCH_DATA/{name}. {dataset.obtain}".strip()
         )
     return root
+
+
+def _mapping_code() -> str:
+    return code_hash([Path(mapping.__file__)], follow=False)
 
 
 def _check_names(faces: FaceSet) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import json
 import os
 import shutil
@@ -13,17 +12,27 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from bench import __version__
 from bench.api import BenchError
 from bench.data.files import explained, sha256, whole, write_text
-from bench.run.record import SCHEMA, Record
+from bench.run.job import SCHEMA, key_of
+from bench.run.record import OLDER_SCHEMAS, Record
 from bench.run.scoring import Stored
 from bench.run.timing import Timing
+
+
+@dataclass(frozen=True)
+class _About:
+    """What ``bench.json`` says of a results folder."""
+
+    schema: int
+    made_by: str | None = None
 
 
 class Store:
@@ -64,9 +73,8 @@ class Store:
             No permission, or a folder written by another version.
         """
         about = self.root / "bench.json"
-        if about.is_file():
-            self.check()
-        else:
+        schema = self.check() if about.is_file() else None
+        if schema is None:
             try:
                 self.runs.mkdir(parents=True, exist_ok=True)
             except OSError as error:
@@ -74,29 +82,37 @@ class Store:
                     f"cannot use the results folder {self.root}: {error.strerror}; name another "
                     "with --results"
                 ) from error
-            write_text(about, json.dumps({"schema": SCHEMA, "made_by": __version__}) + "\n")
         if not os.access(self.root, os.W_OK):
             raise BenchError(
                 f"cannot write to the results folder {self.root}: permission denied; name another "
                 "with --results"
             )
+        if schema != SCHEMA:  # new, or from here on not for the older version
+            write_text(about, json.dumps({"schema": SCHEMA, "made_by": __version__}) + "\n")
 
-    def check(self) -> None:
-        """Raise `BenchError` unless this is a results folder that this version reads."""
+    def check(self) -> int | None:
+        """The schema of a results folder that this version reads; None where it does not say.
+
+        Raises
+        ------
+        BenchError
+            No results folder, or that of a version which this one does not know.
+        """
         about = self.root / "bench.json"
-        if not about.is_file() and not self.runs.is_dir():
-            raise BenchError(f"{self.root} is no results folder: make one with bench run")
-        if about.is_file():
-            try:
-                found = json.loads(about.read_text(encoding="utf-8"))
-                schema, made_by = found["schema"], found.get("made_by")
-            except (OSError, ValueError, KeyError, TypeError) as error:
-                raise BenchError(f"{about} cannot be read ({error}); delete it") from error
-            if schema != SCHEMA:
-                raise BenchError(
-                    f"{self.root} was written by bench {made_by} (schema {schema}, this version "
-                    f"uses {SCHEMA}): use that version, or another folder with --results"
-                )
+        if not about.is_file():
+            if not self.runs.is_dir():
+                raise BenchError(f"{self.root} is no results folder: make one with bench run")
+            return None
+        try:
+            folder = msgspec.json.decode(about.read_bytes(), type=_About)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise BenchError(f"{about} cannot be read ({error}); delete it") from error
+        if folder.schema not in (*OLDER_SCHEMAS, SCHEMA):
+            raise BenchError(
+                f"{self.root} was written by bench {folder.made_by} (schema {folder.schema}, this "
+                f"version uses {SCHEMA}): use that version, or another folder with --results"
+            )
+        return folder.schema
 
     # -- the lock ---------------------------------------------------------------------------
 
@@ -210,8 +226,7 @@ class Store:
 
     def write_timing(self, timing: Timing) -> None:
         """Keep how long a method takes for one face, in the place of what was kept of it before."""
-        known = f"{timing.method} {timing.dataset} {timing.device}"
-        name = hashlib.sha256(known.encode()).hexdigest()[:32]
+        name = key_of(method=timing.method, dataset=timing.dataset, device=timing.device)
         write_text(self.root / "times" / f"{name}.json", json.dumps(asdict(timing), indent=1))
 
     def timings(self) -> list[Timing]:
@@ -225,8 +240,8 @@ class Store:
         found = []
         for path in sorted((self.root / "times").glob("*.json")):
             try:
-                found.append(Timing(**json.loads(path.read_text(encoding="utf-8"))))
-            except (ValueError, TypeError) as error:
+                found.append(msgspec.json.decode(path.read_bytes(), type=Timing))
+            except msgspec.MsgspecError as error:
                 raise BenchError(f"{path} cannot be read ({error}): delete it") from error
         return found
 

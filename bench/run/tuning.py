@@ -6,8 +6,6 @@ the best mean runs on the outer fold. No row that validates or tests there takes
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -18,9 +16,9 @@ from bench.api import BenchError, near
 from bench.data.protocols import check_inner
 from bench.plugins import Registry
 from bench.run.grammar import Part, Term
-from bench.run.measure import Job, failed
+from bench.run.job import Cell, Job, key_of
 from bench.run.methods import Method, Spec, resolve
-from bench.run.record import Cell, Record
+from bench.run.record import Record, failed_record
 from bench.score.criteria import BY_NAME, SINGLE_CRITERIA, Criterion
 
 DEFAULT_INNER = "cv5"
@@ -181,8 +179,9 @@ class Contest:
         """The best candidate's job, or the record of a cell that no candidate can run.
 
         The best has the best mean over the inner folds; of equal ones, the first written. What
-        failed on an inner fold is left out, and named in the note. The note is part of the key: a
-        record tells how its parameters were chosen, so another choosing is another record.
+        failed on an inner fold is left out, and named in the note. What the candidates reached is
+        part of the key: a record says how its parameters were chosen, so that another way of
+        choosing is another record.
 
         Parameters
         ----------
@@ -204,10 +203,10 @@ class Contest:
         best, *others = sorted(means, key=lambda number: -sign * means[number])  # stable
         job = self.outer[best]
         note = self._note(best, others, means, faults)
-        key = _key(job.key, job.cell.tuned, note)
+        failures = {number: bad.status for number, bad in faults.items()}
         return replace(
             job,
-            key=key,
+            key=key_of(cell=job.key, tuned=job.cell.tuned, means=means, failures=failures),
             notes=(*job.notes, note),
             footnotes=(*job.footnotes, self._footnote(len(faults))),
         )
@@ -227,8 +226,9 @@ class Contest:
             for side in SIDES
         ]
         cell = replace(first.cell, features_params=none[0], classifier_params=none[1])
-        return failed(
-            replace(first, key=_key(first.key, cell.tuned, ""), cell=cell),
+        key = key_of(cell=first.key, tuned=cell.tuned, means={})
+        return failed_record(
+            replace(first, key=key, cell=cell),
             "error" if others or status == "ok" else status,
             f"none of {len(faults)} candidates could be measured in inner {self.rule.inner}: "
             f"{'; '.join(reasons)}",
@@ -313,8 +313,3 @@ def _distinct(values: Iterable[Any]) -> list[Any]:
         if value not in found:
             found.append(value)
     return found
-
-
-def _key(*parts: Any) -> str:
-    text = json.dumps(parts, sort_keys=True, default=repr)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]

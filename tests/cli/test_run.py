@@ -104,8 +104,14 @@ def test_a_failed_cell_is_named_and_the_exit_code_is_1(
         (("--dataset", "tiny", "--methods", "halves+mlknn[kk=3]"), "did you mean k"),
         (("--dataset", "tiny", "--methods", "halves+mlknn[k=0]"), "int >= 1"),
         (("--dataset", "tiny", "--methods", "alone", "--protocol", "oficial"), "official"),
-        (("--dataset", "tiny", "--methods", "alone", "--seeds", "0"), "at least 1"),
-        (("--dataset", "tiny", "--methods", "alone", "--workers", "0"), "at least 1"),
+        (
+            ("--dataset", "tiny", "--methods", "alone", "--seeds", "0"),
+            "--seeds 0: expected int >= 1",
+        ),
+        (
+            ("--dataset", "tiny", "--methods", "alone", "--workers", "0"),
+            "--workers 0: expected int",
+        ),
         (("--dataset", "tiny", "--methods", "alone", "--timeout", "soon"), "90s, 30m or 2h"),
         (("--dataset", "tiny", "--methods", "alone", "--root", "."), "leave --root out"),
         (("--dataset", "raf-ml", "--methods", "all"), "--root DIR, or set BENCH_DATA"),
@@ -151,7 +157,7 @@ def test_a_run_file_gives_options_and_the_command_line_wins(
     assert wrong.returncode == 2
     assert "did you mean dataset" in one_sentence(wrong.stderr)
     config.write_text('seeds = "two"\n')
-    assert "seeds must be int" in one_sentence(bench("run", "--config", config).stderr)
+    assert "seeds two: expected int" in one_sentence(bench("run", "--config", config).stderr)
 
 
 def test_a_dry_run_prints_the_plan_and_leaves_nothing(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

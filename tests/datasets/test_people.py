@@ -17,7 +17,8 @@ from bench.kit.examine import CHECKS, subjects, verdict
 from bench.plugins import Registry
 from bench.render.layouts import LAYOUTS, write_people
 from bench.render.rendering import draw_people
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 
 People: Any = Registry().find("dataset", "people")[0].load()
 SyntheticPeople: Any = Registry().find("dataset", "synthetic-people")[0].load()
@@ -126,7 +127,7 @@ def test_a_cut_file_is_named(root: Path) -> None:
 def test_nothing_can_be_measured_on_people(root: Path) -> None:
     for dataset, where in (("people", root), ("synthetic-people", None)):
         with pytest.raises(BenchError, match="has no expression labels, so that nothing can be"):
-            make_plan(Registry(), Request(dataset, "prior", where))
+            make_plan(Registry(), RunOptions(dataset, "prior", where))
 
 
 def test_a_people_set_has_subjects_and_no_labels() -> None:

@@ -16,7 +16,8 @@ from scipy.sparse import csc_matrix
 from bench.api import BenchError, FaceSet, Setting, UnavailableError
 from bench.plugins import Registry
 from bench.render.layouts import write_raf_ml
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 from bench.run.store import Store
 
 Official: Any = Registry().find("method", "official:LBP")[0].load()
@@ -170,7 +171,7 @@ def test_faces_of_another_dataset_are_refused(root: Path) -> None:
 
 
 def plan(root: Path, methods: str, dataset: str = "raf-ml") -> Plan:
-    return make_plan(Registry(), Request(dataset, methods, root))
+    return make_plan(Registry(), RunOptions(dataset, methods, root))
 
 
 def test_a_run_uses_the_released_rows(root: Path, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ from bench.api import BenchError, FaceSet, InputError, Setting, UnavailableError
 from bench.nn import train
 from bench.nn.train import Saving, Training
 from bench.plugins import Registry
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 from bench.run.store import Store
 
 METHODS = ("tfe-jl", "resnet18-tfe", "resnet12-tfe")
@@ -359,7 +360,7 @@ def test_people_belong_to_the_pretrained_branch(name: str) -> None:
 
 
 def planned(methods: str, dataset: str = "synthetic-single[images=40,identities=8]") -> Any:
-    return make_plan(Registry(), Request(dataset, methods, budget="smoke", device="cpu"))
+    return make_plan(Registry(), RunOptions(dataset, methods, budget="smoke", device="cpu"))
 
 
 def test_wrong_people_are_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -17,7 +17,8 @@ from torchvision.transforms import InterpolationMode, functional
 from bench.api import BenchError, FaceSet, UnavailableError
 from bench.data.files import sha256
 from bench.plugins import Registry
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 from bench.run.store import Store
 
 Timm: Any = Registry().find("method", "timm:test_resnet")[0].load()
@@ -179,7 +180,7 @@ def test_a_model_without_weights_says_so() -> None:
 def test_a_run_keeps_the_hash_and_the_name(tiny: Path, tmp_path: Path) -> None:
     path = saved(tmp_path / "own.safetensors")
     methods = f"timm:test_resnet[weights={path}|random]+mlknn[k=3]"
-    plan = make_plan(Registry([tiny]), Request("tiny", methods, device="cpu"))
+    plan = make_plan(Registry([tiny]), RunOptions("tiny", methods, device="cpu"))
     store = Store(tmp_path / "results")
     records = records_of(plan, store)
     assert [one.status for one in records] == ["ok", "ok"]

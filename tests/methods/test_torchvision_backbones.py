@@ -16,7 +16,8 @@ from torchvision.transforms import functional
 
 from bench.api import BenchError, FaceSet, UnavailableError
 from bench.plugins import Registry
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 
 AlexNet: Any = Registry().find("method", "alexnet")[0].load()
 VGG16: Any = Registry().find("method", "vgg16")[0].load()
@@ -168,7 +169,7 @@ def test_a_run_tells_the_weights_and_skips_what_has_none(
 
 
 def plan(tiny: Path, methods: str, device: str = "cpu") -> Plan:
-    return make_plan(Registry([tiny]), Request("tiny", f"{methods}+mlknn[k=3]", device=device))
+    return make_plan(Registry([tiny]), RunOptions("tiny", f"{methods}+mlknn[k=3]", device=device))
 
 
 def test_other_weights_are_another_cell(tiny: Path, tmp_path: Path) -> None:

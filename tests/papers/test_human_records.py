@@ -10,7 +10,8 @@ import shared
 
 from bench.papers.human import has_panel, human_records
 from bench.plugins import Registry
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 from bench.run.record import Record
 
 
@@ -19,7 +20,7 @@ def people(plan: Plan, dataset: str, *known: str) -> list[Record]:
 
 
 def test_data_without_votes_have_none() -> None:
-    plan = make_plan(Registry(), Request("synthetic[images=60]", "prior"))
+    plan = make_plan(Registry(), RunOptions("synthetic[images=60]", "prior"))
     unread = dataclasses.replace(plan.faces, votes=plan.faces.labels.astype(int))
     for faces in (plan.faces, unread, dataclasses.replace(plan.faces, votes=None)):
         assert not has_panel(Registry(), "synthetic[images=60]", faces)
@@ -28,7 +29,7 @@ def test_data_without_votes_have_none() -> None:
 @shared.needs_fer_plus
 def test_people_on_fer_plus_ml(tmp_path: Path) -> None:
     root = shared.unpacked_fer_plus(tmp_path)
-    plan = make_plan(Registry(), Request("fer-plus-ml", "prior", root))
+    plan = make_plan(Registry(), RunOptions("fer-plus-ml", "prior", root))
     assert has_panel(Registry(), "fer-plus-ml", plan.faces)
     (record,) = people(plan, "fer-plus-ml")
     assert (record.cell.classifier, record.cell.features) == ("human", None)

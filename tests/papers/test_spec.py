@@ -17,7 +17,7 @@ from bench.papers.spec import Entry, load, read, table
 from bench.plugins import Registry
 from bench.run.grammar import parse_methods
 from bench.run.methods import dataset_spec
-from bench.run.plan import CROSS
+from bench.run.options import CROSS
 
 ABOUT = 'title = "T"\nauthors = "A"\nwhere = "W"\n'
 HEAD = '[[table]]\nname = "Table 3"\ntitle = "T"\ndataset = "raf-ml"\n'

@@ -13,7 +13,8 @@ from runs import plugin_file, records_of
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.publish import tables
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 from bench.run.record import Record
 from bench.run.store import Store
 
@@ -23,7 +24,7 @@ def registry(tmp_path: Path, tiny: Path) -> Registry:
     return Registry([tiny, plugin_file("domains", tmp_path)])
 
 
-def done(registry: Registry, tmp_path: Path, request: Request) -> tuple[Plan, list[Record]]:
+def done(registry: Registry, tmp_path: Path, request: RunOptions) -> tuple[Plan, list[Record]]:
     plan = make_plan(registry, request)
     records = records_of(plan, Store(tmp_path / "results"))
     for record in records:
@@ -34,10 +35,10 @@ def done(registry: Registry, tmp_path: Path, request: Request) -> tuple[Plan, li
 def test_a_network_is_trained_on_the_source_and_asked_about_the_target(
     registry: Registry, tmp_path: Path
 ) -> None:
-    request = Request("from", "told", protocol="cross", target="to")
+    request = RunOptions("from", "told", protocol="cross", target="to")
     plan, [record] = done(registry, tmp_path, request)
     cell = record.cell
-    assert (cell.dataset, cell.protocol) == ("to", "cross from from, official")
+    assert (cell.dataset, str(cell.protocol)) == ("to", "cross from from, official")
     assert cell.label_names == ("joy", "fear")  # in the order of the source
     assert cell.source["dataset"] == "from"
     assert cell.source["n_train"] == 30
@@ -57,7 +58,7 @@ def test_a_network_is_trained_on_the_source_and_asked_about_the_target(
 
 
 def test_a_classifier_learns_on_the_targets_folds(registry: Registry, tmp_path: Path) -> None:
-    request = Request(
+    request = RunOptions(
         "from", "told+nearest, told, alone", protocol="cross", target="to", target_protocol="cv3"
     )
     plan, records = done(registry, tmp_path, request)
@@ -73,7 +74,7 @@ def test_a_classifier_learns_on_the_targets_folds(registry: Registry, tmp_path: 
 def test_fine_tuning_goes_on_with_each_folds_training_part(
     registry: Registry, tmp_path: Path
 ) -> None:
-    request = Request(
+    request = RunOptions(
         "from", "told[tuned=true]", protocol="cross", target="to", target_protocol="cv3"
     )
     plan, records = done(registry, tmp_path, request)
@@ -87,7 +88,7 @@ def test_fine_tuning_goes_on_with_each_folds_training_part(
 def test_from_label_sets_to_one_class_the_highest_score_is_the_class(
     registry: Registry, tmp_path: Path
 ) -> None:
-    request = Request("from", "told", protocol="cross", target="to[kind_of=single]")
+    request = RunOptions("from", "told", protocol="cross", target="to[kind_of=single]")
     _, [record] = done(registry, tmp_path, request)
     assert record.cell.kind == "single"
     assert set(record.criteria) == {"accuracy", "mean_recall"}
@@ -98,25 +99,28 @@ def test_from_label_sets_to_one_class_the_highest_score_is_the_class(
 
 def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
     cases = [
-        (Request("from", "told", protocol="cross"), "name that with --target"),
-        (Request("from", "told", target="to"), "--target to needs --protocol cross"),
-        (Request("from", "told", target_protocol="cv5"), "--target-protocol cv5 needs"),
-        (Request("from", "told", protocol="cross", target="strange"), "no label"),
+        (RunOptions("from", "told", protocol="cross"), "name that with --target"),
+        (RunOptions("from", "told", target="to"), "--target to needs --protocol cross"),
+        (RunOptions("from", "told", target_protocol="cv5"), "--target-protocol cv5 needs"),
+        (RunOptions("from", "told", protocol="cross", target="strange"), "no label"),
         (
-            Request("from", "told", protocol="cross", target="to", selection="test"),
+            RunOptions("from", "told", protocol="cross", target="to", selection="test"),
             "--selection test does not go with",
         ),
-        (Request("from", "told[tuned=true]"), "only with --protocol cross"),
-        (Request("from", "told[needed=true]"), r"write told\[second=NAME:DIR\]"),
-        (Request("from", "told[second=nowhere]"), "nowhere"),
-        (Request("from", "told[second=strange]"), r"strange \(x, y\) have no label"),
-        (Request("from", "told[second=nobody]"), "nobody holds no image"),
-        (Request("from", "told", protocol="cross", target="nobody"), "nobody holds no image"),
-        (Request("from", "told[second=elsewhere:/no/such/place]"), "is no folder"),
-        (Request("from", "told[second=to[kind_of=single|multi]]"), "no sweep"),
-        (Request("from", "told[second=to]", protocol="cross", target="to"), "is the target"),
-        (Request("ones", "told", protocol="cross", target="to"), "as it is"),
-        (Request("from", "told", protocol="cross", target="to", target_protocol="cv"), "protocol"),
+        (RunOptions("from", "told[tuned=true]"), "only with --protocol cross"),
+        (RunOptions("from", "told[needed=true]"), r"write told\[second=NAME:DIR\]"),
+        (RunOptions("from", "told[second=nowhere]"), "nowhere"),
+        (RunOptions("from", "told[second=strange]"), r"strange \(x, y\) have no label"),
+        (RunOptions("from", "told[second=nobody]"), "nobody holds no image"),
+        (RunOptions("from", "told", protocol="cross", target="nobody"), "nobody holds no image"),
+        (RunOptions("from", "told[second=elsewhere:/no/such/place]"), "is no folder"),
+        (RunOptions("from", "told[second=to[kind_of=single|multi]]"), "no sweep"),
+        (RunOptions("from", "told[second=to]", protocol="cross", target="to"), "is the target"),
+        (RunOptions("ones", "told", protocol="cross", target="to"), "as it is"),
+        (
+            RunOptions("from", "told", protocol="cross", target="to", target_protocol="cv"),
+            "protocol",
+        ),
     ]
     for request, words in cases:
         with pytest.raises(BenchError, match=words):
@@ -124,7 +128,7 @@ def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
 
 
 def test_labels_of_a_second_dataset_are_mapped_in_sight(registry: Registry) -> None:
-    request = Request(
+    request = RunOptions(
         "from", "told[second=to], told[target=to], told[second=from[seed=5]]", seeds=2
     )
     assert make_plan(registry, request).findings == (
@@ -142,7 +146,7 @@ def test_another_dataset_is_part_of_the_key_and_of_the_record_without_its_folder
     for seed in (1, 2):
         (dataset / "seed.txt").write_text(f"{seed}")
         methods = f"told[second=elsewhere:{dataset},target=from[seed=5]]"
-        plan, [record] = done(registry, tmp_path, Request("from", methods))
+        plan, [record] = done(registry, tmp_path, RunOptions("from", methods))
         keys.append(record.key)
         text = json.dumps({**record.cell.features_params, **record.cell.others})
         assert str(tmp_path) not in text
@@ -159,14 +163,14 @@ def test_another_dataset_is_part_of_the_key_and_of_the_record_without_its_folder
 
 
 def test_measures_are_published_apart(registry: Registry, tmp_path: Path) -> None:
-    _, records = done(registry, tmp_path, Request("from", "told, told+nearest"))
+    _, records = done(registry, tmp_path, RunOptions("from", "told, told+nearest"))
     written = tables.write(records, tmp_path / "tables")
     file = next(path for path in written if path.name == "measures.csv")
     lines = file.read_text().splitlines()
     assert lines[0].endswith("measure,value")
     assert len(lines) == 5
     assert sum(line.endswith("tested,10.0") for line in lines) == 2
-    _, others = done(registry, tmp_path, Request("from", "alone"))
+    _, others = done(registry, tmp_path, RunOptions("from", "alone"))
     assert not any(
         path.name == "measures.csv" for path in tables.write(others, tmp_path / "without")
     )
@@ -176,11 +180,11 @@ def test_a_network_alone_is_asked_about_test_faces_only_and_never_trained_twice(
     registry: Registry, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "results")
-    _, [alone] = done(registry, tmp_path, Request("from", "told"))
+    _, [alone] = done(registry, tmp_path, RunOptions("from", "told"))
     [place] = (store.cache / "features").iterdir()
     assert place.name.endswith("-tested")
     assert len(np.load(place / "scores.npy")) == alone.cell.n_test
-    _, pair = done(registry, tmp_path, Request("from", "told, told+nearest"))
+    _, pair = done(registry, tmp_path, RunOptions("from", "told, told+nearest"))
     assert pair[0] == alone  # the same cell, not measured again
     sizes = {path.name: len(np.load(path / "matrix.npy")) for path in place.parent.iterdir()}
     assert sizes == {place.name: 10, place.name.removesuffix("-tested"): 40}
@@ -188,7 +192,7 @@ def test_a_network_alone_is_asked_about_test_faces_only_and_never_trained_twice(
 
 def test_scores_of_tested_faces_fall_on_the_right_rows(registry: Registry, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    request = Request("from", "looks", protocol="cross", target="to", target_protocol="cv3")
+    request = RunOptions("from", "looks", protocol="cross", target="to", target_protocol="cv3")
     both = replace(request, methods="looks, looks+nearest")
     _, alone = done(registry, tmp_path, request)
     _, pairs = done(registry, whole, both)

@@ -16,7 +16,8 @@ from bench.plugins import Registry
 from bench.publish import tables
 from bench.run.grammar import parse_methods
 from bench.run.methods import Method, resolve
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 from bench.run.record import Record
 from bench.run.store import Store
 from bench.score import bootstrap
@@ -30,7 +31,7 @@ def plugins(tmp_path: Path) -> Path:
 
 
 def measured(plugins: Path, store: Store, methods: str, dataset: str = "blends") -> list[Record]:
-    plan = make_plan(Registry([plugins]), Request(dataset, methods, budget="smoke"))
+    plan = make_plan(Registry([plugins]), RunOptions(dataset, methods, budget="smoke"))
     return records_of(plan, store)
 
 
@@ -62,7 +63,7 @@ def test_criteria_apart_from_the_nine_where_truth_and_method_have_shares(
 
 def test_the_true_shares_are_those_of_the_test_rows(plugins: Path, store: Store) -> None:
     (record,) = measured(plugins, store, "pixels+aa-knn")
-    faces = make_plan(Registry([plugins]), Request("blends", "shares")).faces
+    faces = make_plan(Registry([plugins]), RunOptions("blends", "shares")).faces
     assert faces.distribution is not None
     stored = store.scores(record)
     assert stored is not None

@@ -11,7 +11,8 @@ from runs import plugin_file, records_of
 from bench.api import Classifier
 from bench.plugins import Registry
 from bench.run.memory import machine_memory
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 from bench.run.record import Record
 from bench.run.store import Store
 
@@ -24,7 +25,7 @@ def hungry(tmp_path: Path) -> Path:
 
 
 def measured(tiny: Path, hungry: Path, methods: str, **limits: float) -> list[Record]:
-    plan = make_plan(Registry([tiny, hungry]), Request("tiny", methods))
+    plan = make_plan(Registry([tiny, hungry]), RunOptions("tiny", methods))
     return records_of(plan, Store(hungry.with_name("results")), **limits)
 
 

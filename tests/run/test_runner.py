@@ -11,14 +11,16 @@ from runs import run_plan
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.run.plan import Plan, Request, estimate, make_plan, training_seconds
+from bench.run.estimates import estimate, training_seconds
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 from bench.run.runner import pending
 from bench.run.store import Store
 from bench.score.criteria import evaluate
 
 
 def plan_of(files: list[Path], methods: str, **more: object) -> Plan:
-    return make_plan(Registry(files), Request("tiny", methods, **more))  # type: ignore[arg-type]
+    return make_plan(Registry(files), RunOptions("tiny", methods, **more))  # type: ignore[arg-type]
 
 
 def test_a_cell_is_measured_and_its_record_says_how(tiny: Path, store: Store) -> None:
@@ -184,7 +186,7 @@ def test_changed_criteria_are_computed_again_from_stored_scores(tiny: Path, stor
 def test_a_wrong_request_is_one_sentence(tiny: Path) -> None:
     for more, said in (
         ({"budget": "huge"}, "smoke, quick, paper"),
-        ({"seeds": 0}, "at least 1"),
+        ({"seeds": 0}, "--seeds 0: expected int >= 1"),
         ({"protocol": "cv"}, "protocol 'cv'"),
         ({"protocol": "cv99"}, "cv99"),
     ):

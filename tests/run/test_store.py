@@ -17,13 +17,15 @@ from tasks import hold
 
 from bench.api import BenchError
 from bench.data.files import build_folder, whole, write_text
-from bench.run.record import Cell, Record
+from bench.run.job import Cell, Protocol
+from bench.run.record import Record
 from bench.run.store import Store
 
 CELL = Cell(
     dataset="tiny", kind="multi", fingerprint="f" * 64, synthetic=True, label_names=("a", "b"),
-    protocol="official", split="official", split_hash="0" * 64, n_train=3, n_valid=0, n_test=2,
-    twins=0, features="lbp", features_params={}, classifier="mlknn", classifier_params={"k": 1},
+    protocol=Protocol("official"), split="official", split_hash="0" * 64,
+    n_train=3, n_valid=0, n_test=2, twins=0, features="lbp", features_params={}, classifier="mlknn",
+    classifier_params={"k": 1},
     stochastic=False, seed=0, budget="any", selection="none",
 )  # fmt: skip
 RECORD = Record("k1", CELL, "ok", criteria={"hamming_loss": 1 / 3, "coverage": None})

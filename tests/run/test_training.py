@@ -22,7 +22,8 @@ from bench.data.files import DiskFullError
 from bench.nn import train
 from bench.plugins import Registry
 from bench.publish import tables
-from bench.run.plan import Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import make_plan
 from bench.run.record import Record
 from bench.run.store import Store
 
@@ -36,7 +37,7 @@ def measured(
     files: list[Path], store: Store, methods: str = "mini", workers: int = 0, **request: Any
 ) -> tuple[list[Record], Listener]:
     plan = make_plan(
-        Registry(files), Request("tiny", methods, device="cpu", **{"budget": "quick", **request})
+        Registry(files), RunOptions("tiny", methods, device="cpu", **{"budget": "quick", **request})
     )
     outcomes, listener = run_plan(plan, store, workers=workers, timeout=120)
     return outcomes.records, listener

@@ -13,7 +13,8 @@ from bench.api import BenchError
 from bench.data.protocols import inner_folds
 from bench.plugins import Registry
 from bench.publish.rows import newest, rows_of
-from bench.run.plan import Plan, Request, make_plan
+from bench.run.options import RunOptions
+from bench.run.plan import Plan, make_plan
 from bench.run.store import Store
 from bench.score.criteria import evaluate
 
@@ -101,7 +102,7 @@ def plugins(tiny: Path) -> Path:
 
 def plan_of(plugins: Path, methods: str, tune: str | None, **more: Any) -> Plan:
     request = {"dataset": "tiny", "inner": None if tune is None else "cv3", **more}
-    return make_plan(Registry([plugins]), Request(methods=methods, tune=tune, **request))
+    return make_plan(Registry([plugins]), RunOptions(methods=methods, tune=tune, **request))
 
 
 @pytest.mark.parametrize("by", ["average_precision", "ranking_loss"])  # higher, lower is better
@@ -245,7 +246,7 @@ def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) 
     outcomes, heard = run_plan(plan, store)
     assert sum("features" in label for label in heard.begun) == 1
     assert {r.key for r in store.records()} == {r.key for r in outcomes.records}
-    assert {r.cell.protocol for r in store.tuning.records()} == {"official, inner cv3"}
+    assert {str(r.cell.protocol) for r in store.tuning.records()} == {"official, inner cv3"}
     assert len(store.tuning.records()) == 6
     assert any("noise=0.0 chosen among 2" in words for words in heard.words)
 

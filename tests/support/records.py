@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.run.record import Cell, Record
+from bench.run.job import Cell, Protocol
+from bench.run.record import Record
 from bench.score import bootstrap
 from bench.score.confusion import confusion
 from bench.score.criteria import evaluate
@@ -44,6 +45,7 @@ def record(
     finished: str = "2026-01-01T00:00:00",
     reason: str = "",
     tied_rows: float | None = None,
+    protocol: str = "official",
     **changes: Any,
 ) -> Record:
     """A record; ``criteria`` and ``values`` (replicates) take the place of computed ones."""
@@ -54,7 +56,7 @@ def record(
             "fingerprint": "0123456789abcdef",
             "synthetic": False,
             "label_names": LABELS,
-            "protocol": "official",
+            "protocol": Protocol(protocol),
             "split": "official" if test == 0 else f"fold {test}",
             "split_hash": f"{test:016x}",
             "n_train": 300,

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.run.plan import Plan
 from bench.run.record import Record
-from bench.run.runner import Outcomes, run
+from bench.run.runner import Limits, Outcomes, run
 from bench.run.store import Store
 
 PLUGINS = Path(__file__).with_name("plugins")
@@ -50,7 +50,7 @@ def run_plan(
     """Run all cells of the plan that the store lacks; ``workers=0`` is this process."""
     store.open()
     listener = Listener()
-    outcomes = run(plan, store, listener, workers=workers, timeout=timeout, **limits)
+    outcomes = run(plan, store, listener, Limits(workers, timeout, **limits))
     return outcomes, listener
 
 
