@@ -120,7 +120,8 @@ def shown_params(cell: Cell, side: str) -> dict[str, Any]:
 def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
     """The record with criteria and replicates of ``convention``, by today's code where it can be.
 
-    A record of older criteria code whose scores are not stored is taken as it is (`bench.run.scoring.outdated`).
+    A record of older criteria code whose scores are not stored is taken as it is (`outdated`
+    in bench.run.scoring).
 
     Raises
     ------
