@@ -25,7 +25,7 @@ from bench.papers.pairs import paired
 from bench.papers.published import Claim
 from bench.papers.reading import TIME
 from bench.publish.rows import Row, ScoresOf
-from bench.run.record import Cell
+from bench.run.job import Cell
 
 _IN_WORDS = {"holds": "hold", "fails": "fail", "undecided": "undecided", "untested": "not measured"}
 
