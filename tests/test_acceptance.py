@@ -13,10 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import shared
+from builtin import dataset_class, method_class
 
 from bench.api import FaceSet
 from bench.data.protocols import folds
-from bench.plugins import Registry
 from bench.score.criteria import CRITERIA, evaluate
 
 pytestmark = shared.needs_reference
@@ -93,13 +93,9 @@ def method(algorithm: str, params: dict[str, Any]) -> tuple[str, dict[str, Any]]
     raise KeyError(algorithm)
 
 
-def plugin(name: str, kind: str = "method") -> Any:
-    return Registry().find(kind, name)[0].load()
-
-
 @cache
 def data(name: str) -> FaceSet:
-    return plugin(f"mulan:{name}", "dataset")(member=name).load(shared.path(shared.MULAN))
+    return dataset_class(f"mulan:{name}")(member=name).load(shared.path(shared.MULAN))
 
 
 def missed(
@@ -119,12 +115,12 @@ def missed_by(one: Configuration, **instead: Any) -> list[str]:
     name, params = method(one.algorithm, one.params)
     params |= instead
     X, Y, T, truth = shared.mulan(one.dataset)
-    if not (one.kind == "statistical" and plugin(name).stochastic):
-        scores, labels = plugin(name)(**params).fit(X, Y).scores_and_labels(T)
+    if not (one.kind == "statistical" and method_class(name).stochastic):
+        scores, labels = method_class(name)(**params).fit(X, Y).scores_and_labels(T)
         return missed(one.bars, [shared.reference_criteria(truth, scores, labels)])
     runs = []
     for seed in range(SEEDS):
-        fitted = plugin(name)(**params, random_state=seed).fit(X, Y)
+        fitted = method_class(name)(**params, random_state=seed).fit(X, Y)
         runs.append(shared.reference_criteria(truth, *fitted.scores_and_labels(T)))
     return missed(one.bars, runs, f"tolerance_mean_of_{SEEDS}_seeds")
 
@@ -155,7 +151,7 @@ def test_the_published_figures_hold(one: Configuration) -> None:
     params = dict(one.params)
     assert params.pop("split") == "10-fold CV, train+test pooled; coverage MINUS 1"
     name, ours = method(one.algorithm, params)
-    dataset: Any = plugin(f"mulan:{one.dataset}", "dataset")(member=one.dataset)
+    dataset: Any = dataset_class(f"mulan:{one.dataset}")(member=one.dataset)
     runs = []
     for repeat in range(3):
         every = data(one.dataset)
@@ -163,7 +159,9 @@ def test_the_published_figures_hold(one: Configuration) -> None:
         faces = every.take(np.random.default_rng(repeat).permutation(len(every)))
         assert faces.features is not None
         for fold in folds(dataset, faces, "cv10"):
-            fitted = plugin(name)(**ours).fit(faces.features[fold.train], faces.labels[fold.train])
+            fitted = method_class(name)(**ours).fit(
+                faces.features[fold.train], faces.labels[fold.train]
+            )
             scores, labels = fitted.scores_and_labels(faces.features[fold.test])
             values: dict[str, Any] = dict(
                 evaluate(faces.labels[fold.test], scores, labels, "sklearn").values
@@ -183,7 +181,7 @@ def test_no_bar_is_left_out() -> None:
     for one in FIXED:
         assert (shared.path(shared.MULAN) / f"{one.dataset}-train.arff").is_file()
         name, ours = method(one.algorithm, one.params)
-        plugin(name)(**ours)  # takes these parameters
+        method_class(name)(**ours)  # takes these parameters
 
 
 @pytest.mark.parametrize(
@@ -206,7 +204,7 @@ def test_scores_equal_the_oracles(
     if "labelsets" in expected:
         params = params | {"labelsets": expected["labelsets"]}
     X, Y, T, _ = shared.mulan("emotions")
-    scores, labels = plugin(name)(**params).fit(X, Y).scores_and_labels(T)
+    scores, labels = method_class(name)(**params).fit(X, Y).scores_and_labels(T)
     np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=tolerance)
     if "bipartition" in expected:
         np.testing.assert_array_equal(labels, np.array(expected["bipartition"], dtype=bool))

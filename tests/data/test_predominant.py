@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 
 from bench.api import BenchError, FaceSet
 from bench.data.predominant import predominant, tied
 from bench.data.protocols import folds
-from bench.plugins import Registry
 from bench.render import layouts
 
 SHARES = np.array([[0.2, 0.5, 0.3], [0.4, 0.2, 0.4], [0.0, 0.5, 0.5], [1.0, 0.0, 0.0]])
@@ -57,7 +56,7 @@ def test_without_distribution_it_is_refused() -> None:
 
 
 def test_synthetic_has_both_kinds(tmp_path: Path) -> None:
-    Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
+    Synthetic = dataset_class("synthetic")
     sets = Synthetic(images=40).load()
     dataset = Synthetic(images=40, labels="predominant")
     single = dataset.load()

@@ -15,6 +15,7 @@ import pytest
 import shared
 from bench.datasets import _ferplus as ferplus
 from bench.datasets._ferplus import CLASSES, COLUMNS, EMOTIONS, processed, read_votes, six_emotions
+from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -22,10 +23,9 @@ from PIL import Image
 from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError
 from bench.data.duplicates import later_copies
 from bench.data.protocols import folds, twins
-from bench.plugins import Registry
 
-FERPlus: Any = Registry().find("dataset", "fer-plus")[0].load()
-FERPlusML: Any = Registry().find("dataset", "fer-plus-ml")[0].load()
+FERPlus = dataset_class("fer-plus")
+FERPlusML = dataset_class("fer-plus-ml")
 
 
 FOLDERS = {"Training": "FER2013Train", "PublicTest": "FER2013Valid", "PrivateTest": "FER2013Test"}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,9 +15,8 @@ from bench.api import BenchError, FaceSet
 from bench.data import marker
 from bench.data.images import SYNTHETIC_COMMENT
 from bench.data.protocols import default_protocol, folds
-from bench.plugins import Registry
 
-Jaffe: Any = Registry().find("dataset", "jaffe")[0].load()
+Jaffe = dataset_class("jaffe")
 
 README = """\
 This is the README of a test.

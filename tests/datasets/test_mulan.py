@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import shared
+from builtin import dataset_class
 
 from bench.api import TEST, TRAIN, BenchError
-from bench.plugins import Registry
 
-Mulan: Any = Registry().find("dataset", "mulan:t")[0].load()
+Mulan = dataset_class("mulan:t")
 
 HEADER = "@relation t\n@attribute a numeric\n@attribute y2 {0,1}\n@attribute y1 {0,1}\n@data\n"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from PIL import Image
 
 from bench.api import BenchError, FaceSet, InputError
@@ -20,8 +20,8 @@ from bench.render.rendering import draw_people
 from bench.run.options import RunOptions
 from bench.run.plan import make_plan
 
-People: Any = Registry().find("dataset", "people")[0].load()
-SyntheticPeople: Any = Registry().find("dataset", "synthetic-people")[0].load()
+People = dataset_class("people")
+SyntheticPeople = dataset_class("synthetic-people")
 
 
 def picture(
@@ -210,7 +210,7 @@ def test_the_folder_written_is_read_back(rendered: FaceSet, tmp_path: Path) -> N
 def test_only_rendered_people_are_written(rendered: FaceSet, tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="is real data"):
         write_people(replace(rendered, synthetic=False), tmp_path / "a")
-    other = Registry().find("dataset", "synthetic-single")[0].load()(images=20).load(None)  # type: ignore[attr-defined]
+    other = dataset_class("synthetic-single")(images=20).load(None)
     with pytest.raises(BenchError, match="cannot be written as people"):
         write_people(other, tmp_path / "a")
     with pytest.raises(BenchError, match="cannot be written as raf-ml"):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,9 +15,8 @@ from PIL import Image
 from bench.api import TEST, TRAIN, BenchError, FaceSet
 from bench.data import images, marker
 from bench.data.protocols import folds
-from bench.plugins import Registry
 
-RafML: Any = Registry().find("dataset", "raf-ml")[0].load()
+RafML = dataset_class("raf-ml")
 
 ROWS = [
     # name, distribution, labels, partition

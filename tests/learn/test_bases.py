@@ -8,6 +8,7 @@ from typing import Any
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -31,11 +32,6 @@ from bench.learn.bases import (
 )
 from bench.learn.c45 import C45
 from bench.learn.parallel import in_threads, threads
-from bench.plugins import Registry
-
-
-def load(name: str) -> Any:
-    return Registry().find("method", name)[0].load()
 
 
 def slow_probability(X: np.ndarray, problem: Problem, x: np.ndarray, k: int) -> np.ndarray:
@@ -221,12 +217,12 @@ def test_weights_reach_the_rows_they_belong_to() -> None:
 )
 def test_what_is_no_base_is_one_sentence(method: str, base: Any) -> None:
     with pytest.raises(BenchError, match=rf"{method}\[base=.*base takes c45 \| cart \| nn \| 5nn"):
-        load(method)(base=base)
+        method_class(method)(base=base)
 
 
 def test_a_multi_label_method_is_no_base() -> None:
     with pytest.raises(BenchError, match="base takes c45"):
-        load("clr")(base=load("mlknn")())
+        method_class("clr")(base=method_class("mlknn")())
 
 
 @pytest.mark.parametrize(
@@ -243,7 +239,7 @@ def test_a_multi_label_method_is_no_base() -> None:
 )
 def test_a_path_that_leads_nowhere_is_one_sentence(path: str, says: str) -> None:
     with pytest.raises(BenchError, match=says):
-        load("br")(base=path)
+        method_class("br")(base=path)
     with pytest.raises(BenchError, match=says):
         estimator_at(path, "br")
 
@@ -258,7 +254,7 @@ def test_nothing_outside_scikit_learn_is_imported(tmp_path: Path, monkeypatch: A
 
 @pytest.mark.parametrize("method", ["rakel", "clr", "br"])
 def test_parameters_of_the_base_are_within_reach(method: str) -> None:
-    made = load(method)(base=KNeighborsClassifier(3))
+    made = method_class(method)(base=KNeighborsClassifier(3))
     assert made.get_params()["base__n_neighbors"] == 3
     assert "base__n_neighbors" not in made.get_params(deep=False)
     copy = clone(made)
@@ -266,7 +262,7 @@ def test_parameters_of_the_base_are_within_reach(method: str) -> None:
     copy.set_params(base__n_neighbors=1)
     assert (copy.base.n_neighbors, made.base.n_neighbors) == (1, 3)
     with pytest.raises(BenchError, match=rf"{method}\[base=c45\] has no base__min_leaf"):
-        load(method)(base__min_leaf=5)
+        method_class(method)(base__min_leaf=5)
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(60, 3)), rng.random((60, 6)) < 0.5
     search = GridSearchCV(made, {"base__n_neighbors": [1, 5]}, cv=2).fit(X, Y)
@@ -278,12 +274,12 @@ def test_weights_are_checked(method: str) -> None:
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(30, 3)), rng.random((30, 6)) < 0.5
     weights = rng.random(30)
-    even = load(method)(base="cart").fit(X, Y).scores(X)
+    even = method_class(method)(base="cart").fit(X, Y).scores(X)
     np.testing.assert_array_equal(
-        load(method)(base="cart").fit(X, Y, weights * 0 + 2).scores(X), even
+        method_class(method)(base="cart").fit(X, Y, weights * 0 + 2).scores(X), even
     )
     for bad in (weights[:3], -weights, weights * 0, weights * np.nan, ["a"] * 30):
         with pytest.raises(BenchError, match=f"{method} takes sample_weight as 30 finite"):
-            load(method)(base="cart").fit(X, Y, sample_weight=bad)
+            method_class(method)(base="cart").fit(X, Y, sample_weight=bad)
     with pytest.raises(BenchError, match=rf"{method}\[base=5nn\] takes no sample_weight"):
-        load(method)(base="5nn").fit(X, Y, sample_weight=weights)
+        method_class(method)(base="5nn").fit(X, Y, sample_weight=weights)

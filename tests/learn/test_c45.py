@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shared
+from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import beta
@@ -20,7 +21,6 @@ from sklearn.utils.estimator_checks import check_estimator
 from bench.api import TEST, TRAIN, BenchError
 from bench.learn.c45 import C45, Presorted, Tree, grow
 from bench.learn.c45.prune import leaf_errors
-from bench.plugins import Registry
 
 # ------------------------------------------------------------------ J48, slowly
 
@@ -227,7 +227,7 @@ def test_larger_trees_with_much_pruning_and_raising_are_those_of_a_slow_j48() ->
 @shared.needs_reference
 @pytest.mark.parametrize("name", ["emotions", "yeast"])
 def test_it_grows_and_prunes_the_trees_of_weka(name: str) -> None:
-    faces = Registry().find("dataset", f"mulan:{name}")[0].load()(member=name)
+    faces = dataset_class(f"mulan:{name}")(member=name)
     faces = faces.load(shared.path(shared.MULAN))
     train, test = faces.split == TRAIN, faces.split == TEST
     presorted = Presorted(faces.features[train])

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from builtin import method_class
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-AAkNN: Any = Registry().find("method", "aa-knn")[0].load()
+AAkNN = method_class("aa-knn")
 
 
 def problem(n: int = 60, m: int = 25) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

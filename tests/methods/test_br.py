@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -22,7 +23,7 @@ from bench.plugins import Registry
 from bench.run.grammar import parse_part
 from bench.run.methods import specs
 
-BR: Any = Registry().find("method", "br")[0].load()
+BR = method_class("br")
 
 
 def noise(rows: int = 60, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:

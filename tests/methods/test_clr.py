@@ -8,6 +8,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -16,9 +17,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-CLR: Any = Registry().find("method", "clr")[0].load()
+CLR = method_class("clr")
 
 
 def says_first(X: np.ndarray, y: list[bool], x: np.ndarray, k: int) -> bool:
@@ -115,7 +115,7 @@ def test_constant_labels_pairs_without_rows_and_one_row(base: Any) -> None:
 @pytest.mark.parametrize("base", ["c45", "cart", "nn", "5nn", KNeighborsClassifier(3)])
 def test_one_label_is_binary_relevance(base: Any) -> None:
     X, Y = noise()
-    br: Any = Registry().find("method", "br")[0].load()
+    br = method_class("br")
     scores, labels = CLR(base=base).fit(X, Y[:, :1]).scores_and_labels(X + 0.2)
     expected = br(base=base).fit(X, Y[:, :1]).labels(X + 0.2)
     np.testing.assert_array_equal(labels, expected)

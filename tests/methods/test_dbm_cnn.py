@@ -7,16 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from builtin import method_class
 
 from bench.api import InputError, Setting
 from bench.nn.output import Batch, Output
-from bench.plugins import Registry
 
 N, D, L = 12, 5, 4
 
 
 def method(**params: Any) -> Any:
-    made = Registry().find("method", "dbm-cnn")[0].load()(k=3, **params)
+    made = method_class("dbm-cnn")(k=3, **params)
     made.setting = Setting(budget="smoke")
     return made
 
@@ -113,7 +113,7 @@ def test_gradients_flow_into_the_features() -> None:
 
 
 def test_a_batch_without_k_neighbours_is_refused() -> None:
-    made = Registry().find("method", "dbm-cnn")[0].load()(k=64)
+    made = method_class("dbm-cnn")(k=64)
     with pytest.raises(InputError, match=r"dbm-cnn\[k=64\] searches k neighbours in batches of 64"):
         made.check(np.zeros(100))  # type: ignore[attr-defined]
     made.set_params(k=63)

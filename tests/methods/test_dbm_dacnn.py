@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from bench.methods._dcnn import BiManifoldNetwork
+from builtin import method_class
 from networks import some_faces, weights
 
 from bench.api import BenchError, FaceSet, Setting
@@ -18,11 +19,10 @@ from bench.nn import train as training
 from bench.nn.output import Batch, Output
 from bench.nn.recipe import SGD, OneCycle, Recipe
 from bench.nn.train import Saving, Training
-from bench.plugins import Registry
 
 N, M, D, L = 9, 9, 4, 3
-Adapted: Any = Registry().find("method", "dbm-dacnn")[0].load()
-Plain: Any = Registry().find("method", "dbm-cnn")[0].load()
+Adapted = method_class("dbm-dacnn")
+Plain = method_class("dbm-cnn")
 # Few pixels: the 2000-d layer is most of the network.
 SIZE = 8
 RECIPE = Recipe(

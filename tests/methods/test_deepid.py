@@ -15,13 +15,13 @@ from bench.methods._deepid import (
     identity_recipe,
     identity_stage,
 )
+from builtin import method_class
 from identities import some_people
 from networks import some_faces
 from torch import nn
 
 from bench.api import BenchError, Setting
 from bench.nn.faces import Pixels
-from bench.plugins import Registry
 
 # -- the network ----------------------------------------------------------------------------------
 
@@ -159,7 +159,7 @@ def test_dropout_acts_on_the_output_and_not_on_the_embedding() -> None:
 
 
 def method(**params: Any) -> Any:
-    made: Any = Registry().find("method", "deepid")[0].load()(**params)
+    made: Any = method_class("deepid")(**params)
     made.setting = Setting("smoke", others={"people": some_people(persons=12, pictures=5)})
     return made
 

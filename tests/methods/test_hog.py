@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from bench.methods.hog import hog_blocks
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,9 +13,8 @@ from pictures import pictures, stack
 from skimage.feature import hog
 
 from bench.api import BenchError, FaceSet
-from bench.plugins import Registry
 
-HOG: Any = Registry().find("method", "hog")[0].load()
+HOG = method_class("hog")
 
 
 def faces(images: np.ndarray) -> FaceSet:

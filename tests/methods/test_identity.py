@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from builtin import method_class
 
 from bench.api import BenchError, FaceSet
-from bench.plugins import Registry
 
-Identity: Any = Registry().find("method", "identity")[0].load()
+Identity = method_class("identity")
 
 
 def test_vectors_come_out_unchanged() -> None:

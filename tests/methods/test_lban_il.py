@@ -12,6 +12,7 @@ import pytest
 import torch
 from bench.methods import lban_il as lban
 from bench.methods.lban_il import BLOCKS, BinaryConv
+from builtin import method_class
 from networks import some_faces
 from torch import nn
 
@@ -25,7 +26,7 @@ REGISTRY = Registry()
 
 
 def method(budget: str = "smoke", **params: Any) -> Any:
-    made: Any = REGISTRY.find("method", "lban-il")[0].load()(**params)
+    made: Any = method_class("lban-il")(**params)
     made.setting = Setting(budget=budget)
     return made
 
@@ -168,7 +169,7 @@ def test_fixed_filters_stay_fixed_and_come_back_from_checkpoints(tmp_path: Path)
     ],
 )
 def test_inputs_that_do_not_fit_the_layers_are_refused(name: str, size: int, said: str) -> None:
-    made: Any = REGISTRY.find("method", name)[0].load()(size=size)
+    made: Any = method_class(name)(size=size)
     made.setting = Setting(budget="smoke")
     faces = some_faces(24, side=28, kind="single", colour="rgb")
     with pytest.raises(InputError) as caught:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from bench.methods.lbp import LBP_BINS, lbp_histograms, uniform_table
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
@@ -14,9 +13,8 @@ from pictures import pictures, stack
 from skimage.feature import local_binary_pattern
 
 from bench.api import BenchError, FaceSet
-from bench.plugins import Registry
 
-LBP: Any = Registry().find("method", "lbp")[0].load()
+LBP = method_class("lbp")
 
 
 def faces(images: np.ndarray) -> FaceSet:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import copy
 import math
 import warnings
-from typing import Any
 
 import numpy as np
 import pytest
 import shared
 from bench.methods._lift import LinearRows, RBFRows
 from bench.methods.lift import cross_validated, fit_probability, fit_sigmoid, probabilities
+from builtin import method_class
 from scipy.optimize import minimize
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -19,9 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-LIFT: Any = Registry().find("method", "lift")[0].load()
+LIFT = method_class("lift")
 
 
 def problem(n: int = 120, d: int = 6, labels: int = 3) -> tuple[np.ndarray, np.ndarray]:

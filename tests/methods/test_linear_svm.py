@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 from bench.methods.linear_svm import pairs_of, ranking_scores, winners
+from builtin import method_class
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-LinearSVM: Any = Registry().find("method", "linear-svm")[0].load()
+LinearSVM = method_class("linear-svm")
 COSTS = sys.modules[LinearSVM.__module__].COSTS
 
 

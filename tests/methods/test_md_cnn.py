@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 from bench.methods._landmarks import THRESHOLDS
+from builtin import method_class
 from networks import some_faces
 
 from bench.api import TEST, TRAIN, VALID, BenchError, FaceSet, InputError, Setting
-from bench.plugins import Registry
 
-CLASS = Registry().find("method", "md-cnn")[0].load()
+CLASS = method_class("md-cnn")
 POINTS = np.array([[4, 5], [10, 5], [7, 8], [5, 11], [9, 11]], dtype=float)
 
 

@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from scipy.optimize import lsq_linear
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
-ML2: Any = Registry().find("method", "ml2")[0].load()
+ML2 = method_class("ml2")
 
 
 def bars() -> list[dict[str, Any]]:

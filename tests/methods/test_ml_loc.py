@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
-from typing import Any
 
 import numpy as np
 import pytest
 import shared
 from bench.methods.ml_loc import best_codes
+from builtin import method_class
 from scipy.optimize import linprog
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
@@ -16,10 +16,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, SVR
 
 from bench.api import BenchError
-from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
-MLLOC: Any = Registry().find("method", "ml-loc")[0].load()
+MLLOC = method_class("ml-loc")
 
 
 def problem(n: int = 90, d: int = 5, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -17,10 +18,9 @@ from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
 from bench.learn.scaling import fit_scaling
-from bench.plugins import Registry
 from bench.score.criteria import evaluate
 
-MLkNN: Any = Registry().find("method", "mlknn")[0].load()
+MLkNN = method_class("mlknn")
 
 
 def slow_neighbours(rows: np.ndarray, x: np.ndarray, k: int, leave_out: int = -1) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class, method_class
 from runs import records_of
 from scipy.io import savemat
 from scipy.sparse import csc_matrix
@@ -20,9 +21,9 @@ from bench.run.options import RunOptions
 from bench.run.plan import Plan, make_plan
 from bench.run.store import Store
 
-Official: Any = Registry().find("method", "official:LBP")[0].load()
-RafML: Any = Registry().find("dataset", "raf-ml")[0].load()
-Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
+Official = method_class("official:LBP")
+RafML = dataset_class("raf-ml")
+Synthetic = dataset_class("synthetic")
 N = 40
 VECTORS = np.random.default_rng(0).normal(size=(N, 9))
 

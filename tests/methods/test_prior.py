@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
+from builtin import method_class
 from sklearn.base import clone
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-Prior: Any = Registry().find("method", "prior")[0].load()
+Prior = method_class("prior")
 
 
 def test_frequencies_of_the_training_part() -> None:

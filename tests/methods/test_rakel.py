@@ -9,6 +9,7 @@ import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.base import clone
@@ -17,9 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-RAkEL: Any = Registry().find("method", "rakel")[0].load()
+RAkEL = method_class("rakel")
 Sets = tuple[tuple[int, ...], ...]
 
 

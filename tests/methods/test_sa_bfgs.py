@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 import sys
-from typing import Any
 
 import numpy as np
 import pytest
+from builtin import method_class
 from scipy.optimize import check_grad, minimize
 
 from bench.api import BenchError
-from bench.plugins import Registry
 
-SABFGS: Any = Registry().find("method", "sa-bfgs")[0].load()
+SABFGS = method_class("sa-bfgs")
 objective = sys.modules[SABFGS.__module__].objective
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shared
+from builtin import method_class
 from sklearn.base import clone
 from skmultilearn import adapt
 
@@ -17,8 +18,8 @@ from bench.plugins import Registry
 pytestmark = pytest.mark.filterwarnings("ignore:numpy.core")  # MLARAM's import
 
 REGISTRY = Registry()
-SkML: Any = REGISTRY.find("method", "skml:MLkNN")[0].load()
-MLkNN: Any = REGISTRY.find("method", "mlknn")[0].load()
+SkML = method_class("skml:MLkNN")
+MLkNN = method_class("mlknn")
 MEMBERS: Any = __import__(SkML.__module__, fromlist=["MEMBERS"]).MEMBERS
 PROBABILITY = {
     "BinaryRelevance",

@@ -13,6 +13,7 @@ import torch
 from bench.methods._deepid import IdentityBranch
 from bench.methods._tfe import SmallResNet
 from bench.methods.tfe_jl import FacenetBranch, Tandem
+from builtin import method_class
 from identities import some_people
 from networks import some_faces
 from runs import records_of
@@ -41,7 +42,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def method(name: str = "tfe-jl", budget: str = "smoke", **params: Any) -> Any:
-    made = Registry().find("method", name)[0].load()(**params)
+    made = method_class(name)(**params)
     people = {"people": some_people(persons=6, pictures=5)}
     made.setting = Setting(budget, others=people if name in ("tfe-jl", "deepid") else {})  # type: ignore[attr-defined]
     return made
@@ -348,7 +349,7 @@ def test_facenets_weights_are_never_fetched(
 
 @pytest.mark.parametrize("name", ["tfe-jl", "deepid"])
 def test_people_belong_to_the_pretrained_branch(name: str) -> None:
-    cls = Registry().find("method", name)[0].load()
+    cls = method_class(name)
     with pytest.raises(InputError, match=rf"{name}\[identity=untrained\] learns no identities"):
         cls(people="people:there", identity="untrained")
     assert cls().requires() == ("people",)  # type: ignore[attr-defined]

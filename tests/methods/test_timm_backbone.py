@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import timm
 import torch
+from builtin import method_class
 from huggingface_hub import constants
 from runs import records_of
 from safetensors.torch import save_file
@@ -21,7 +22,7 @@ from bench.run.options import RunOptions
 from bench.run.plan import make_plan
 from bench.run.store import Store
 
-Timm: Any = Registry().find("method", "timm:test_resnet")[0].load()
+Timm = method_class("timm:test_resnet")
 TAG = "test_resnet.r160_in1k"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from builtin import method_class
 from torchvision.transforms import functional
 
 from bench.api import BenchError, FaceSet, UnavailableError
@@ -19,8 +20,8 @@ from bench.plugins import Registry
 from bench.run.options import RunOptions
 from bench.run.plan import Plan, make_plan
 
-AlexNet: Any = Registry().find("method", "alexnet")[0].load()
-VGG16: Any = Registry().find("method", "vgg16")[0].load()
+AlexNet = method_class("alexnet")
+VGG16 = method_class("vgg16")
 RELU = {"alexnet": {"fc6": 2, "fc7": 5}, "vgg16": {"fc6": 1, "fc7": 4}}
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import torchvision
+from builtin import method_class
 from networks import some_faces
 from torch import Tensor, nn
 
@@ -17,11 +18,10 @@ from bench.nn.centred import Centred
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output
-from bench.plugins import Registry
 
 
 def method(name: str, budget: str = "smoke", **params: Any) -> Any:
-    made: Any = Registry().find("method", name)[0].load()(**params)
+    made: Any = method_class(name)(**params)
     made.setting = Setting(budget=budget)
     return made
 

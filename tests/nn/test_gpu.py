@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from builtin import method_class
 
 from bench.api import FaceSet, Setting
-from bench.plugins import Registry
 
 pytestmark = [
     pytest.mark.gpu,
@@ -37,7 +37,7 @@ def faces(count: int, channels: int) -> FaceSet:
 
 
 def fitted(name: str, device: str, folder: Path | None = None, budget: str = "smoke") -> Any:
-    network: Any = Registry().find("method", name)[0].load()()
+    network: Any = method_class(name)()
     network.setting = Setting(budget=budget, device=device, folder=folder)
     colour = 3 if network.input.colour == "rgb" else 1
     return network.fit(faces(96, colour), np.random.default_rng(0), faces(40, colour))

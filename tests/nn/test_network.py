@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from builtin import method_class
 from networks import RECIPE, Little, LittleAdam, fit, some_faces, weights
 
 from bench.api import BenchError, FaceSet, InputError, Setting
@@ -17,7 +18,6 @@ from bench.nn.device import described, find_device
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.threshold import best_micro_f1
-from bench.plugins import Registry
 
 
 @pytest.fixture(autouse=True)
@@ -306,7 +306,7 @@ def test_images_of_any_size_are_resized(trained: Any) -> None:
 
 @pytest.mark.parametrize("n", [8, 11])
 def test_dbm_cnn_refuses_batches_without_k_neighbours(n: int) -> None:
-    network = Registry().find("method", "dbm-cnn")[0].load()(k=n)
+    network = method_class("dbm-cnn")(k=n)
     with pytest.raises(InputError) as caught:
         fit_on(some_faces(n, side=48), network, budget="smoke")
     assert str(caught.value) == (

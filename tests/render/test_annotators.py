@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import numpy as np
+from builtin import dataset_class
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.plugins import Registry
 from bench.render.annotators import CLASSES, Ballots, Crowd, hire, poll, select
 
-Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
+Synthetic = dataset_class("synthetic")
 
 
 def by_hand(row: list[int]) -> tuple[bool, list[Fraction], list[bool]]:

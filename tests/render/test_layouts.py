@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -17,12 +18,11 @@ from PIL import Image
 from bench.api import BenchError, FaceSet
 from bench.data import marker
 from bench.data.images import SYNTHETIC_COMMENT
-from bench.plugins import Registry
 from bench.render import layouts
 from bench.render.layouts import LAYOUTS, write_raf_ml
 
-Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
-RafML: Any = Registry().find("dataset", "raf-ml")[0].load()
+Synthetic = dataset_class("synthetic")
+RafML = dataset_class("raf-ml")
 
 
 @pytest.fixture(scope="module")

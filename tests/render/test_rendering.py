@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.api import TEST, TRAIN, FaceSet
-from bench.plugins import Registry
 from bench.render.action_units import ACTION_UNITS, EMOTIONS, PROTOTYPES, intensities, shape_faces
 from bench.render.annotators import select
 from bench.render.drawing import Canvas
 from bench.render.rendering import draw_conditions, draw_people, place, portray, render_faces
 
-Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
-SyntheticSingle: Any = Registry().find("dataset", "synthetic-single")[0].load()
+Synthetic = dataset_class("synthetic")
+SyntheticSingle = dataset_class("synthetic-single")
 
 LEFT, RIGHT = 0, 1
 

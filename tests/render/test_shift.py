@@ -7,16 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 from PIL import Image
 
 from bench.api import FaceSet, InputError
-from bench.plugins import Registry
 from bench.render.action_units import intensities, vary
 from bench.render.rendering import draw_conditions, draw_person, render_faces
 from bench.render.shift import Shift, pencil
 
-Synthetic: Any = Registry().find("dataset", "synthetic")[0].load()
-SyntheticSingle: Any = Registry().find("dataset", "synthetic-single")[0].load()
+Synthetic = dataset_class("synthetic")
+SyntheticSingle = dataset_class("synthetic-single")
 SHIFTS: list[dict[str, Any]] = [{"lighting": 0.7}, {"style": 0.6}, {"resolution": 20}]
 
 

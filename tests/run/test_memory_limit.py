@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from builtin import method_class
 from runs import plugin_file, records_of
 
 from bench.api import Classifier
@@ -90,7 +91,7 @@ def test_the_machine_has_memory() -> None:
 
 @pytest.mark.parametrize("name", ["lift", "ml-loc", "ml2", "linear-svm"])
 def test_what_holds_a_matrix_of_all_pairs_says_so(name: str) -> None:
-    method = Registry().find("method", name)[0].load()
+    method = method_class(name)
     assert issubclass(method, Classifier)
     needed = method().memory_needed(100_000, 10, 6)
     assert needed >= 4e10
@@ -101,6 +102,6 @@ def test_what_holds_a_matrix_of_all_pairs_says_so(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["mlknn", "rakel", "clr", "br", "prior"])
 def test_what_grows_with_the_data_only_says_nothing(name: str) -> None:
-    method = Registry().find("method", name)[0].load()
+    method = method_class(name)
     assert issubclass(method, Classifier)
     assert method().memory_needed(100_000, 10, 6) == 0

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
+from builtin import method_class
 from torch import nn
 
 from bench.api import Setting
@@ -19,7 +20,7 @@ CHANNELS = {"base-dcnn": 1, "dbm-cnn": 1, "resnet18": 3, "mf-jle": 3}
 
 
 def method(name: str, budget: str | None = None, **params: Any) -> Any:
-    network: Any = REGISTRY.find("method", name)[0].load()(**params)
+    network: Any = method_class(name)(**params)
     if budget is not None:
         network.setting = Setting(budget=budget)
     return network

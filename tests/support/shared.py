@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin import dataset_class
 
 FOLDER = Path(__file__).resolve().parents[3] / "shared"
 
@@ -42,9 +43,8 @@ def path(name: str) -> Path:
 def mulan(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """X and Y of the training part, X and Y of the test part, as MULAN fixed the two parts."""
     from bench.api import TEST, TRAIN
-    from bench.plugins import Registry
 
-    dataset: Any = Registry().find("dataset", f"mulan:{name}")[0].load()
+    dataset = dataset_class(f"mulan:{name}")
     faces = dataset(member=name).load(path(MULAN))
     train, test = faces.split == TRAIN, faces.split == TEST
     X, Y = faces.features, faces.labels
