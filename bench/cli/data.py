@@ -1,4 +1,4 @@
-"""``bench data make``, ``align`` and ``truth``: rendered datasets, faces, labels for a recount."""
+"""``bench data make``, ``align`` and ``truth``: files of datasets, made for use outside a run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def add(commands: Any) -> None:
     parser = commands.add_parser("data", help="make datasets, align photographs")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     make = verbs.add_parser("make", help="write a rendered dataset in an official layout")
-    make.add_argument("dataset", metavar="DATASET", help="synthetic, synthetic-people")
+    make.add_argument("dataset", metavar="DATASET", help="an embedded one: see bench list datasets")
     make.add_argument("--layout", metavar="NAME", default="raf-ml", help="or people [%(default)s]")
     make.add_argument("--images", metavar="N", type=int, help="[the dataset's default]")
     make.add_argument("--out", metavar="DIR", type=Path, required=True, help="an empty folder")
     add_plugins(make)
-    make.set_defaults(function=run)
+    make.set_defaults(function=run_make)
     truth = verbs.add_parser("truth", help="write ids and labels of a dataset, for a recount")
     truth.add_argument("--dataset", metavar="NAME", required=True, help="see bench list datasets")
     truth.add_argument("--root", metavar="DIR", type=Path, help="else $BENCH_DATA/<dataset>")
@@ -45,8 +45,8 @@ def add(commands: Any) -> None:
     align.set_defaults(function=run_align)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Render and write."""
+def run_make(options: argparse.Namespace) -> int:
+    """Render an embedded dataset and write it in an official layout."""
     from bench.render.layouts import LAYOUTS
     from bench.run.grammar import parse_part
     from bench.run.methods import specs
@@ -56,17 +56,20 @@ def run(options: argparse.Namespace) -> int:
     part = parse_part(options.dataset)
     if options.images is not None:
         part.params["images"] = [str(options.images)]
-    found = specs(registry(options), "dataset", part)
-    dataset: Dataset = found[0].make()
-    if len(found) > 1 or not dataset.embedded:
-        raise BenchError(f"{options.dataset} is not made by bench: name synthetic, say")
+    candidates = specs(registry(options), "dataset", part)
+    dataset: Dataset = candidates[0].make()
+    if len(candidates) > 1 or not dataset.embedded:
+        raise BenchError(
+            f"{options.dataset} is not made by bench: name one embedded dataset (bench list "
+            "datasets tells which are)"
+        )
     LAYOUTS[options.layout](dataset.load(None), options.out, dataset.get_params())
     print(options.out)
     return 0
 
 
 def run_truth(options: argparse.Namespace) -> int:
-    """One row per image: its id, and 0 or 1 for each label."""
+    """Write a row per image of a dataset: its id, and 0 or 1 for each label."""
     from bench.data.files import write_text
     from bench.publish.frames import csv_text, frame_of
     from bench.run.sources import Sources
@@ -74,8 +77,8 @@ def run_truth(options: argparse.Namespace) -> int:
     faces = Sources(registry(options)).named(options.dataset, options.root).faces
     columns = ("id", *faces.label_names)
     rows = (
-        dict(zip(columns, (str(one), *map(int, labels)), strict=True))
-        for one, labels in zip(faces.ids, faces.labels, strict=True)
+        dict(zip(columns, (str(image), *map(int, labels)), strict=True))
+        for image, labels in zip(faces.ids, faces.labels, strict=True)
     )
     write_text(options.out, csv_text(frame_of(rows, columns)))
     print(options.out)
@@ -83,7 +86,7 @@ def run_truth(options: argparse.Namespace) -> int:
 
 
 def run_align(options: argparse.Namespace) -> int:
-    """Align, and say what was not found; 1 where a face or a file is missing."""
+    """Align a folder of photographs; 1 where one of them shows no face or cannot be read."""
     # Imported here: the detector brings torch.
     from bench.data.align_folder import TABLE, align_folder
     from bench.nn.device import find_device

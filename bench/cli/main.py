@@ -60,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _refuse(options: argparse.Namespace, sentence: str, error: Exception) -> int:
+    """Print one sentence about a wrong command, its traceback only with ``--debug``."""
     if options.debug:
         traceback.print_exception(error)
     print(f"bench: {clean(sentence)}", file=sys.stderr)

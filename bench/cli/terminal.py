@@ -1,4 +1,4 @@
-"""Text on the terminal: control characters from names and files do no harm there."""
+"""Text that every command prints: lines for the reader, columns, no control character in either."""
 
 from __future__ import annotations
 
@@ -11,15 +11,12 @@ __all__ = ["clean", "columns", "say"]
 
 
 def say(text: str) -> None:
-    """A line for the reader on stderr, so that stdout stays clean for results."""
+    """Print a line for the reader on stderr; stdout is for results alone."""
     print(clean(text), file=sys.stderr, flush=True)
 
 
 def columns(rows: Iterable[Sequence[str]]) -> str:
-    """Rows as aligned columns; the last one runs free."""
+    """Rows as aligned columns of text; the last column is not padded."""
     rows = [[clean(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    return "\n".join(
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join([*map(str.ljust, row[:-1], widths), row[-1]]) for row in rows)

@@ -1,4 +1,8 @@
-"""Names from users, made harmless for LaTeX, CSV, Markdown, the terminal and the file system."""
+"""Names from users, made harmless for LaTeX, CSV, Markdown, the terminal and the file system.
+
+A dataset, a method or a reason may hold any character; each place where a table or a message goes
+has one function here.
+"""
 
 from __future__ import annotations
 
@@ -83,8 +87,16 @@ _ACCENTS = {
 }
 
 
-def visible(text: str) -> str:
-    r"""The text on one line; what nobody could see is written as ``\n``, ``\x1b``, ``\u202e``."""
+def terminal(text: str) -> str:
+    r"""Text for a terminal: no escape sequence, no line break, no turned direction survives.
+
+    The text stands on one line; what nobody could see is written as ``\n``, ``\x1b``, ``\u202e``.
+    """
+    return _visible(text)
+
+
+def _visible(text: str) -> str:
+    """The text on one line, with the code of each character that has no picture."""
     return "".join(
         character.encode("unicode_escape").decode("ascii")
         if unicodedata.category(character) in _INVISIBLE
@@ -93,24 +105,19 @@ def visible(text: str) -> str:
     )
 
 
-def terminal(text: str) -> str:
-    """Text for a terminal: no escape sequence, no line break, no turned direction survives."""
-    return visible(text)
-
-
 def csv_cell(text: str) -> str:
     """Text for a CSV cell: a spreadsheet shows it and does not run it as a formula.
 
     A leading ``= + - @``, tab or line break gets a ``'`` before it; numbers stay as they are.
     """
-    shown = visible(text)
+    shown = _visible(text)
     formula = text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n")
     return f"'{shown}" if formula and not _NUMBER.fullmatch(text) else shown
 
 
 def markdown(text: str) -> str:
     """Text for one cell of a Markdown table: no markup, no HTML, no further cell."""
-    html = visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    html = _visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"([\\`*_\[\]|~$])", r"\\\1", html)
 
 
@@ -120,7 +127,7 @@ def latex(text: str) -> str:
     Accented Latin letters become accent commands; a letter that pdfTeX's standard fonts lack is
     written as its code point (``U+8868``).
     """
-    written = "".join(_latex_character(character) for character in visible(text))
+    written = "".join(_latex_character(character) for character in _visible(text))
     # two hyphens typed by a user are not a dash
     return re.sub(r"-(?=-)", "-{}", written)
 

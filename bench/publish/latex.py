@@ -49,14 +49,14 @@ def _blocks(table: Table) -> list[str]:
         any(line.values[i].spread is not None for block in table.blocks for line in block.lines)
         for i in range(len(table.columns))
     ]
-    width, found = len(table.columns) + 1, []
+    width, lines = len(table.columns) + 1, []
     for number, block in enumerate(table.blocks):
         if number:
-            found.append(r"\midrule")
+            lines.append(r"\midrule")
         if block.title:
-            found.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
-        found += [_line(line, spreads) for line in block.lines]
-    return found
+            lines.append(rf"\multicolumn{{{width}}}{{@{{}}l}}{{{_title(number, block)}}} \\")
+        lines += [_line(line, spreads) for line in block.lines]
+    return lines
 
 
 def _table(table: Table) -> str:
