@@ -1,66 +1,47 @@
 """Finds plug-in files and says what is in them; the registry.
 
-Listing reads the source only (`ast`): nothing is imported until a plug-in is run, checked or
-described, so a listing costs milliseconds and a broken plug-in stops nothing but itself.
+A listing imports no plug-in, so it costs milliseconds and a broken plug-in stops nothing but
+itself: names, titles and kinds come from the source (`bench.source`). All else that there is to
+know of a plug-in (its parameters, whether ``all`` leaves it out, the kinds of data it takes) is the
+loaded class's to say, which `Entry.load` gives.
 """
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
-import importlib.metadata
 import importlib.util
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import bench
 from bench.api import KINDS, BenchError, Plugin, near
+from bench.source import SourceClass, literal, parse
 
 PACKAGE = "fer-bench"
-
-# Classes of bench.nn that plug-ins derive from, and the kind that these make them.
-BASES = {
-    **{name: name for name in KINDS},
-    "TrainedNetwork": "Network",
-    "DCNNNetwork": "Network",
-    "BiManifoldNetwork": "Network",
-    "ResNetTFE": "Network",
-    "TFENetwork": "Network",
-    "TwoDatasetNetwork": "Network",
-    "CentredNetwork": "Network",
-    "ComparedNetwork": "Network",
-    "Backbone": "Features",
-    "FullyConnected": "Features",
-}
-
-
-@dataclass(frozen=True)
-class Field:
-    """One hyper-parameter as its source spells it."""
-
-    name: str
-    type: str
-    default: str
-    help: str
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One plug-in as its source describes it.
+    """One plug-in as its source names it.
 
     Attributes
     ----------
+    name : str
+        As on the command line; the file's, where it cannot be read.
     kind : str
         ``Dataset``, ``Features``, ``Classifier`` or ``Network``; empty for an unreadable file.
+    title : str
+        The file's docstring, or the class's where the file has none.
+    labels : str
+        Of a dataset, its `Dataset.kind` where the source gives one: ``multi``, ``single`` or
+        ``people``. For a listing alone: the class decides.
     state : {"ready", "needs", "broken"}
         ``reason`` says what is missing and how to get it, or what is wrong.
-    settings : dict
-        Literal class attributes (``embedded``, ``kinds``, ``by_name_only`` …).
     """
 
     name: str
@@ -68,18 +49,16 @@ class Entry:
     file: Path
     class_name: str = ""
     module: str | None = None
-    doc: str = ""
     title: str = ""
-    fields: tuple[Field, ...] = ()
-    settings: dict[str, Any] = field(default_factory=dict)
+    labels: str = ""
     state: str = "ready"
     reason: str = ""
     builtin: bool = False
 
     @property
     def summary(self) -> str:
-        """One line: the first of the file's docstring, or of the class's."""
-        return (self.title or self.doc).strip().split("\n")[0].strip()
+        """The first line of the title."""
+        return self.title.strip().split("\n")[0].strip()
 
     def load(self) -> type[Plugin]:
         """Import the file and return the class; raises `BenchError` where that fails."""
@@ -94,13 +73,18 @@ class Entry:
                 f"plug-in file {self.file}{where} fails on import: "
                 f"{type(error).__name__}: {error}; mend the file or leave it out"
             ) from error
-        found = getattr(module, self.class_name, None)
-        if not (isinstance(found, type) and issubclass(found, KINDS[self.kind])):
+        plugin = getattr(module, self.class_name, None)
+        if not (isinstance(plugin, type) and issubclass(plugin, KINDS[self.kind])):
             raise BenchError(
                 f"plug-in file {self.file}: {self.class_name} is not a bench.api.{self.kind} "
                 "once imported; derive it from that class"
             )
-        return found
+        if plugin.name != self.name:
+            raise BenchError(
+                f"plug-in file {self.file}: {self.class_name} is named {plugin.name!r} once "
+                f"imported, and {self.name!r} where the class begins; give it one name"
+            )
+        return plugin
 
 
 def _import(entry: Entry) -> ModuleType:
@@ -136,120 +120,74 @@ def _line_of(error: BaseException, file: Path) -> str:
     return line
 
 
-def _literal(node: ast.expr | None) -> Any:
-    try:
-        return ast.literal_eval(node) if node is not None else None
-    except ValueError:
-        return None
-
-
-def _kind_of(node: ast.ClassDef, classes: dict[str, ast.ClassDef], seen: frozenset[str]) -> str:
-    for base in node.bases:
-        name = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-        if name in BASES:
-            return BASES[name]
-        if name in classes and name not in seen:
-            kind = _kind_of(classes[name], classes, seen | {name})
-            if kind:
-                return kind
-    return ""
-
-
-def _fields_and_settings(node: ast.ClassDef) -> tuple[tuple[Field, ...], dict[str, Any]]:
-    fields: list[Field] = []
-    settings: dict[str, Any] = {}
-    for statement in node.body:
-        target: ast.expr
-        if isinstance(statement, ast.AnnAssign):
-            target, value = statement.target, statement.value
-        elif isinstance(statement, ast.Assign):
-            target, value = statement.targets[0], statement.value
-        else:
-            continue
-        if not isinstance(target, ast.Name):
-            continue
-        if isinstance(statement, ast.AnnAssign) and _calls_param(value):
-            assert isinstance(value, ast.Call)
-            keywords = {word.arg: _literal(word.value) for word in value.keywords}
-            default = ast.unparse(value.args[0]) if value.args else ""
-            written = ast.unparse(statement.annotation)
-            fields.append(Field(target.id, written, default, keywords.get("help") or ""))
-        else:
-            settings[target.id] = _literal(value)
-    return tuple(fields), settings
-
-
-def _calls_param(value: ast.expr | None) -> bool:
-    if not isinstance(value, ast.Call):
-        return False
-    called = value.func
-    return (isinstance(called, ast.Name) and called.id == "param") or (
-        isinstance(called, ast.Attribute) and called.attr == "param"
-    )
-
-
-def _missing_modules(tree: ast.Module) -> list[str]:
-    """Top-level imports of packages that are not installed (looked up, not imported)."""
-    missing = []
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            roots = [alias.name.split(".")[0] for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            roots = [node.module.split(".")[0]]
-        else:
-            continue
-        for root in roots:
-            if root in sys.stdlib_module_names or root in sys.modules or root in missing:
-                continue
-            if importlib.util.find_spec(root) is None:
-                missing.append(root)
-    return missing
-
-
 def read(file: Path, module: str | None = None, builtin: bool = False) -> list[Entry]:
     """The plug-ins in a source file, without importing it."""
     try:
-        tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
+        source = parse(file, module or "")
     except SyntaxError as error:
         reason = f"{file}:{error.lineno}: {error.msg}"
         return [Entry(file.stem, "", file, state="broken", reason=reason, builtin=builtin)]
     except (OSError, UnicodeDecodeError) as error:
         return [Entry(file.stem, "", file, state="broken", reason=str(error), builtin=builtin)]
-    classes = {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
-    missing = _missing_modules(tree)
     entries = []
-    for node in classes.values():
-        kind = _kind_of(node, classes, frozenset({node.name}))
-        fields, settings = _fields_and_settings(node)
-        name = settings.get("name")
-        if not kind or not isinstance(name, str) or not name:
+    for plugin in source.classes.values():
+        name = literal([plugin], "name")
+        if not isinstance(name, str) or not name:
+            continue  # a plug-in has a name of its own; looking for its bases is dear
+        ancestors = plugin.ancestors()
+        kind = _kind(ancestors)
+        if not kind:
             continue
-        state, reason = "ready", ""
-        if missing:
-            extra = settings.get("extra")
-            wanted = f"'{PACKAGE}[{extra}]'" if extra else " ".join(missing)
-            state, reason = "needs", f"pip install {wanted} (brings {', '.join(missing)})"
-            # PyPI's package of either name is another one, so never advise to install it.
-            if own := {"methods", "datasets"} & set(missing):
-                names = ", ".join(f"bench.{one} in place of {one}" for one in sorted(own))
-                reason = f"import {names} in {file}"
+        needs = _needs(file, ancestors)
+        labels = literal(ancestors, "kind") if kind == "Dataset" else ""
         entries.append(
             Entry(
                 name=name,
                 kind=kind,
                 file=file,
-                class_name=node.name,
+                class_name=plugin.name,
                 module=module,
-                doc=ast.get_docstring(node) or "",
-                title=ast.get_docstring(tree) or "",
-                fields=fields,
-                settings=settings,
-                state=state,
-                reason=reason,
+                title=source.docstring or plugin.docstring,
+                labels=labels if isinstance(labels, str) else "",
+                state="needs" if needs else "ready",
+                reason=needs,
                 builtin=builtin,
             )
         )
     return entries
+
+
+def _kind(ancestors: Sequence[SourceClass]) -> str:
+    """The kind that a class's ancestors make it; of two, the one that derives from the other."""
+    roots = {(kind.__module__, kind.__name__): name for name, kind in KINDS.items()}
+    kinds = (roots.get((one.module, one.name)) for one in ancestors)
+    return next((kind for kind in kinds if kind is not None), "")
+
+
+def _needs(file: Path, ancestors: Sequence[SourceClass]) -> str:
+    """How to get the packages that the files of a class and of its bases import; "": all there."""
+    packages = {name: None for one in ancestors for name in one.source.packages}
+    missing = [name for name in packages if not _installed(name)]
+    if not missing:
+        return ""
+    # PyPI's package of either name is another one, so never advise to install it.
+    if own := {"methods", "datasets"} & set(missing):
+        names = ", ".join(f"bench.{one} in place of {one}" for one in sorted(own))
+        return f"import {names} in {file}"
+    extra = literal(ancestors, "extra")
+    wanted = f"'{PACKAGE}[{extra}]'" if extra else " ".join(missing)
+    return f"pip install {wanted} (brings {', '.join(missing)})"
+
+
+def _installed(package: str) -> bool:
+    """Whether a package can be imported; nothing is imported."""
+    at_hand = package in sys.stdlib_module_names or package in sys.modules
+    return at_hand or _findable(package, tuple(sys.path))
+
+
+@cache
+def _findable(package: str, path: tuple[str, ...]) -> bool:
+    return importlib.util.find_spec(package) is not None
 
 
 def _builtin_files() -> Iterator[tuple[Path, str]]:
@@ -273,6 +211,8 @@ def _files_under(path: Path) -> list[Path]:
 
 
 def _entry_points() -> Iterator[Entry]:
+    import importlib.metadata  # not for `bench --help`, which looks for no plug-in
+
     for point in importlib.metadata.entry_points(group="bench.plugins"):
         module = point.value.split(":")[0].strip()
         try:
@@ -311,13 +251,15 @@ class Registry:
             self._add(read(file, module, builtin=True))
         for path in self.extra:
             for file in _files_under(path):
-                found = read(file)
-                if not found:
+                entries = read(file)
+                if not entries:
                     raise BenchError(
-                        f"--plugins {file}: no plug-in in this file; a plug-in is a class derived "
-                        "from bench.api.Dataset, Features, Classifier or Network with a name"
+                        f"--plugins {file}: no plug-in in this file; a plug-in is a class with a "
+                        'name of its own (name = "my-method") that derives from '
+                        "bench.api.Dataset, Features, Classifier or Network, or from a class of "
+                        "bench.nn or of a built-in method"
                     )
-                self._add(found)
+                self._add(entries)
         for entry in _entry_points():
             self._add([entry])
 

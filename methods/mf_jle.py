@@ -19,7 +19,7 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Adam, OneCycle, Recipe
-from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18
+from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18Layers
 from bench.nn.train import Trained
 
 PARTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -42,7 +42,7 @@ class SeparateResNets(nn.Module):
 
     def __init__(self, networks: int, labels: int) -> None:
         super().__init__()
-        self.networks = nn.ModuleList(ResNet18(labels) for _ in range(networks))
+        self.networks = nn.ModuleList(ResNet18Layers(labels) for _ in range(networks))
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """From float (n, M, 3, H, W) to embeddings (n, M, 512) and logits (n, M, L)."""
@@ -60,11 +60,11 @@ class GroupedResNets(nn.Module):
 
     Parameters
     ----------
-    networks : sequence of ResNet18
+    networks : sequence of ResNet18Layers
         Their weights are copied.
     """
 
-    def __init__(self, networks: Sequence[ResNet18]) -> None:
+    def __init__(self, networks: Sequence[ResNet18Layers]) -> None:
         super().__init__()
         self.count = len(networks)
         self.body = copy.deepcopy(networks[0])

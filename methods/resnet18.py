@@ -8,10 +8,10 @@ from bench.api import FaceInput, param
 from bench.nn.centred import CentredNetwork
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, QUICK, ResNet18
+from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, QUICK, ResNet18Layers
 
 
-class ResNet18Method(CentredNetwork):
+class ResNet18(CentredNetwork):
     """K. He et al., CVPR 2016, trained as MF-JLE's modules are (IEEE Access 9 (2021), Table 1).
 
     Binary cross-entropy on label sets (Eq. 2), softmax cross-entropy on single-label data; RGB
@@ -55,7 +55,7 @@ class ResNet18Method(CentredNetwork):
 
     def network(self, labels: int, channels: int) -> nn.Module:
         """torchvision's network."""
-        return ResNet18(labels)
+        return ResNet18Layers(labels)
 
     def loss(self, out: Output, batch: Batch) -> Terms:
         """Binary cross-entropy on label sets; else as the loss says."""

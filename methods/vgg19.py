@@ -25,7 +25,7 @@ QUICK = Recipe(
 )
 
 
-class VGG19(nn.Module):
+class VGG19Layers(nn.Module):
     """Configuration E's convolutions with batch normalisation, fc 128 – fc L.
 
     Parameters
@@ -55,7 +55,7 @@ class VGG19(nn.Module):
         return out
 
 
-class VGG19Method(ComparedNetwork):
+class VGG19(ComparedNetwork):
     """K. Simonyan and A. Zisserman, ICLR 2015, configuration E, as LBAN-IL's paper compares it
     (Neurocomputing 2021, Table 2): with the softmax alone (``loss=softmax``) or the islets loss.
 
@@ -79,7 +79,7 @@ class VGG19Method(ComparedNetwork):
 
     def network(self, labels: int, channels: int) -> nn.Module:
         """Sixteen convolutions, the 128-d feature, the output."""
-        return VGG19(labels, channels, self.dropout)
+        return VGG19Layers(labels, channels, self.dropout)
 
     def check(self, train: FaceSet) -> None:
         """Raise `InputError` also where five poolings leave nothing."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-import bench.methods
 import pytest
 
-import bench.nn
 from bench.api import KINDS, BenchError, Classifier, param
-from bench.plugins import BASES, Registry, read
+from bench.plugins import Registry, read
+from bench.run.grammar import parse_methods
+from bench.run.methods import resolve
 from bench.score.criteria import CRITERIA
 
 
@@ -33,16 +32,16 @@ def test_built_in_plugins_are_found_with_kind_and_parameters() -> None:
     assert registry.methods["lbp"].kind == "Features"
     assert registry.methods["mlknn"].kind == "Classifier"
     assert registry.datasets["raf-ml"].kind == "Dataset"
-    assert {one.name for one in registry.methods["mlknn"].fields} >= {"k", "s"}
+    assert set(registry.methods["mlknn"].load().params) >= {"k", "s"}
     assert not registry.broken
-    assert all(entry.summary and entry.doc for entry in registry)
+    assert all(entry.summary and entry.load().__doc__ for entry in registry)
 
 
-def test_listing_imports_neither_torch_nor_sklearn_nor_any_plugin() -> None:
+def test_listing_imports_neither_numpy_nor_torch_nor_sklearn_nor_any_plugin() -> None:
     code = (
         "import sys; from bench.cli.main import main; main(['list']); "
-        "print([m for m in sys.modules if m.split('.')[0] in ('torch', 'sklearn', 'numba', "
-        "'pandas', 'skimage') or m.startswith(('bench.methods.', 'bench.datasets.'))])"
+        "print([m for m in sys.modules if m.split('.')[0] in ('numpy', 'torch', 'sklearn', "
+        "'numba', 'pandas', 'skimage') or m.startswith(('bench.methods.', 'bench.datasets.'))])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
@@ -339,14 +338,174 @@ def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
     assert [row["name"] for row in found["criteria"]][:9] == [one.name for one in CRITERIA]
 
 
-def test_classes_that_plugins_derive_from_make_them_what_the_registry_says() -> None:
-    modules = [
-        importlib.import_module(f"bench.{folder}.{one.name}")
-        for folder, path in (("nn", bench.nn.__path__), ("methods", bench.methods.__path__))
-        for one in pkgutil.iter_modules(path)
-        if folder == "nn" or one.name.startswith("_")
+# -- what a class derives from is read in its source ----------------------------------------------
+
+
+def test_the_source_and_the_loaded_class_agree() -> None:
+    for entry in Registry():
+        plugin = entry.load()
+        kinds = [name for name, kind in KINDS.items() if issubclass(plugin, kind)]
+        assert entry.kind == kinds[-1]  # Network is the last, and derives from Features
+        if issubclass(plugin, KINDS["Dataset"]):
+            assert entry.labels == plugin.kind  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("imports", "base", "kind"),
+    [
+        ("from bench.api import Features", "Features", "Features"),
+        ("from bench.api import Classifier as Base", "Base", "Classifier"),
+        ("import bench.api", "bench.api.Dataset", "Dataset"),
+        ("from bench import api", "api.Network", "Network"),
+        ("import bench.api as contract", "contract.Classifier", "Classifier"),
+        ("from bench.api.classifier import Classifier", "Classifier", "Classifier"),
+        ("from bench.api import *", "Classifier", "Classifier"),
+        ("from bench.nn.one_class import OneClassNetwork", "OneClassNetwork", "Network"),
+        ("import bench.nn.backbone as nets", "nets.Backbone", "Features"),
+        ("from bench.nn import network", "network.TrainedNetwork", "Network"),
+        ("from bench.methods.resnet18 import ResNet18", "ResNet18", "Network"),
+        ("from bench.methods.dbm_cnn import DBMCNN as Some", "Some", "Network"),
+        ("import bench.methods.mlknn", "bench.methods.mlknn.MLkNN", "Classifier"),
+        ("from bench.datasets.raf_ml import RafML", "RafML", "Dataset"),
+        ("try:\n    from bench.api import Features\nexcept ImportError:\n    raise", "Features",
+         "Features"),
+        ("from enum import Enum\nfrom bench.api import Features", "Enum, Features", "Features"),
+        ("from bench.nn.backbone import Backbone\nfrom bench.api import Network",
+         "Backbone, Network", "Network"),
+        ("from bench.api import Features\nclass Between(Features):\n    pass", "Between",
+         "Features"),
+    ],
+)  # fmt: skip
+def test_a_base_is_found_however_it_is_imported(
+    tmp_path: Path, imports: str, base: str, kind: str
+) -> None:
+    path = tmp_path / "some.py"
+    path.write_text(f"{imports}\n\n\nclass Some({base}):\n    name = 'some'\n")
+    (entry,) = read(path)
+    assert (entry.name, entry.kind, entry.state) == ("some", kind, "ready")
+
+
+def test_a_class_may_have_the_name_of_its_base(tmp_path: Path) -> None:
+    path = tmp_path / "some.py"
+    path.write_text(
+        "from bench.methods.mlknn import MLkNN\n\n\n"
+        "class MLkNN(MLkNN):\n    name = 'mine'\n\n\n"
+        "class Later(MLkNN):\n    name = 'later'\n"
+    )
+    assert [(one.name, one.kind) for one in read(path)] == [
+        ("mine", "Classifier"),
+        ("later", "Classifier"),
     ]
-    for name, kind in BASES.items():
-        if name not in KINDS:
-            (found,) = {getattr(m, name) for m in modules if hasattr(m, name)}
-            assert issubclass(found, KINDS[kind])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import torch\nclass Some(torch.nn.Module):\n    name = 'some'\n",
+        "class Some(Some):\n    name = 'some'\n",
+        "from bench.api import Plugin\nclass Some(Plugin):\n    name = 'some'\n",
+        "from bench.api import NoSuchThing\nclass Some(NoSuchThing):\n    name = 'some'\n",
+        "from bench.methods.resnet18 import ResNet18\nclass Some(ResNet18):\n    length = 2.0\n",
+        "from bench.api import Features\nclass Some(Features):\n    name = 'a' + 'b'\n",
+    ],
+)
+def test_other_classes_are_no_plug_ins(tmp_path: Path, code: str) -> None:
+    path = tmp_path / "some.py"
+    path.write_text(code)
+    assert read(path) == []
+    with pytest.raises(BenchError, match="no plug-in in this file; a plug-in is a class with a"):
+        Registry([path])
+
+
+def test_files_that_import_each_other_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for one, other in (("first", "second"), ("second", "first")):
+        text = f"from {other}_of_two import Base\n\n\nclass Some(Base):\n    name = 'some'\n"
+        (tmp_path / f"{one}_of_two.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert read(tmp_path / "first_of_two.py") == []
+
+
+def test_a_package_may_hold_its_bases_in_a_file_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "some_package"
+    package.mkdir()
+    (package / "__init__.py").write_text("from .shared import Shared\n")
+    (package / "shared.py").write_text(
+        "from bench.api import Classifier\n\n\nclass Shared(Classifier):\n    pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    for imports in (
+        "from .shared import Shared",
+        "from . import Shared",
+        "from some_package import *",
+    ):
+        (package / "mine.py").write_text(f"{imports}\nclass Mine(Shared):\n    name = 'mine'\n")
+        (entry,) = read(package / "mine.py", "some_package.mine")
+        assert entry.kind == "Classifier"
+
+
+def test_packages_that_the_files_of_its_bases_need_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needy_base.py").write_text(
+        "import surely_not_installed\nfrom bench.api import Classifier\n\n\n"
+        "class Base(Classifier):\n    extra = 'speed'\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "mine.py"
+    path.write_text("from needy_base import Base\n\n\nclass Mine(Base):\n    name = 'mine'\n")
+    (entry,) = read(path)
+    assert (entry.state, entry.reason) == (
+        "needs",
+        "pip install 'fer-bench[speed]' (brings surely_not_installed)",
+    )
+
+
+def test_a_name_that_changes_on_import_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "some.py", "some")
+    path.write_text(path.read_text() + "\n\nSome.name = 'other'\n")
+    with pytest.raises(BenchError, match="Some is named 'other' once imported, and 'some' where"):
+        read(path)[0].load()
+
+
+def test_what_a_class_inherits_counts(tmp_path: Path) -> None:
+    path = tmp_path / "some.py"
+    path.write_text(
+        "from bench.api import Classifier, param\n"
+        "from bench.methods.br import BinaryRelevance\n\n\n"
+        "class Base(Classifier):\n"
+        "    by_name_only = True\n"
+        "    kinds = ('single',)\n"
+        "    k: int = param(1, help='neighbours')\n\n\n"
+        "class Some(Base):\n    name = 'some'\n\n\n"
+        "class Open(Base):\n    name = 'open'\n    by_name_only = False\n\n\n"
+        "class Mine(BinaryRelevance):\n    name = 'mine'\n"
+    )
+    registry = Registry([path])
+    assert list(registry.methods["some"].load().params) == ["k"]
+    assert registry.methods["mine"].load().params == registry.methods["br"].load().params
+    # As if it were built in: ``all`` takes what the package ships.
+    for name in ("some", "open", "mine"):
+        registry.methods[name] = replace(registry.methods[name], builtin=True)
+
+    def classifiers(kind: str) -> set[str]:
+        every = resolve(registry, parse_methods("lbp+all"), kind, images=True)
+        return {method.classifier.name for method in every if method.classifier is not None}
+
+    assert {"some", "open", "mine"} & classifiers("single") == {"open"}
+    assert not {"some", "open", "mine"} & classifiers("multi")
+
+
+def test_a_dataset_whose_kind_is_computed_is_listed_as_a_dataset(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "some.py"
+    path.write_text(
+        "from bench.api import Dataset\nfrom bench.datasets.people import People\n\n\n"
+        "class Some(Dataset):\n    name = 'some'\n    kind = 'sin' + 'gle'\n\n\n"
+        "class Plain(Dataset):\n    name = 'plain'\n\n\n"
+        "class Persons(People):\n    name = 'persons'\n"
+    )
+    done = bench("list", "datasets", "--json", "--plugins", path)
+    kinds = {row["name"]: row["kind"] for row in json.loads(done.stdout)["datasets"]}
+    assert (kinds["some"], kinds["plain"], kinds["persons"]) == ("dataset", "multi-label", "people")
+    assert (kinds["raf-ml"], kinds["fer-plus"]) == ("multi-label", "single-label")

@@ -6,7 +6,7 @@ import argparse
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from bench.api import BenchError, Dataset, near
+from bench.api import BenchError, Dataset, Plugin, near
 from bench.cli.plugins import add_plugins, registry
 from bench.cli.terminal import clean, columns
 from bench.plugins import Entry, Registry
@@ -39,17 +39,16 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _entry(found: Registry, name: str, criteria: list[str]) -> Entry:
-    for table in (found.methods, found.datasets):
+def _entry(plugins: Registry, name: str, criteria: list[str]) -> Entry:
+    for table in (plugins.methods, plugins.datasets):
         for known in (name, name.partition(":")[0] + ":"):
             if known in table:
                 return table[known]
-    for entry in found.broken:
+    for entry in plugins.broken:
         if entry.name == name:
             raise BenchError(f"{name} is broken: {entry.reason}")
-    raise BenchError(
-        f"nothing is named {name!r}: {near(name, [*found.methods, *found.datasets, *criteria])}"
-    )
+    names = [*plugins.methods, *plugins.datasets, *criteria]
+    raise BenchError(f"nothing is named {name!r}: {near(name, names)}")
 
 
 def _plugin(entry: Entry) -> str:
@@ -57,26 +56,34 @@ def _plugin(entry: Entry) -> str:
     if entry.state != "ready":
         lines.append(entry.reason)
     lines += ["", inspect.cleandoc(entry.title)]
-    if entry.doc:
-        lines += ["", inspect.cleandoc(entry.doc)]
     if entry.state == "ready":
-        plugin = entry.load()
-        if issubclass(plugin, Dataset):
-            from bench.data.protocols import GENERAL_PROTOCOLS
-
-            own = ", ".join(plugin.protocols) or "none (cv5 by default)"
-            lines += ["", f"protocols: {own}; also {', '.join(GENERAL_PROTOCOLS)}"]
-            lines += [f"obtain: {plugin.obtain}"] if plugin.obtain else []
-        if plugin.params:
-            rows = [
-                ["", name, f"= {one.default}", one.allowed(), one.help]
-                for name, one in plugin.params.items()
-            ]
-            lines += ["", "parameters", columns(rows)]
-        recipes = getattr(plugin, "recipes", {})
-        if recipes:
-            lines += ["", "schedules", *(f"  {budget}: {one}" for budget, one in recipes.items())]
+        lines += _class(entry.load(), entry.title)
     return "\n".join(clean(line) for line in "\n".join(lines).split("\n"))
+
+
+def _class(plugin: type[Plugin], title: str) -> list[str]:
+    """What the class says of itself, beside the title."""
+    lines: list[str] = []
+    documentation = inspect.cleandoc(plugin.__doc__ or "")
+    if documentation and documentation != title:
+        lines += ["", documentation]
+    if issubclass(plugin, Dataset):
+        from bench.data.protocols import GENERAL_PROTOCOLS
+
+        own = ", ".join(plugin.protocols) or "none (cv5 by default)"
+        lines += ["", f"protocols: {own}; also {', '.join(GENERAL_PROTOCOLS)}"]
+        lines += [f"obtain: {plugin.obtain}"] if plugin.obtain else []
+    if plugin.params:
+        rows = [
+            ["", name, f"= {declared.default}", declared.allowed(), declared.help]
+            for name, declared in plugin.params.items()
+        ]
+        lines += ["", "parameters", columns(rows)]
+    recipes = getattr(plugin, "recipes", {})
+    if recipes:
+        lines += ["", "schedules"]
+        lines += [f"  {budget}: {recipe}" for budget, recipe in recipes.items()]
+    return lines
 
 
 def _criterion(one: Criterion) -> str:

@@ -26,18 +26,18 @@ def add(commands: Any) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print names, states and one line each."""
-    found = registry(options)
+    plugins = registry(options)
     tables: dict[str, list[dict[str, str]]] = {}
     if options.what in (None, "datasets"):
-        tables["datasets"] = [_row(entry) for entry in found.datasets.values()]
+        tables["datasets"] = [_row(entry) for entry in plugins.datasets.values()]
     if options.what in (None, "methods"):
-        tables["methods"] = [_row(entry) for entry in found.methods.values()]
+        tables["methods"] = [_row(entry) for entry in plugins.methods.values()]
     if options.what in (None, "criteria"):
         tables["criteria"] = _criteria()
     if options.what in (None, "papers"):
         tables["papers"] = _papers()
-    if found.broken:
-        tables["broken"] = [_row(entry) for entry in found.broken]
+    if plugins.broken:
+        tables["broken"] = [_row(entry) for entry in plugins.broken]
     if options.json:
         print(json.dumps(tables, indent=1))
         return 0
@@ -49,10 +49,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _row(entry: Entry) -> dict[str, str]:
-    kind = entry.kind.lower()
-    if entry.kind == "Dataset":
-        kind = entry.settings.get("kind") or "multi"
-        kind = kind if kind == "people" else f"{kind}-label"
+    kind = {
+        "multi": "multi-label",
+        "single": "single-label",
+        "people": "people",
+    }.get(entry.labels, entry.kind.lower())
     name = entry.name + ("NAME" if entry.name.endswith(":") else "")
     about = entry.summary if entry.state == "ready" else f"{entry.state}: {entry.reason}"
     return {"name": name, "kind": kind, "state": entry.state, "about": about}

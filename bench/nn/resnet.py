@@ -32,7 +32,7 @@ QUICK = Recipe(
 )
 
 
-class ResNet18(ResNet):
+class ResNet18Layers(ResNet):
     """torchvision's ResNet-18 (K. He et al., CVPR 2016), which gives its 512-d pooled layer too.
 
     Parameters

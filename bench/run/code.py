@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
-import bench
+from bench.source import module_file
 
 
 def code_hash(files: Iterable[Path], follow: bool = True) -> str:
@@ -88,10 +88,4 @@ def _is_text(statement: ast.stmt) -> bool:
 
 @cache
 def _file_of(module: str) -> Path | None:
-    parts = module.split(".")[1:]
-    for place in bench.__path__:
-        base = Path(place).joinpath(*parts)
-        for file in (base.with_suffix(".py"), base / "__init__.py"):
-            if file.is_file():
-                return file
-    return None
+    return module_file(module)

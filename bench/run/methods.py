@@ -185,7 +185,7 @@ class _Chooser:
             spec
             for entry in self.registry.methods.values()
             if entry.builtin and entry.state == "ready" and entry.kind in kinds
-            if not entry.name.endswith(":") and not entry.settings.get("by_name_only")
+            if not entry.name.endswith(":") and not entry.load().by_name_only
             if self._met_by(entry) in getattr(entry.load(), "kinds", ())
             if self.distribution or not _needs_distribution(entry)
             for spec in specs(self.registry, "method", Part(entry.name))

@@ -24,10 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-import numpy as np
-
+from bench.score.deferred import Deferred
 from bench.score.predictions import (
     CONVENTIONS,
     Measure,
@@ -35,6 +34,11 @@ from bench.score.predictions import (
     area_under_curve,
     mean_over_rows,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Deferred("numpy")
 
 __all__ = [
     "BY_NAME",

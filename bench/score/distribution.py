@@ -8,12 +8,16 @@ from the nine criteria of `bench.score.criteria`, which judge label sets and ran
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
-
-import numpy as np
+from typing import TYPE_CHECKING, ClassVar
 
 from bench.api import BenchError
+from bench.score.deferred import Deferred
 from bench.score.predictions import Measure, mean_over_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Deferred("numpy")
 
 CLIP = 1e-7
 """Smallest predicted share that the Kullback-Leibler divergence sees; truth is not clipped."""

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-
-import numpy as np
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.api import BenchError, near
+from bench.score.deferred import Deferred
+
+if TYPE_CHECKING:
+    import numpy as np
+else:
+    np = Deferred("numpy")
 
 CONVENTIONS = ("sklearn", "matlab", "mulan", "raf-ml")
 KINDS = ("multi", "single")
 
-Measure = Callable[[np.ndarray], np.ndarray]
+Measure: TypeAlias = "Callable[[np.ndarray], np.ndarray]"
 """Gives a criterion's values (B,) from B sets of weights of the rows, (n, B); NaN = undefined."""
 
 

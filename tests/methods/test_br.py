@@ -114,7 +114,7 @@ def test_the_command_line_takes_a_path() -> None:
 
 def test_runs_by_name_only() -> None:
     entry, _ = Registry().find("method", "br")
-    assert entry.settings["by_name_only"]
+    assert entry.load().by_name_only
 
 
 def test_is_a_scikit_learn_estimator() -> None:

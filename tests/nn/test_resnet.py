@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.nn.resnet import ResNet18
+from bench.nn.resnet import ResNet18Layers
 
 
 def test_the_embedding_is_the_mean_over_places() -> None:
-    network = ResNet18(2).eval()
+    network = ResNet18Layers(2).eval()
     seen: list[Tensor] = []
     network.layer4.register_forward_hook(lambda module, given, out: seen.append(out))
     out = network(torch.rand(2, 3, 70, 70))

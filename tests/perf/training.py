@@ -246,7 +246,7 @@ def shown(seconds: Seconds, images: int) -> None:
 def paths(device: str, repeats: int) -> None:
     """MF-JLE's six ResNet-18 one by one and grouped, training steps and inference."""
     entry = Registry().find("method", "mf-jle")[0]
-    chosen = next(field.default for field in entry.fields if field.name == "path").strip("'\"")
+    chosen = entry.load().params["path"].default
     on, mixed = torch.device(device), trains_in_bfloat16(device)
     print(f"mf-jle, path {chosen!r} by default")
     for size, batch in ((44, 32), (112, 8)):
