@@ -99,11 +99,11 @@ def run_align(options: argparse.Namespace) -> int:
         find_device(options.device),
         say,
     )
-    photographs = report.found + len(report.without) + len(report.unreadable)
+    photographs = report.aligned + len(report.faceless) + len(report.unreadable)
     say(
-        f"{photographs} photographs: {report.found} faces aligned, {len(report.without)} without a "
-        f"face, {len(report.unreadable)} unreadable; {report.kept} were done before, "
-        f"{report.others} other files left alone"
+        f"{photographs} photographs: {report.aligned} faces aligned, {len(report.faceless)} "
+        f"without a face, {len(report.unreadable)} unreadable; {report.unchanged} were done "
+        f"before, {report.others} other files left alone"
     )
     print(options.out / TABLE)
-    return 1 if report.without or report.unreadable else 0
+    return 1 if report.faceless or report.unreadable else 0

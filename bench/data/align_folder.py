@@ -1,4 +1,8 @@
-"""Aligns a folder of photographs: finds the face in each, cuts it out, says where there is none."""
+"""Aligns a folder of photographs: finds the face in each, cuts it out, says where there is none.
+
+The work behind ``bench data align``. It stands among the data, since a lab may call it from Python
+as well, and its PNGs and landmarks are what a dataset begins with.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -23,11 +28,12 @@ from bench.data.landmarks import detect, detector_code
 
 TABLE = "landmarks.csv"
 POINTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
+LANDMARKS = tuple(f"{point}_{axis}" for point in POINTS for axis in "xy")
 COLUMNS = (
     "file",
     "found",
     "probability",
-    *(f"{point}_{axis}" for point in POINTS for axis in "xy"),
+    *LANDMARKS,
     "aligned",
     "size",
     "transform",
@@ -40,25 +46,25 @@ _Row = dict[str, str]
 
 @dataclass
 class Report:
-    """What became of a folder.
+    """What became of the files of a folder.
 
     Attributes
     ----------
-    found : int
+    aligned : int
         Photographs whose aligned face is there.
-    kept : int
+    unchanged : int
         Photographs, with a face or without, that an earlier run had done.
-    without : list of str
-        Files in which no face was found.
+    faceless : list of str
+        Files in which the detector sees no face.
     unreadable : list of str
         One sentence per file that could not be read.
     others : int
         Files that are no images by their suffix.
     """
 
-    found: int = 0
-    kept: int = 0
-    without: list[str] = field(default_factory=list)
+    aligned: int = 0
+    unchanged: int = 0
+    faceless: list[str] = field(default_factory=list)
     unreadable: list[str] = field(default_factory=list)
     others: int = 0
 
@@ -69,7 +75,7 @@ def align_folder(
     size: int = 100,
     transform: str = "affine",
     device: str = "cpu",
-    hear: Callable[[str], None] = lambda sentence: None,
+    notify: Callable[[str], None] = lambda sentence: None,
 ) -> Report:
     """Align the face of every photograph under ``source``; sub-folders are kept.
 
@@ -77,14 +83,14 @@ def align_folder(
     of the photograph (turned upright as its EXIF orientation says) and the settings. A photograph
     whose content and settings are those of its row is not done again. Each row is written as soon
     as its PNG is there, so an interruption costs the file in work. Rows and PNGs of files that are
-    gone, or whose face is no longer found, are removed.
+    gone, or in which no face is seen any more, are removed.
 
     Parameters
     ----------
     size, transform
         As `bench.data.alignment.align` takes them (``transform`` is its ``kind``).
-    hear : callable
-        Is told at once of each file without a face and of each unreadable one.
+    notify : callable
+        Called at once with a sentence on each file without a face and on each unreadable one.
 
     Raises
     ------
@@ -99,73 +105,114 @@ def align_folder(
     earlier = _claim(out)
     if rendered:
         _mark(out)
-    report = Report(others=others)
     settings = {"size": str(size), "transform": transform, "detector": detector_code()}
+    photographs = _Photographs(source, out, settings, device, rendered)
+    report = Report(others=others)
     rows: list[_Row] = []
     for name in names:
         before = earlier.pop(name, None)
-        row = _one(source, out, name, settings, before, device, rendered)
+        row = photographs.align(name, before)
         rows.append(row)
         if row is before:
-            report.kept += 1
+            report.unchanged += 1
         else:
             _append(out / TABLE, row)
         if row["reason"]:
             report.unreadable.append(row["reason"])
-            hear(row["reason"])
+            notify(row["reason"])
         elif row["found"] == "1":
-            report.found += 1
+            report.aligned += 1
         else:
-            report.without.append(name)
-            hear(f"no face found in {name}")
+            report.faceless.append(name)
+            notify(f"no face found in {name}")
     for row in earlier.values():
-        _forget(out, row)
+        _remove_face(out, row)
     _write(out / TABLE, rows)
     return report
 
 
-def _one(
-    source: Path,
-    out: Path,
-    name: str,
-    settings: _Row,
-    before: _Row | None,
-    device: str,
-    rendered: bool,
-) -> _Row:
-    """The row of one photograph: ``before`` itself where an earlier run had done it."""
-    row = dict.fromkeys(COLUMNS, "") | settings | {"file": name, "found": "0"}
-    path = source / name
-    face = None
-    try:
-        row["sha256"] = sha256(path)
-        if before is not None and _same(row, before) and _there(out, before):
-            return before
-        image, drawn = read_image(path, "RGB", upright=True)
-        rendered |= drawn
-        landmarks, probability = detect(image[np.newaxis], device)
-        if not np.isnan(probability[0]):
-            face = align(image, landmarks[0], int(settings["size"]), settings["transform"])
-    except OSError as error:
-        row["reason"] = f"{name} cannot be read: {error.strerror or error}"
-    except BenchError as error:
-        # The sentence names the whole path, or (a face that cannot be aligned) no file.
-        sentence = f"{error}".replace(str(path), name)
-        row["reason"] = sentence if name in sentence else f"{name}: {sentence}"
-    if rendered:
-        _mark(out)
-    if face is None:
-        if before is not None:
-            _forget(out, before)
+@dataclass(frozen=True)
+class _Photographs:
+    """The photographs of one run, and how their faces are cut out.
+
+    Attributes
+    ----------
+    source, out : Path
+    settings : dict
+        The columns ``size``, ``transform`` and ``detector`` of every row.
+    device : str
+        Where the detector runs.
+    rendered : bool
+        Whether the folder as a whole is marked as made by bench.
+    """
+
+    source: Path
+    out: Path
+    settings: _Row
+    device: str
+    rendered: bool
+
+    def align(self, name: str, before: _Row | None) -> _Row:
+        """The row of one photograph: ``before`` itself where an earlier run had done it."""
+        row = dict.fromkeys(COLUMNS, "") | self.settings | {"file": name, "found": "0"}
+        path, rendered, face = self.source / name, self.rendered, None
+        try:
+            row["sha256"] = sha256(path)
+            if before is not None and _same(row, before) and _complete(self.out, before):
+                return before
+            image, drawn = read_image(path, "RGB", upright=True)
+            rendered |= drawn
+            face = self._face(image)
+        except (OSError, BenchError) as error:
+            row["reason"] = _reason(error, path, name)
+        if rendered:
+            _mark(self.out)
+        if face is not None:
+            row |= {"found": "1", "aligned": _png(name), "probability": f"{face.probability:.6f}"}
+            row |= zip(LANDMARKS, (f"{value:.3f}" for value in face.landmarks.ravel()), strict=True)
+            _save(face.pixels, self.out / row["aligned"], rendered)
+        elif before is not None:
+            _remove_face(self.out, before)
         return row
-    row |= {"found": "1", "probability": f"{probability[0]:.6f}", "aligned": _aligned(name)}
-    row |= zip(COLUMNS[3:13], (f"{value:.3f}" for value in landmarks[0].ravel()), strict=True)
-    _save(face, out / row["aligned"], rendered)
-    return row
+
+    def _face(self, image: np.ndarray) -> _Face | None:
+        """The aligned face in ``image`` uint8 (H, W, 3); None where the detector sees none."""
+        landmarks, probability = detect(image[np.newaxis], self.device)
+        if np.isnan(probability[0]):
+            return None
+        size, transform = int(self.settings["size"]), self.settings["transform"]
+        pixels = align(image, landmarks[0], size, transform)
+        return _Face(pixels, landmarks[0], float(probability[0]))
+
+
+def _reason(error: OSError | BenchError, path: Path, name: str) -> str:
+    """The sentence on a photograph that could not be aligned."""
+    if isinstance(error, OSError):
+        return f"{name} cannot be read: {error.strerror or error}"
+    # The sentence names the whole path, or (a face that cannot be aligned) no file.
+    sentence = f"{error}".replace(str(path), name)
+    return sentence if name in sentence else f"{name}: {sentence}"
+
+
+class _Face(NamedTuple):
+    """An aligned face.
+
+    Attributes
+    ----------
+    pixels : uint8 (size, size, 3)
+    landmarks : float (5, 2)
+        In pixels of the photograph.
+    probability : float
+        That it is a face.
+    """
+
+    pixels: np.ndarray
+    landmarks: np.ndarray
+    probability: float
 
 
 def _images(source: Path) -> tuple[list[str], int, bool]:
-    """What lies below ``source``: images (sorted, / between folders), other files, the mark."""
+    """Images below ``source`` (sorted, / between folders), number of other files, the mark."""
     if not source.is_dir():
         raise BenchError(f"{source} is no folder: give --in a folder of photographs")
     names, others, rendered = [], 0, marker.is_synthetic(source)
@@ -188,24 +235,26 @@ def _complain(error: OSError) -> None:
 
 
 def _check(source: Path, out: Path, names: list[str]) -> None:
-    one, other = source.resolve(), out.resolve()
-    if one.is_relative_to(other) or other.is_relative_to(one):
+    """Refuse folders within one another, and photographs whose faces would become one file."""
+    whence, whither = source.resolve(), out.resolve()
+    if whence.is_relative_to(whither) or whither.is_relative_to(whence):
         raise BenchError(f"{source} and {out} lie in one another: give --out a folder outside --in")
     taken: dict[str, str] = {}
     for name in names:
-        first = taken.setdefault(_aligned(name), name)
+        first = taken.setdefault(_png(name), name)
         if first != name:
             raise BenchError(
-                f"{first} and {name} in {source} would both become {_aligned(name)}: rename one"
+                f"{first} and {name} in {source} would both become {_png(name)}: rename one"
             )
 
 
-def _aligned(name: str) -> str:
+def _png(name: str) -> str:
+    """The name of the face of photograph ``name``."""
     return Path(name).with_suffix(".png").as_posix()
 
 
 def _claim(out: Path) -> dict[str, _Row]:
-    """Make the folder or take it over; rows of an earlier run by file."""
+    """Make the folder or take it over; the rows of an earlier run by file."""
     table, rows = out / TABLE, {}
     try:
         if table.is_file():
@@ -223,6 +272,7 @@ def _claim(out: Path) -> dict[str, _Row]:
 
 
 def _read(table: Path) -> dict[str, _Row]:
+    """The rows of an earlier run by file."""
     text = table.read_bytes().decode("utf-8", "surrogateescape")
     # An interruption may have cut the last line; its photograph is done again.
     rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
@@ -234,18 +284,20 @@ def _read(table: Path) -> dict[str, _Row]:
 
 
 def _same(row: _Row, earlier: _Row) -> bool:
+    """Whether an earlier row is of the same content and settings."""
     settings = ("size", "transform", "detector", "sha256")
     return not earlier["reason"] and all(row[part] == earlier[part] for part in settings)
 
 
-def _there(out: Path, row: _Row) -> bool:
+def _complete(out: Path, row: _Row) -> bool:
+    """Whether the face that a row speaks of is there."""
     return row["found"] != "1" or (out / row["aligned"]).is_file()
 
 
-def _forget(out: Path, row: _Row) -> None:
-    """Remove the face that an earlier run wrote; the name is made anew, never read."""
+def _remove_face(out: Path, row: _Row) -> None:
+    """Remove the face that an earlier run wrote; its name is made anew, never read from the row."""
     if row["found"] == "1":
-        (out / _aligned(row["file"])).unlink(missing_ok=True)
+        (out / _png(row["file"])).unlink(missing_ok=True)
 
 
 def _save(face: np.ndarray, path: Path, synthetic: bool) -> None:
@@ -257,17 +309,20 @@ def _save(face: np.ndarray, path: Path, synthetic: bool) -> None:
 
 
 def _mark(out: Path) -> None:
+    """Say once that faces in ``out`` come from pictures that bench rendered."""
     if not (out / marker.FILE_NAME).is_file():
         marker.mark(out, version=__version__, what="faces cut from pictures that bench rendered")
 
 
 def _write(table: Path, rows: Iterable[_Row]) -> None:
+    """Write the whole table."""
     heading = dict(zip(COLUMNS, COLUMNS, strict=True))
     with whole(table) as temporary:
         temporary.write_bytes(_lines([heading, *rows]))
 
 
 def _append(table: Path, row: _Row) -> None:
+    """Add one row to the table, at once."""
     try:
         with table.open("ab") as file:
             file.write(_lines([row]))

@@ -1,9 +1,14 @@
-"""Alignment: a face moved so that its eyes and mouth lie where RAF-ML has them."""
+"""Alignment: a face moved so that its eyes and mouth lie where RAF-ML has them.
+
+The geometry behind ``bench data align``: the transform between two sets of landmarks, and the
+picture moved by it. scikit-image estimates the one and does the other.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from PIL import Image
+from skimage.transform import AffineTransform, estimate_transform, warp
 
 from bench.api import InputError
 
@@ -51,8 +56,8 @@ def transform_to_template(
     source = np.stack([faces[:, 0], faces[:, 1], faces[:, 3:].mean(axis=1)], axis=1)
     _check(source)
     target = TARGET * (size / 100)
-    matrix = _affine(source, target) if kind == "affine" else _similarity(source, target)
-    return matrix.reshape(*points.shape[:-2], 2, 3)
+    matrices = [estimate_transform(kind, corners, target).params[:2] for corners in source]
+    return np.reshape(matrices, (*points.shape[:-2], 2, 3))
 
 
 def align(
@@ -60,8 +65,9 @@ def align(
 ) -> np.ndarray:
     """Cut the face out of the image, aligned.
 
-    Bilinear, with Pillow. Where the face shrinks, the image is resized first by Pillow's bilinear
-    filter, which averages, so that nothing is skipped. What lies outside the image is black.
+    Bilinear, with scikit-image. Where the face shrinks, the image is resized first by Pillow's
+    bilinear filter, which averages, so that nothing is skipped. What lies outside the image is
+    black.
 
     Parameters
     ----------
@@ -78,40 +84,28 @@ def align(
     picture = Image.fromarray(np.ascontiguousarray(image))
     # How long one pixel's step to the right, and one down, is in the aligned image.
     steps = np.linalg.norm(matrix[:, :2], axis=0)
-    wanted = np.maximum(1, np.round(np.array(picture.size) * np.minimum(1, steps))).astype(int)
-    matrix[:, :2] *= np.array(picture.size) / wanted
-    if tuple(wanted) != picture.size:
-        picture = picture.resize(tuple(wanted.tolist()), Image.Resampling.BILINEAR)
-    # Pillow asks where a pixel of the result comes from, and measures from pixel corners as we do.
-    back = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
-    where = (Image.Transform.AFFINE, back.ravel().tolist(), Image.Resampling.BILINEAR)
-    # In float: with bytes it cuts the fractions off, half a grey level on average.
-    moved = [
-        np.asarray(channel.convert("F").transform((size, size), *where))
-        for channel in picture.split()
-    ]
-    aligned = np.rint(moved).astype(np.uint8)
-    return aligned[0] if image.ndim == 2 else np.moveaxis(aligned, 0, 2).copy()
+    shape = np.maximum(1, np.round(np.array(picture.size) * np.minimum(1, steps))).astype(int)
+    matrix[:, :2] *= np.array(picture.size) / shape
+    if tuple(shape) != picture.size:
+        picture = picture.resize(tuple(shape.tolist()), Image.Resampling.BILINEAR)
+    return _moved(np.asarray(picture, dtype=np.float64), matrix, size)
 
 
-def _affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Exact for three points (n, 3, 2)."""
-    ones = np.ones((*source.shape[:2], 1))
-    moved = np.linalg.solve(np.concatenate([source, ones], axis=2), target[np.newaxis])
-    return moved.transpose(0, 2, 1)
-
-
-def _similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Least squares without mirroring: in the plane, z ↦ a·z + b over the complex numbers."""
-    z, w = source @ [1, 1j], target @ [1, 1j]
-    middle = z.mean(axis=1, keepdims=True)
-    spread = z - middle
-    a = (spread.conj() * (w - w.mean())).sum(axis=1) / (np.abs(spread) ** 2).sum(axis=1)
-    b = w.mean() - a * middle[:, 0]
-    return np.stack(
-        [np.stack([a.real, -a.imag, b.real], axis=1), np.stack([a.imag, a.real, b.imag], axis=1)],
-        axis=1,
+def _moved(pixels: np.ndarray, matrix: np.ndarray, size: int) -> np.ndarray:
+    """``pixels`` float (H, W) or (H, W, 3) moved by ``matrix`` (2, 3), uint8, of side ``size``."""
+    # The matrix measures from pixel corners, scikit-image from pixel centres.
+    moved = AffineTransform(np.vstack([matrix, [0, 0, 1]]))
+    back = (
+        AffineTransform(translation=(0.5, 0.5))
+        + moved.inverse
+        + AffineTransform(translation=(-0.5, -0.5))
     )
+    result = warp(pixels, back, output_shape=(size, size), order=1, mode="edge")
+    across, down = np.meshgrid(np.arange(size), np.arange(size))
+    origin = back(np.stack([across.ravel(), down.ravel()], axis=1)) + 0.5
+    inside = ((origin >= 0) & (origin < [pixels.shape[1], pixels.shape[0]])).all(axis=1)
+    result[~inside.reshape(size, size)] = 0
+    return np.rint(result).astype(np.uint8)
 
 
 def _check(source: np.ndarray) -> None:

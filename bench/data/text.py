@@ -1,6 +1,7 @@
-"""Label files: finding the dataset's folder, reading its text files, naming the line at fault.
+"""Label files: the dataset's folder, the lines of its text files, errors that name the line.
 
-Accepted everywhere: CRLF, a UTF-8 byte order mark, blank lines, no newline at the end.
+Several datasets and RAF-ML's own features read such files. Accepted everywhere: CRLF, a UTF-8 byte
+order mark, blank lines, no newline at the end.
 """
 
 from __future__ import annotations
@@ -145,11 +146,14 @@ def shortened(text: str, length: int = 60) -> str:
 
 
 def differences(counts: Mapping[str, tuple[Sequence[int], Sequence[int]]]) -> list[str]:
-    """One sentence for each (found, published) pair of counts that differ; for `Dataset.check`."""
+    """One sentence for each pair of counts that differ, for `Dataset.check`.
+
+    ``counts`` has, by what is counted, the dataset's own counts and the published ones.
+    """
     return [
-        f"{what}: {' '.join(map(str, found))}, published {' '.join(map(str, published))}"
-        for what, (found, published) in counts.items()
-        if list(found) != list(published)
+        f"{name}: {' '.join(map(str, own))}, published {' '.join(map(str, published))}"
+        for name, (own, published) in counts.items()
+        if list(own) != list(published)
     ]
 
 
@@ -166,25 +170,31 @@ def find_root(root: Path | None, name: str, entries: Sequence[str]) -> Path:
         Files or folders that the right folder holds; ``*`` stands for any text.
     """
     if root is None:
-        raise BenchError(f"{name} needs --root DIR, the folder that holds {' and '.join(entries)}")
+        content = " and ".join(entries)
+        raise BenchError(f"{name} needs --root DIR, the folder that holds {content}")
     if not root.exists():
         raise BenchError(f"--root {root} does not exist; pass the folder that {name} lies in")
     if not root.is_dir():
         raise BenchError(f"--root {root} is a file; pass the unpacked folder of {name}")
+    if not _holds(root, entries):
+        raise BenchError(f"--root {root} is not the folder of {name}: {_remedy(root, entries)}")
+    return root
 
-    def holds(folder: Path) -> bool:
-        return all(any(folder.glob(entry)) for entry in entries)
 
-    if holds(root):
-        return root
+def _holds(folder: Path, entries: Sequence[str]) -> bool:
+    """Whether a folder holds all the entries."""
+    return all(any(folder.glob(entry)) for entry in entries)
+
+
+def _remedy(root: Path, entries: Sequence[str]) -> str:
+    """Which folder to pass in place of ``root``: a near one that holds the entries, if any does."""
     inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    nearby = [folder for folder in root.absolute().parents[:4] if holds(folder)]
-    nearby += [path for path in inside if path.is_dir() and holds(path)]
-    if nearby:
-        raise BenchError(f"--root {root} is not the folder of {name}: pass --root {nearby[0]}")
+    for folder in (*root.absolute().parents[:4], *(path for path in inside if path.is_dir())):
+        if _holds(folder, entries):
+            return f"pass --root {folder}"
     missing = " and ".join(entry for entry in entries if not any(root.glob(entry)))
-    found = ", ".join(path.name for path in inside[:6]) + (", …" if len(inside) > 6 else "")
-    raise BenchError(
-        f"--root {root} is not the folder of {name}: it lacks {missing} (it holds "
-        f"{found or 'nothing'}); pass the folder that holds {' and '.join(entries)}"
+    content = ", ".join(path.name for path in inside[:6]) + (", …" if len(inside) > 6 else "")
+    return (
+        f"it lacks {missing} (it holds {content or 'nothing'}); pass the folder that holds "
+        f"{' and '.join(entries)}"
     )

@@ -90,19 +90,19 @@ def test_only_what_changed_is_done_again(
 
     monkeypatch.setattr(module, "detect", counted)
     first = align_folder(photographs, out)
-    assert (first.found, first.without, first.kept) == (2, ["sky.png"], 0)
+    assert (first.aligned, first.faceless, first.unchanged) == (2, ["sky.png"], 0)
     assert len(searched) == 3
     before = (out / "landmarks.csv").read_bytes()
     second = align_folder(photographs, out)
     assert len(searched) == 3
-    assert (second.found, second.without, second.kept) == (2, ["sky.png"], 3)
+    assert (second.aligned, second.faceless, second.unchanged) == (2, ["sky.png"], 3)
     assert second.unreadable == first.unreadable
     assert (out / "landmarks.csv").read_bytes() == before
     (out / "face.png").unlink()
     shutil.copy(photographs / "face.jpg", photographs / "sky.png")  # other content
-    assert align_folder(photographs, out).found == 3
+    assert align_folder(photographs, out).aligned == 3
     assert len(searched) == 5
-    assert align_folder(photographs, out, transform="similarity").kept == 0
+    assert align_folder(photographs, out, transform="similarity").unchanged == 0
     assert {row["transform"] for row in table(out).values()} == {"similarity"}
 
 
@@ -124,7 +124,7 @@ def test_an_interruption_costs_the_file_in_work(
     assert table(out)["face.jpg"]["found"] == "1"
     with (out / "landmarks.csv").open("a") as file:
         file.write("sky.png,1,0.9")  # a line cut short
-    assert align_folder(photographs, out).kept == 1
+    assert align_folder(photographs, out).unchanged == 1
     assert (out / "landmarks.csv").read_bytes() == (whole_run / "landmarks.csv").read_bytes()
     assert files(out) == files(whole_run)
 
@@ -136,7 +136,7 @@ def test_faces_that_are_gone_go(photographs: Path, tmp_path: Path) -> None:
     (photographs / "face.jpg").unlink()
     shutil.copy(photographs / "broken.jpg", photographs / "sub" / "turned.jpg")
     report = align_folder(photographs, out)
-    assert report.found == 0
+    assert report.aligned == 0
     assert len(report.unreadable) == 2
     assert files(out) == {"landmarks.csv", "mine.png"}
 
@@ -148,7 +148,7 @@ def test_rendered_faces_stay_marked(tmp_path: Path) -> None:
     for number, image in enumerate(images):
         Image.fromarray(image).save(source / "a" / f"{number}.png")
     (source / "SYNTHETIC.json").write_text("{}")
-    assert align_folder(source, out) == Report(found=2)
+    assert align_folder(source, out) == Report(aligned=2)
     assert json.loads((out / "SYNTHETIC.json").read_text())["generated_by"] == "bench"
     # And each face without its folder, whose own faces then mark what is made of them.
     assert read_image(out / "a" / "0.png", "RGB")[1]
