@@ -33,6 +33,14 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "results")
 
 
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Training in float32: the same arithmetic on every machine."""
+    from bench.nn import train
+
+    monkeypatch.setattr(train, "trains_in_bfloat16", lambda device: False)
+
+
 Bench = Callable[..., subprocess.CompletedProcess[str]]
 
 

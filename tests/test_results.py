@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shared
+from csv_files import read_csv
 
 from bench.cli.main import main
 from bench.publish import tables
@@ -97,9 +97,8 @@ def test_the_recount_finds_the_committed_criteria_on_real_faces(
 @pytest.mark.parametrize("path", sorted((RESULTS / "curves").glob("*.csv")), ids=lambda p: p.stem)
 def test_learning_curves_are_whole(path: Path) -> None:
     trainings: dict[tuple[str, str], list[dict[str, str]]] = defaultdict(list)
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            trainings[row["method"], row["seed"]].append(row)
+    for row in read_csv(path):
+        trainings[row["method"], row["seed"]].append(row)
     assert trainings
     for rows in trainings.values():
         assert [int(row["epoch"]) for row in rows] == list(range(1, len(rows) + 1))

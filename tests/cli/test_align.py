@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+from csv_files import read_csv
 from PIL import Image
 from skimage.data import astronaut
 
@@ -38,8 +38,7 @@ def photographs(tmp_path: Path) -> Path:
 
 
 def table(out: Path) -> dict[str, dict[str, str]]:
-    with (out / "landmarks.csv").open(newline="", encoding="utf-8") as file:
-        return {row["file"]: row for row in csv.DictReader(file)}
+    return {row["file"]: row for row in read_csv(out / "landmarks.csv")}
 
 
 def points(row: dict[str, str]) -> np.ndarray:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
+
+from csv_files import read_csv
 
 
 def test_the_synthetic_twin_of_raf_ml_runs_and_every_row_says_synthetic(
@@ -19,16 +20,14 @@ def test_the_synthetic_twin_of_raf_ml_runs_and_every_row_says_synthetic(
     )
     assert done.returncode == 0, done.stderr
     tables = tmp_path / "here/bench-results/tables/raf-ml"
-    with (tables / "cells.csv").open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tables / "cells.csv")
     assert [row["synthetic"] for row in rows] == ["true", "true"]
     for name in ("table.md", "table.tex", "summary.csv"):
         assert "synthetic" in (tables / name).read_text().lower()
     (twin / "SYNTHETIC.json").unlink()  # the images themselves still say so
     again = bench("run", "--dataset", "raf-ml", "--root", "twin", "--methods", "prior")
     assert again.returncode == 0, again.stderr
-    with (tables / "cells.csv").open(newline="", encoding="utf-8") as file:
-        assert {row["synthetic"] for row in csv.DictReader(file)} == {"true"}
+    assert {row["synthetic"] for row in read_csv(tables / "cells.csv")} == {"true"}
 
 
 def test_what_cannot_be_made_is_one_sentence(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

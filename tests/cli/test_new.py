@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 import pytest
+from csv_files import read_csv
 
 METHODS = {
     "features": ("tiny", "my-own+nearest"),
@@ -25,8 +25,7 @@ def test_each_template_runs_as_written(bench, tiny: Path, tmp_path: Path, kind: 
     done = bench("run", "--dataset", dataset, "--methods", methods, "--budget", "smoke", *files)
     assert done.returncode == 0, done.stderr
     (path,) = (tmp_path / "here/bench-results/tables").glob("*/cells.csv")
-    with path.open(newline="", encoding="utf-8") as file:
-        assert all(row["status"] == "ok" for row in csv.DictReader(file))
+    assert all(row["status"] == "ok" for row in read_csv(path))
 
 
 @pytest.mark.parametrize(

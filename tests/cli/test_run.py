@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -13,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from cells import comparable
+from csv_files import read_csv
 
 from bench.cli.run import _warnings
 
@@ -28,10 +28,7 @@ def one_sentence(text: str) -> str:
 
 
 def cells(folder: Path) -> list[dict[str, str]]:
-    with (folder / "bench-results/tables/tiny/cells.csv").open(
-        newline="", encoding="utf-8"
-    ) as file:
-        return list(csv.DictReader(file))
+    return read_csv(folder / "bench-results/tables/tiny/cells.csv")
 
 
 def test_the_main_job_leaves_tables_and_resumes(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -149,8 +146,7 @@ def test_a_run_file_gives_options_and_the_command_line_wins(
     )
     done = bench("run", "--config", config, "--methods", "halves+dice")
     assert done.returncode == 0, done.stderr
-    with (tmp_path / "kept/tables/tiny/cells.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = read_csv(tmp_path / "kept/tables/tiny/cells.csv")
     assert [(row["classifier"], row["seed"]) for row in rows] == [("dice", "0"), ("dice", "1")]
     config.write_text('datasett = "tiny"\n')
     wrong = bench("run", "--config", config)
@@ -353,8 +349,7 @@ def test_subjects_on_both_sides_are_warned_of(bench, tmp_path: Path) -> None:  #
     done = bench(*words, "cv2")
     assert done.returncode == 0, done.stderr
     (matrix,) = tmp_path.glob("here/bench-results/tables/*/confusion.csv")
-    with matrix.open(newline="", encoding="utf-8") as file:
-        assert sum(int(row["count"]) for row in csv.DictReader(file)) == 80  # each tests once
+    assert sum(int(row["count"]) for row in read_csv(matrix)) == 80  # each tests once
     told = [line for line in done.stderr.splitlines() if "warning: " in line]
     assert len(told) == 1  # all folds say the same
     assert "warning: fold1, fold2: 5 of the 5 subjects in test are in train too" in told[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import subprocess
 import sys
@@ -11,13 +10,13 @@ from pathlib import Path
 
 import pytest
 from cells import comparable
+from csv_files import read_csv
 
 TUNED = ("--dataset", "tiny", "--methods", "halves+nearest[wait=0.01|0.02],alone", "--tune", "wait")
 
 
 def rows(results: Path, name: str = "cells.csv") -> list[dict[str, str]]:
-    with (results / "tables/tiny" / name).open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(results / "tables/tiny" / name)
 
 
 def test_a_tuned_method_is_one_row_that_says_so(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

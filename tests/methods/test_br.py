@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pytest
 import shared
 from builtin import method_class
+from problems import noisy_problem
 from sklearn.base import clone
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron
@@ -26,10 +28,7 @@ from bench.run.methods import specs
 BR = method_class("br")
 
 
-def noise(rows: int = 60, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(rows, 4))
-    return X, X @ rng.normal(size=(4, labels)) + rng.normal(size=(rows, labels)) > 0.3
+noise = partial(noisy_problem, rows=60, labels=4)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import hypothesis.extra.numpy as arrays
@@ -11,6 +12,7 @@ import shared
 from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import noisy_problem
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -81,10 +83,7 @@ def test_equals_the_definition(
     np.testing.assert_array_equal(strict.labels(T), votes > virtual[:, None])
 
 
-def noise(rows: int = 50, labels: int = 5) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(rows, 4))
-    return X, X @ rng.normal(size=(4, labels)) + rng.normal(size=(rows, labels)) > 0.3
+noise = partial(noisy_problem, rows=50, labels=5)
 
 
 def test_as_many_votes_as_the_virtual_label_is_present() -> None:

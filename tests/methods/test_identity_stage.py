@@ -19,7 +19,6 @@ from bench.methods._verification import draw_pairs, split_people, verify
 from identities import RECIPE, some_people, stage, weights
 
 from bench.api import BenchError, FaceSet, Setting
-from bench.nn import train
 from bench.nn.faces import Pixels
 from bench.nn.train import Saving, Training
 
@@ -28,10 +27,11 @@ class Killed(BaseException):
     """Nothing on the way may catch it, as nothing catches a SIGKILL."""
 
 
+pytestmark = pytest.mark.usefixtures("float32")
+
+
 @pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same arithmetic on every machine."""
-    monkeypatch.setattr(train, "trains_in_bfloat16", lambda device: False)
+def saved_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Saving, "due", lambda self: True)
 
 

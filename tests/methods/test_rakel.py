@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -12,6 +13,7 @@ import shared
 from builtin import method_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from problems import noisy_problem
 from sklearn.base import clone
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
@@ -72,10 +74,7 @@ def slow_votes(X: np.ndarray, Y: np.ndarray, T: np.ndarray, labelsets: Sets) -> 
     return scores / np.maximum(voters, 1)
 
 
-def noise(rows: int = 50, labels: int = 6) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(3)
-    X = rng.normal(size=(rows, 4))
-    return X, X @ rng.normal(size=(4, labels)) + rng.normal(size=(rows, labels)) > 0.3
+noise = partial(noisy_problem, rows=50, labels=6)
 
 
 def test_models_differ_and_half_of_the_votes_is_present() -> None:

@@ -20,7 +20,6 @@ from runs import records_of
 from torch import nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting, UnavailableError
-from bench.nn import train
 from bench.nn.train import Saving, Training
 from bench.plugins import Registry
 from bench.run.options import RunOptions
@@ -35,10 +34,7 @@ class Killed(BaseException):
     """Nothing on the way may catch it, as nothing catches a SIGKILL."""
 
 
-@pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same arithmetic on every machine."""
-    monkeypatch.setattr(train, "trains_in_bfloat16", lambda device: False)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 def method(name: str = "tfe-jl", budget: str = "smoke", **params: Any) -> Any:

@@ -10,6 +10,7 @@ import pytest
 import timm
 import torch
 from builtin import method_class
+from faces import faces_of, noise
 from huggingface_hub import constants
 from runs import records_of
 from safetensors.torch import save_file
@@ -27,14 +28,7 @@ TAG = "test_resnet.r160_in1k"
 
 
 def faces(n: int = 3) -> FaceSet:
-    return FaceSet(
-        name="toy",
-        kind="multi",
-        label_names=("joy",),
-        ids=np.arange(n).astype(str),
-        labels=np.ones((n, 1), dtype=bool),
-        images=np.random.default_rng(0).integers(0, 256, (n, 70, 70, 3), dtype=np.uint8),
-    )
+    return faces_of(noise(n, 70, 70, 3))
 
 
 def saved(path: Path, name: str = "test_resnet", classes: int = 1000, **more: Any) -> Path:

@@ -13,6 +13,7 @@ import pytest
 import torch
 import torchvision
 from builtin import method_class
+from faces import faces_of, noise
 from torchvision.transforms import functional
 
 from bench.api import BenchError, FaceSet, UnavailableError
@@ -26,14 +27,7 @@ RELU = {"alexnet": {"fc6": 2, "fc7": 5}, "vgg16": {"fc6": 1, "fc7": 4}}
 
 
 def faces(n: int = 3, side: int = 50) -> FaceSet:
-    return FaceSet(
-        name="toy",
-        kind="multi",
-        label_names=("joy",),
-        ids=np.arange(n).astype(str),
-        labels=np.ones((n, 1), dtype=bool),
-        images=np.random.default_rng(0).integers(0, 256, (n, side, side, 3), dtype=np.uint8),
-    )
+    return faces_of(noise(n, side, side, 3))
 
 
 def small_file(path: Path, classes: int = 1000) -> Path:

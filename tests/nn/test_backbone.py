@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from faces import faces_of, noise
 from PIL import Image
 from torch import nn
 
@@ -44,15 +45,7 @@ class Colours(Backbone):
 
 
 def faces(n: int = 5, height: int = 6, width: int = 6) -> FaceSet:
-    rng = np.random.default_rng(0)
-    return FaceSet(
-        name="toy",
-        kind="multi",
-        label_names=("joy",),
-        ids=np.arange(n).astype(str),
-        labels=np.ones((n, 1), dtype=bool),
-        images=rng.integers(0, 256, (n, height, width, 3), dtype=np.uint8),
-    )
+    return faces_of(noise(n, height, width, 3))
 
 
 def test_faces_are_normalised_by_the_weights_mean_and_deviation() -> None:

@@ -32,10 +32,7 @@ LOSSES = ("softmax", "center", "island", "islets", "md")
 N, D, L = 9, 5, 4
 
 
-@pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same arithmetic on every machine."""
-    monkeypatch.setattr(train_module, "trains_in_bfloat16", lambda device: False)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 class Near(CentredNetwork):

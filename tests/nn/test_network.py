@@ -19,11 +19,7 @@ from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.threshold import best_micro_f1
 
-
-@pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same arithmetic on every machine."""
-    monkeypatch.setattr(train_module, "trains_in_bfloat16", lambda device: False)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 @pytest.fixture(scope="module")

@@ -33,10 +33,7 @@ class Killed(BaseException):
     """Nothing on the way may catch it, as nothing catches a SIGKILL."""
 
 
-@pytest.fixture(autouse=True)
-def float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same arithmetic on every machine."""
-    monkeypatch.setattr(module, "trains_in_bfloat16", lambda device: False)
+pytestmark = pytest.mark.usefixtures("float32")
 
 
 @pytest.fixture

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import pytest
+from csv_files import read_csv
 from tex import compiled
 
 from bench.papers.files import papers
@@ -41,10 +41,7 @@ def test_every_line_at_smoke_says_what_it_is(folder: Path) -> None:
 
 @pytest.mark.parametrize("folder", WRITTEN, ids=lambda path: "/".join(path.parts[-2:]))
 def test_claims_and_their_comparisons_say_on_which_data(folder: Path) -> None:
-    claims, comparisons = (
-        list(csv.DictReader((folder / name).open(encoding="utf-8")))
-        for name in ("claims.csv", "comparisons.csv")
-    )
+    claims, comparisons = (read_csv(folder / name) for name in ("claims.csv", "comparisons.csv"))
     on = {row["claim"]: row["on"] for row in claims}
     assert any(on.values())
     assert all(row["on"] == on[row["claim"]] for row in comparisons)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from csv_files import read_csv
 from printed import forget
 
 from bench.papers import files
@@ -17,8 +18,7 @@ STAND_IN = ("--stand-in", "synthetic[images=90]", "--budget", "smoke", "--worker
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
-    with (folder / "dbm-cnn" / "reproduction.csv").open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_csv(folder / "dbm-cnn" / "reproduction.csv")
 
 
 @pytest.fixture(scope="module")

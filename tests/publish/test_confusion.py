@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
+from csv_files import read_csv
 
 from bench.publish.confusion import tables_of
 from bench.publish.latex import render
@@ -19,10 +17,6 @@ COLUMNS = (
     "key,dataset,protocol,split,features,classifier,params,seed,truth,predicted,count,percent,"
     "budget,selection,synthetic"
 )
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
 def test_files_only_where_images_have_one_class(make, tmp_path) -> None:
@@ -42,7 +36,7 @@ def test_confusion_csv_is_tidy_and_whole(make, parts, tmp_path) -> None:
     write(records, tmp_path)
     path = tmp_path / "toy" / "confusion.csv"
     assert path.read_text("utf-8").startswith(COLUMNS + "\n")
-    rows = read(path)
+    rows = read_csv(path)
     assert len(rows) == 2 * 6 * 6
     truth, scores, _ = parts(1.0, kind="single")
     names = records[0].cell.label_names
@@ -61,7 +55,9 @@ def test_a_class_without_images_has_no_percent(make, tmp_path) -> None:
     record = make(kind="single")
     record.confusion[2] = [0] * 6
     write([record], tmp_path)
-    rows = [row for row in read(tmp_path / "toy" / "confusion.csv") if row["truth"] == "disgust"]
+    rows = [
+        row for row in read_csv(tmp_path / "toy" / "confusion.csv") if row["truth"] == "disgust"
+    ]
     assert [(row["count"], row["percent"]) for row in rows] == [("0", "")] * 6
     lines = tables_of([record], "toy")[0].blocks[0].lines
     assert [value.text for value in lines[2].values] == ["--"] * 6 + ["0"]

@@ -6,11 +6,11 @@ import io
 import json
 import random
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 from cells import comparable
+from csv_files import read_csv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tex import compiled
@@ -36,10 +36,6 @@ NASTY = "a|b`*_~^\\{}$&%#<i>[1]\"'=1\n\r\t\x1b\u202e é 表 --x"
 
 def lines_of(table: Table) -> dict[str, Line]:
     return {line.label: line for block in table.blocks for line in block.lines}
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text("utf-8"), newline="")))
 
 
 # -- marks, by hand ---------------------------------------------------------------------------
@@ -276,7 +272,7 @@ def test_single_label_data_has_its_own_columns(make, tmp_path) -> None:
     assert [title for title, _ in table.columns] == ["Accuracy", "Mean recall"]
     assert "convention" not in table.caption
     write([make(kind="single")], tmp_path)
-    (row,) = read(tmp_path / "toy" / "cells.csv")
+    (row,) = read_csv(tmp_path / "toy" / "cells.csv")
     assert row["hamming_loss"] == ""
     assert 0 < float(row["accuracy"]) <= 1
 
@@ -307,7 +303,7 @@ def test_columns_are_the_contract(make, tmp_path) -> None:
 def test_cells_are_in_full_precision(make, tmp_path) -> None:
     records = everything(make)
     write(records, tmp_path, formats=["csv"])
-    rows = {row["key"]: row for row in read(tmp_path / "toy" / "cells.csv")}
+    rows = {row["key"]: row for row in read_csv(tmp_path / "toy" / "cells.csv")}
     assert len(rows) == len(records)
     for record in records:
         row = rows[record.key]
@@ -325,7 +321,7 @@ def test_cells_are_in_full_precision(make, tmp_path) -> None:
 def test_summary_by_hand(make, tmp_path) -> None:
     records = everything(make)
     write(records, tmp_path, formats=["csv"])
-    rows = read(tmp_path / "toy" / "summary.csv")
+    rows = read_csv(tmp_path / "toy" / "summary.csv")
     # 4 pairs, 1 network, 1 cross-validated, 1 skipped
     assert [row["n_cells"] for row in rows] == ["2", "2", "1", "1", "0", "1", "1"]
     folds, net, skipped = rows[0], rows[1], rows[4]
@@ -391,7 +387,7 @@ def test_what_cannot_be_written(make, tmp_path, options, sentence) -> None:
 def test_other_convention_stands_in_every_file(make, parts, tmp_path) -> None:
     paths = write([make()], tmp_path, convention="mulan", scores_of=lambda r: parts(1.0))
     assert all("mulan" in path.read_text("utf-8") for path in paths)
-    assert read(paths[0])[0]["ranking_loss"] == repr(
+    assert read_csv(paths[0])[0]["ranking_loss"] == repr(
         make(convention="mulan").criteria["ranking_loss"]
     )
 
@@ -431,7 +427,7 @@ def test_names_from_users_do_no_harm(
     assert tex.count("{") - tex.count(r"\{") == tex.count("}") - tex.count(r"\}")
     rows = [line for line in paths[3].read_text("utf-8").splitlines() if line.startswith("| ")]
     assert {len(re.findall(r"(?<!\\)\|", row)) for row in rows} == {11}
-    for row in read(paths[0]):
+    for row in read_csv(paths[0]):
         for cell in row.values():
             assert cell.lstrip()[:1] not in ("=", "@")
 

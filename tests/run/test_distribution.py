@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from csv_files import read_csv
 from runs import plugin_file, records_of
 
 from bench.api import BenchError
@@ -135,8 +135,7 @@ def test_changed_criteria_come_from_the_stored_shares(plugins: Path, store: Stor
 def test_published_in_files_and_a_block_of_their_own(plugins: Path, store: Store) -> None:
     records = measured(plugins, store, "pixels+aa-knn,shares,pixels+frequencies")
     paths = {path.name: path for path in tables.write(records, store.tables)}
-    with paths["distribution.csv"].open(newline="") as file:
-        rows = {row["key"]: row for row in csv.DictReader(file)}
+    rows = {row["key"]: row for row in read_csv(paths["distribution.csv"])}
     assert set(rows) == {record.key for record in records[:2]}
     for record in records[:2]:
         for name, value in record.distribution_criteria.items():
@@ -165,6 +164,5 @@ def test_another_convention_keeps_them(plugins: Path, store: Store) -> None:
         records, store.tables, convention="mulan", scores_of=store.scores, formats=["csv"]
     )
     (path,) = (path for path in paths if path.name == "distribution.csv")
-    with path.open(newline="") as file:
-        (row,) = csv.DictReader(file)
+    (row,) = read_csv(path)
     assert float(row["clark"]) == records[0].distribution_criteria["clark"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import errno
 import itertools
 import json
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from csv_files import read_csv
 from runs import Listener, plugin_file, run_plan
 
 from bench.data.files import DiskFullError
@@ -120,8 +120,7 @@ def test_without_the_cache_nothing_is_trained_again(
     assert again.criteria == first.criteria
     # How long it took and what was said stays.
     assert said(again, "trained on") == said(first, "trained on")
-    with (training(store) / "curve.csv").open(newline="") as file:
-        trained = sum(float(row["seconds"]) for row in csv.DictReader(file))
+    trained = sum(float(row["seconds"]) for row in read_csv(training(store) / "curve.csv"))
     assert again.seconds["features"] > trained
 
 

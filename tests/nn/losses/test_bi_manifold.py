@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gradients import gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -58,13 +59,6 @@ def slow_gradient(features: torch.Tensor, groups: list[torch.Tensor]) -> torch.T
         centres = sum(x[group[i]].mean(0) for group in groups)
         out[i] = count / n * (count * x[i] - centres)
     return out
-
-
-def gradient(features: torch.Tensor, groups: list[torch.Tensor]) -> torch.Tensor:
-    leaf = features.clone().requires_grad_()
-    bi_manifold(leaf, groups).backward()
-    assert leaf.grad is not None
-    return leaf.grad
 
 
 def random_groups(n: int, k: int, count: int, rng: np.random.Generator) -> list[torch.Tensor]:
@@ -232,7 +226,7 @@ def test_loss_and_gradient_equal_the_loops(
     assert loss.dtype == dtype
     assert loss.item() == pytest.approx(slow_loss(features, groups), rel=CLOSE[dtype])
     torch.testing.assert_close(
-        gradient(features, groups).double(),
+        gradient(bi_manifold, features, groups).double(),
         slow_gradient(features, groups),
         rtol=CLOSE[dtype],
         atol=CLOSE[dtype],
@@ -255,7 +249,10 @@ def test_searched_groups(n: int, d: int, k: int, scale: float, seed: int) -> Non
         slow_loss(features, groups), rel=1e-10, abs=1e-30
     )
     torch.testing.assert_close(
-        gradient(features, groups), slow_gradient(features, groups), rtol=1e-9, atol=1e-12 * scale
+        gradient(bi_manifold, features, groups),
+        slow_gradient(features, groups),
+        rtol=1e-9,
+        atol=1e-12 * scale,
     )
 
 
@@ -271,15 +268,15 @@ def test_by_hand(dtype: torch.dtype) -> None:
     # (2/3)(-5, -2, 7) for two groups and (1/3)(-1, 1, 3) for one.
     two = torch.tensor([[-10.0], [-4.0], [14.0]], dtype=dtype) / 3
     one = torch.tensor([[-1.0], [1.0], [3.0]], dtype=dtype) / 3
-    torch.testing.assert_close(gradient(x, [near, alike]), two)
-    torch.testing.assert_close(gradient(x, [near]), one)
+    torch.testing.assert_close(gradient(bi_manifold, x, [near, alike]), two)
+    torch.testing.assert_close(gradient(bi_manifold, x, [near]), one)
 
 
 def test_gradient_is_twice_the_printed_equation_7() -> None:
     features = relu_features(16, 9, torch.float64, seed=9)
     first, second = random_groups(16, 4, 2, np.random.default_rng(9))
     printed = (2 * features - features[first].mean(1) - features[second].mean(1)) / 16
-    torch.testing.assert_close(gradient(features, [first, second]), 2 * printed)
+    torch.testing.assert_close(gradient(bi_manifold, features, [first, second]), 2 * printed)
 
 
 def test_the_same_group_twice_is_four_times_the_group_once() -> None:
@@ -311,7 +308,7 @@ def test_a_row_that_everybody_follows_is_moved_by_its_own_term_alone(count: int)
     # Row 0 sits on its centre (row 1 equals it) and is the centre of all others, which are far off.
     features = torch.tensor([[3.0, 4.0], [3.0, 4.0], [50.0, 0.0], [0.0, 70.0]])
     group = torch.tensor([[1], [0], [0], [0]])
-    found = gradient(features, [group] * count)
+    found = gradient(bi_manifold, features, [group] * count)
     assert not found[:2].any()
     assert (found[2:].abs().amax(1) > 1).all()
 
@@ -322,7 +319,7 @@ def test_equal_samples_cost_nothing(dtype: torch.dtype) -> None:
         features = torch.full((7, 5), value, dtype=dtype)
         groups = [nearest(features, 4)] * 2
         assert bi_manifold(features, groups).item() == 0
-        assert not gradient(features, groups).any()
+        assert not gradient(bi_manifold, features, groups).any()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -345,7 +342,7 @@ def test_large_features_stay_finite(dtype: torch.dtype) -> None:
     assert bi_manifold(features, groups).item() == pytest.approx(
         slow_loss(features, groups), rel=1e-4
     )
-    assert torch.isfinite(gradient(features, groups)).all()
+    assert torch.isfinite(gradient(bi_manifold, features, groups)).all()
 
 
 def test_order_and_size_of_groups_may_differ() -> None:
@@ -365,7 +362,7 @@ def test_one_sample_is_pulled_nowhere() -> None:
     features = torch.tensor([[3.0, 4.0]])
     groups = [nearest(features, 10)] * 2
     assert bi_manifold(features, groups).item() == 0
-    assert not gradient(features, groups).any()
+    assert not gradient(bi_manifold, features, groups).any()
 
 
 # The overlap --------------------------------------------------------------------------------------

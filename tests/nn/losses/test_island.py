@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gradients import gradient
 
 from bench.nn.losses.island import cosines, island, island_step
 
@@ -61,13 +62,6 @@ def printed_step(centres: torch.Tensor, last: int) -> torch.Tensor:
     return out
 
 
-def gradient(centres: torch.Tensor) -> torch.Tensor:
-    leaf = centres.clone().requires_grad_()
-    island(leaf).backward()
-    assert leaf.grad is not None
-    return leaf.grad
-
-
 def some(count: int, width: int, dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
     rng = np.random.default_rng(count + width)
     return torch.tensor(scale * rng.normal(size=(count, width)), dtype=dtype)
@@ -88,7 +82,9 @@ def test_value_step_and_gradient_equal_the_loops(
     close = {"rtol": 100 * CLOSE[dtype], "atol": CLOSE[dtype] / scale}
     torch.testing.assert_close(island_step(centres).double(), expected, **close)
     # The derivative of a sum over ordered pairs holds every pair twice: 2 (C - 1) steps.
-    torch.testing.assert_close(gradient(centres).double() / (2 * (count - 1)), expected, **close)
+    torch.testing.assert_close(
+        gradient(island, centres).double() / (2 * (count - 1)), expected, **close
+    )
 
 
 def test_gradcheck() -> None:
@@ -99,7 +95,7 @@ def test_gradcheck() -> None:
 def test_the_printed_step_is_not_the_gradient(last: int) -> None:
     # Whatever k is meant to be after its sum, and whatever the scale in front.
     centres = some(5, 4, torch.float64)
-    true, printed = gradient(centres), printed_step(centres, last)
+    true, printed = gradient(island, centres), printed_step(centres, last)
     alike = torch.nn.functional.cosine_similarity(true, printed, dim=1)
     assert alike.min() < 0.99
     # The true gradient turns centres; what is printed also stretches or shortens them.
@@ -155,7 +151,7 @@ def test_a_centre_without_direction_counts_as_orthogonal(dtype: torch.dtype) -> 
         step = island_step(centres)
         assert not step[1].any()
         torch.testing.assert_close(step[[0, 2, 3]] * 3 / 2, island_step(centres[[0, 2, 3]]))
-        assert gradient(centres).isfinite().all()
+        assert gradient(island, centres).isfinite().all()
     centres[1] = 1e-7
     assert island_step(centres)[1].any()
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gradients import gradient
 
 from bench.nn.losses.islets import islets, islets_step
 
@@ -51,13 +52,6 @@ def printed_step(centres: torch.Tensor) -> torch.Tensor:
     return -directions(centres) * own / (2 * len(centres))
 
 
-def gradient(centres: torch.Tensor) -> torch.Tensor:
-    leaf = centres.clone().requires_grad_()
-    islets(leaf).backward()
-    assert leaf.grad is not None
-    return leaf.grad
-
-
 def apart(distance: float, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     """Seven centres, each at ``distance`` from every other: 21 pairs."""
     return torch.eye(7, dtype=dtype) * distance / math.sqrt(2)
@@ -83,7 +77,7 @@ def test_value_step_and_gradient_equal_the_loops(
     close = {"rtol": 100 * CLOSE[dtype], "atol": CLOSE[dtype] * slow(centres)}
     torch.testing.assert_close(islets_step(centres).double(), expected, **close)
     # The sign that is printed is right; 1/(2 |N|) in front of it is a rescaling.
-    torch.testing.assert_close(gradient(centres).double() / (2 * count), expected, **close)
+    torch.testing.assert_close(gradient(islets, centres).double() / (2 * count), expected, **close)
 
 
 def test_gradcheck() -> None:
@@ -92,7 +86,7 @@ def test_gradcheck() -> None:
 
 def test_the_printed_exponent_is_not_that_of_the_loss() -> None:
     centres = some(5, 4, torch.float64)
-    true, printed = gradient(centres), printed_step(centres)
+    true, printed = gradient(islets, centres), printed_step(centres)
     # One rescaling for all centres would be free, but each centre would have its own.
     factors = printed.norm(dim=1) / true.norm(dim=1)
     assert factors.max() > 1.5 * factors.min()
@@ -143,11 +137,11 @@ def test_centres_that_coincide_do_not_push(dtype: torch.dtype) -> None:
     equal = torch.full((3, 4), 0.7, dtype=dtype)
     assert islets(equal).item() == 1
     assert not islets_step(equal).any()
-    assert not gradient(equal).any()
+    assert not gradient(islets, equal).any()
     two = torch.tensor([[0.1, 0], [0.1, 0], [0.2, 0]], dtype=dtype)
     step = islets_step(two)
     assert step.isfinite().all()
-    assert gradient(two).isfinite().all()
+    assert gradient(islets, two).isfinite().all()
     assert (step[:, 0].sign() == torch.tensor([1, 1, -1], dtype=dtype)).all()
 
 

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from gradients import gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,15 +85,6 @@ def slow_gradient(
     return out / (len(x) * s2)
 
 
-def gradient(
-    features: torch.Tensor, centres: torch.Tensor, classes: torch.Tensor, nearest: int = 3
-) -> torch.Tensor:
-    leaf = features.clone().requires_grad_()
-    md_loss(leaf, centres, classes, nearest).backward()
-    assert leaf.grad is not None
-    return leaf.grad
-
-
 def case(
     n: int, count: int, width: int, dtype: torch.dtype, seed: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -128,7 +120,7 @@ def test_value_and_gradient_equal_the_loops(
     expected = slow(features, centres, classes, nearest, margin)
     assert loss.item() == pytest.approx(expected, rel=10 * CLOSE[dtype], abs=10 * CLOSE[dtype])
     torch.testing.assert_close(
-        gradient(features, centres, classes, nearest).double(),
+        gradient(md_loss, features, centres, classes, nearest).double(),
         slow_gradient(features, centres, classes, nearest),
         rtol=1e-3 if dtype == torch.float32 else 1e-9,
         atol=CLOSE[dtype],
@@ -152,7 +144,7 @@ def test_gradcheck_with_the_variance_held(nearest: int) -> None:
     leaf = features.clone().requires_grad_()
     assert torch.autograd.gradcheck(held, leaf)
     (expected,) = torch.autograd.grad(held(leaf), leaf)
-    torch.testing.assert_close(gradient(features, centres, classes, nearest), expected)
+    torch.testing.assert_close(gradient(md_loss, features, centres, classes, nearest), expected)
 
 
 def test_centres_variance_and_margin_get_no_gradient() -> None:
@@ -179,7 +171,7 @@ def test_the_margin_is_an_added_constant() -> None:
     assert apart.item() == pytest.approx(margin_of(centres), rel=1e-12)
     leaf = features.clone().requires_grad_()
     md_loss(leaf, centres, classes, margin=False).backward()
-    torch.testing.assert_close(leaf.grad, gradient(features, centres, classes))
+    torch.testing.assert_close(leaf.grad, gradient(md_loss, features, centres, classes))
 
 
 # What is printed ----------------------------------------------------------------------------------
@@ -204,7 +196,7 @@ def test_the_printed_loss_drives_features_from_their_centres(equation: int) -> N
     phi = 2 * variance(features, centres, classes)
     leaf = features.clone().requires_grad_()
     (wrong,) = torch.autograd.grad(printed(leaf, centres, classes, phi, equation), leaf)
-    right = gradient(features, centres, classes)
+    right = gradient(md_loss, features, centres, classes)
     outward = features - centres[classes]
     if equation == 9:
         # Both its distances are that to the own centre: nothing else is left.
@@ -269,7 +261,7 @@ def test_a_batch_of_one_class_is_compared_with_the_other_centres(dtype: torch.dt
     classes = torch.full((6,), 2)
     loss = md_loss(features, centres, classes)
     assert loss.item() == pytest.approx(slow(features, centres, classes), rel=1e-4)
-    assert gradient(features, centres, classes).isfinite().all()
+    assert gradient(md_loss, features, centres, classes).isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -279,7 +271,7 @@ def test_features_on_their_centres_are_finite(dtype: torch.dtype) -> None:
     loss = md_loss(centres[classes], centres, classes, nearest=1, margin=False)
     # Distances to the nearest other centre are 25, 25, 65 and 25; s^2 is taken as 1e-8.
     assert loss.item() == pytest.approx(-(25 + 25 + 65 + 25) / 4 / 2e-8, rel=1e-5)
-    assert gradient(centres[classes], centres, classes).isfinite().all()
+    assert gradient(md_loss, centres[classes], centres, classes).isfinite().all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -314,7 +306,7 @@ def test_of_equal_distances_the_lower_class_counts() -> None:
     centres = torch.tensor([[0.0, 0], [1, 0], [0, 1], [-1, 0]], dtype=torch.float64)
     features = torch.tensor([[0.0, 0], [0.0, 0]], dtype=torch.float64)
     features[1] = torch.tensor([0.0, -0.5])  # equally far from 1 and 3, farther from 2
-    found = gradient(features, centres, torch.tensor([0, 0]), nearest=1)
+    found = gradient(md_loss, features, centres, torch.tensor([0, 0]), nearest=1)
     s2 = 0.25
     torch.testing.assert_close(found[0], centres[1] / (2 * s2))
     torch.testing.assert_close(found[1], centres[1] / (2 * s2))
@@ -342,7 +334,7 @@ def test_descent_separates_classes() -> None:
     classes = torch.arange(20) % 2
     before = md_loss(features, centres, classes).item()
     for _ in range(20):
-        features = features - 0.5 * gradient(features, centres, classes)
+        features = features - 0.5 * gradient(md_loss, features, centres, classes)
     assert md_loss(features, centres, classes).item() < before
     nearer = (features[:, None] - centres).norm(dim=2).argmin(1)
     assert (nearer == classes).all()
