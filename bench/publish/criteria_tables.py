@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from bench.publish.captions import caption
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
 from bench.publish.names import MethodNames
-from bench.publish.rows import Estimate, Row, canonical, natural, rows_of
+from bench.publish.rows import CriterionEstimate, Row, canonical, natural, rows_of
 from bench.run.job import Cell
 from bench.run.record import Record
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA, Criterion
@@ -49,15 +49,15 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
 
 def groups_of(records: Sequence[Record]) -> list[list[Row]]:
     """The rows of each table."""
-    data: dict[str, list[Row]] = defaultdict(list)
+    by_data: dict[str, list[Row]] = defaultdict(list)
     for row in rows_of(records):
         cell = row.cell
-        known = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind]
-        data[canonical(known)].append(row)
+        content = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind]
+        by_data[canonical(content)].append(row)
     return [
-        [row for row in data[key] if _covers(training, _training(row.cell))]
-        for key in sorted(data, key=natural)
-        for training in _trainings(row.cell for row in data[key])
+        [row for row in by_data[data] if _covers(training, _training(row.cell))]
+        for data in sorted(by_data, key=natural)
+        for training in _trainings(row.cell for row in by_data[data])
     ]
 
 
@@ -161,7 +161,7 @@ def _column(
     return values
 
 
-def _why_missing(row: Row, estimate: Estimate | None, criterion: _Criterion) -> str:
+def _why_missing(row: Row, estimate: CriterionEstimate | None, criterion: _Criterion) -> str:
     """Why a criterion has no value, or not one of every cell; empty where nothing is missing."""
     if estimate is not None:
         cells = f"{estimate.cells} of {len(row.ok)}"
@@ -176,11 +176,11 @@ def _why_missing(row: Row, estimate: Estimate | None, criterion: _Criterion) -> 
     return "not defined on this test part"
 
 
-def marks(estimates: dict[int, Estimate], direction: str) -> dict[int, str]:
+def marks(estimates: dict[int, CriterionEstimate], direction: str) -> dict[int, str]:
     """``best`` and ``second`` by the number of their row.
 
     The best is marked where it differs from every other row, and only then the second, where it
-    differs from every row below it (`Estimate.differs`). One row alone is not marked.
+    differs from every row below it (`CriterionEstimate.differs`). One row alone is not marked.
     """
     sign = -1 if direction == "higher" else 1
     order = sorted(estimates, key=lambda i: (sign * estimates[i].mean, i))

@@ -115,7 +115,7 @@ def summary(records: Iterable[Record]) -> pd.DataFrame:
 def _summary(row: Row) -> dict[str, Any]:
     sides = [shown_params(row.cell, side) for side in ("classifier", "features")]
     values = {
-        **{name: getattr(row.cell, name) for name in SUMMARY_COLUMNS if hasattr(row.cell, name)},
+        **row.cell.columns(field.name for field in fields(Cell)),
         "params": _params(row.cell, *sides),
         "convention": row.ok[0].convention if row.ok else None,
         "n_cells": len(row.ok),

@@ -57,14 +57,14 @@ def _place(cell: Cell) -> tuple[Any, ...]:
 
 
 @dataclass(frozen=True)
-class Selection:
+class NewestRecords:
     """The records that count, and the older ones that give way to them."""
 
     kept: tuple[Record, ...]
     left_out: tuple[Record, ...]
 
 
-def newest(records: Iterable[Record]) -> Selection:
+def newest(records: Iterable[Record]) -> NewestRecords:
     """Of records about the same cell (its code has changed in between), the one finished last.
 
     A cell without a result also gives way to its result with weights, which were not there when it
@@ -88,7 +88,7 @@ def newest(records: Iterable[Record]) -> Selection:
     latest = cells.sort_values(["finished", "key"]).drop_duplicates("cell", keep="last")
     done = latest["but_weights"].isin(latest["but_weights"][latest["ok"]])
     kept = set(latest["key"][latest["ok"] | latest["weighted"] | ~done])
-    return Selection(
+    return NewestRecords(
         tuple(record for record in everything if record.key in kept),
         tuple(record for record in everything if record.key not in kept),
     )
@@ -120,8 +120,8 @@ def shown_params(cell: Cell, side: str) -> dict[str, Any]:
 def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
     """The record with criteria and replicates of ``convention``, by today's code where it can be.
 
-    A record of older criteria code whose scores are not stored is taken as it is (`outdated`
-    in bench.run.scoring).
+    A record of older criteria code (`bench.run.scoring.outdated`) whose scores are not stored stays
+    as it was written.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _no_scores(record: Record) -> Stored | None:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class CriterionEstimate:
     """One criterion of one row.
 
     Attributes
@@ -178,7 +178,7 @@ class Estimate:
         """The 95 % percentile interval over test images; None without replicates."""
         return None if self.replicates is None else _defined(bootstrap.interval(self.replicates))
 
-    def differs(self, other: Estimate) -> bool:
+    def differs(self, other: CriterionEstimate) -> bool:
         """Whether the 95 % interval of the paired difference is known and does not hold 0."""
         if self.replicates is None or other.replicates is None or self.drawn != other.drawn:
             return False
@@ -228,7 +228,7 @@ class Row:
     def _replicates(self) -> dict[str, dict[str, np.ndarray]]:
         return {r.key: bootstrap.unpack(r.bootstrap.get("values", {})) for r in self.ok}
 
-    def estimate(self, criterion: str) -> Estimate | None:
+    def estimate(self, criterion: str) -> CriterionEstimate | None:
         """The row's value of a criterion; None where no cell has one."""
         by_split: dict[str, list[Record]] = defaultdict(list)
         values: dict[str, dict[int, float]] = defaultdict(dict)
@@ -244,7 +244,7 @@ class Row:
         of_seeds = [float(np.mean([v[seed] for v in values.values()])) for seed in common]
         replicates = self._mean_replicates(criterion, by_split)
         drawn = sorted((split, cells[0].bootstrap.get("seed")) for split, cells in by_split.items())
-        return Estimate(
+        return CriterionEstimate(
             mean=float(np.mean(of_splits)),
             sd_seeds=spread(of_seeds) if self.cell.stochastic else None,
             sd_folds=spread(of_splits),
