@@ -19,7 +19,7 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe, Steps
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 _WIDTHS = (64, 96, 128, 128, 256, 256)  # channels of the convolutions
 _POOLED_AFTER = (0, 1, 3)  # the convolutions that a 2×2 max pool follows
@@ -193,7 +193,9 @@ class BiManifoldNetwork(DCNNNetwork):
         weight = self.lam / 2 if self.gradient == "printed" else self.lam
         return Terms(cross_entropy + weight * parts["bi_manifold"], parts)
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """One phase; `measures` later compares other faces with a sample of the training part."""
         self.sample_ = evenly_spread(train)
         return super().learn(model, train, valid, seed)

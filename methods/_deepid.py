@@ -28,13 +28,14 @@ from torch.nn.functional import cross_entropy, max_pool2d
 from bench.api import BenchError, FaceInput, FaceSet, Setting
 from bench.data.files import write_text
 from bench.data.prepare import prepare
-from bench.nn import faces, standardise, train
-from bench.nn.device import described, seeded
+from bench.nn import faces, standardise, train, updates
+from bench.nn.device import device_label, seeded
 from bench.nn.faces import Pixels, crops
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe
 from bench.nn.standardise import Standardise
-from bench.nn.train import Data, Trained, Training
+from bench.nn.train import Training, TrainingSummary
+from bench.nn.updates import TrainingData
 
 RECORD = "identity.json"  # the stage's record, in its folder
 IDENTITY_WIDTH = 160  # numbers of the DeepID feature
@@ -253,7 +254,7 @@ def _trained_stage(
         network = IdentityNetwork(len(split.persons), pictures.pixels.channels, recipe.size)
     network.branch.standardise.learn(pictures.pixels, pictures.train)
     network = network.to(setting.device, memory_format=torch.channels_last)
-    trained = Training(
+    summary = Training(
         _PersonLearner(),
         network,
         recipe,
@@ -267,10 +268,10 @@ def _trained_stage(
     record = None if setting.folder is None else _stored_record(setting.folder / RECORD)
     if record is None:
         conditions = _conditions(people, split, recipe, setting, seed)
-        record = _record(network, pictures, trained, conditions, setting.device)
+        record = _record(network, pictures, summary, conditions, setting.device)
         if setting.folder is not None:
             write_text(setting.folder / RECORD, json.dumps(record, indent=1) + "\n")
-    return IdentityStage(network.branch, record, trained.earlier_seconds)
+    return IdentityStage(network.branch, record, summary.earlier_seconds)
 
 
 class _Pictures:
@@ -285,11 +286,11 @@ class _Pictures:
         person = np.searchsorted(split.persons, people.subject).clip(max=len(split.persons) - 1)
         self.classes = torch.from_numpy(person).to(device)
 
-    def training_data(self) -> Data:
+    def training_data(self) -> TrainingData:
         """The rows that are learnt."""
         # Class numbers, not rows of 0 and 1: with CASIA-WebFace's persons those would take 17 GB.
         classes = self.classes[self.train.to(self.classes.device)]
-        return Data(classes, classes, self._inputs)
+        return TrainingData(classes, classes, self._inputs)
 
     def _inputs(self, rows: Tensor, generator: torch.Generator) -> Tensor:
         pixels, recipe = self.pixels.take(self.train[rows]), self.recipe
@@ -347,7 +348,7 @@ def _scaled(images: Tensor) -> Tensor:
 def _record(
     network: IdentityNetwork,
     pictures: _Pictures,
-    trained: Trained,
+    summary: TrainingSummary,
     conditions: dict[str, Any],
     device: str,
 ) -> dict[str, Any]:
@@ -357,12 +358,12 @@ def _record(
         "stage": "identity",
         "conditions": conditions,
         "figures": {"closed_set_accuracy": accuracy, **verified},
-        "epochs": len(trained.history),
-        "epoch": trained.epoch,
-        "seconds": sum(row["seconds"] for row in trained.history),
-        "computed": trained.computed,
-        "device": described(device),
-        "notes": trained.said,
+        "epochs": len(summary.history),
+        "epoch": summary.epoch,
+        "seconds": sum(row["seconds"] for row in summary.history),
+        "computed": summary.computed,
+        "device": device_label(device),
+        "notes": summary.notes,
     }
 
 
@@ -388,7 +389,7 @@ def _conditions(
 
 def _key(people: FaceSet, recipe: Recipe, budget: str, seed: int) -> str:
     """A hash of everything that can change the stage."""
-    code = [_code(module) for module in (standardise, verification, train, faces)]
+    code = [_code(module) for module in (standardise, verification, train, updates, faces)]
     with open(__file__, encoding="utf-8") as own:
         code.append(ast.dump(ast.parse(own.read())))
     parts = [people.fingerprint, repr(recipe), budget, seed, *code]

@@ -18,7 +18,7 @@ from bench.nn.one_class import OneClassNetwork
 from bench.nn.output import Output
 from bench.nn.recipe import SGD, EveryEpochs, OneCycle, Recipe
 from bench.nn.standardise import Standardise
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 EMOTION_WIDTH = 64  # numbers of the pooled layer
 
@@ -170,7 +170,9 @@ class ResNetTFE(TFENetwork):
         """Residual blocks, global average pooling, one fully connected layer."""
         return SmallResNet(self.layers, labels, channels, self.recipe.size)
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """First the pixels' statistics over the training part, then the one training phase."""
         assert isinstance(model, SmallResNet)
         model.standardise.learn(self.keep(train))

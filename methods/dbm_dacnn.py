@@ -14,7 +14,7 @@ from bench.nn.faces import Pixels
 from bench.nn.losses.entropy import entropy
 from bench.nn.losses.mmd import mk_mmd
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 
 class TwoDomainDCNN(DCNN):
@@ -93,7 +93,9 @@ class DBMDACNN(BiManifoldNetwork):
                 "discrepancy is estimated from two at least"
             )
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """One phase, in which images of the target stand beside those of the source."""
         self.domains_ = "no target took part in training (γ = η = 0)"
         self.target_: tuple[FaceSet, Pixels] | None = None
@@ -141,7 +143,7 @@ class DBMDACNN(BiManifoldNetwork):
         loss = terms.loss + self.gamma * adaptation["mmd"] + self.eta * adaptation["entropy"]
         return replace(terms, loss=loss, parts={**terms.parts, **adaptation})
 
-    def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
+    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """The domains whose images took part in training."""
         return [f"dbm-dacnn: {self.domains_}"]
 

@@ -9,7 +9,7 @@ from bench.api import FaceSet, InputError, param
 from bench.nn.centred import PAPER, ComparedNetwork, FeatureHead
 from bench.nn.output import Output
 from bench.nn.recipe import Adam, OneCycle, Recipe
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 BLOCKS = ("lbc+std+skip", "lbc+skip", "lbc", "sc+std", "sc+std+skip", "conv")
 _WIDTHS = (64, 128, 256, 512)  # channels of the first convolution and of the three blocks
@@ -255,7 +255,7 @@ class LBANIL(ComparedNetwork):
                 "multiple of 8"
             )
 
-    def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
+    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """How many weights were drawn and never learned."""
         fixed = sum(m.weight.numel() for m in self.model_.modules() if isinstance(m, BinaryConv))
         return [f"{self.name}: {fixed:,} fixed weights besides"] if fixed else []

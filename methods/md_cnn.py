@@ -22,7 +22,7 @@ from bench.api import FaceInput, FaceSet, param
 from bench.nn.faces import standardised
 from bench.nn.one_class import as_classes
 from bench.nn.recipe import Recipe
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 
 class MDCNN(TwoDatasetNetwork):
@@ -111,7 +111,9 @@ class MDCNN(TwoDatasetNetwork):
         tuned = [("component-1-tuned", 0, swap, TUNING), ("component-2-tuned", 1, 1 - swap, TUNING)]
         return [first, second, *tuned]
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """Pre-training of each component, then fine-tuning."""
         assert isinstance(model, Integrated)
         parts = [(as_classes(train), valid)]
@@ -130,7 +132,7 @@ class MDCNN(TwoDatasetNetwork):
         """Light and contrast differ from photograph to photograph: neither counts here."""
         return standardised(images)
 
-    def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
+    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """Who answers alone, and on how many labels."""
         assert isinstance(self.model_, Integrated)
         alone, who = self.labels_ - len(self.common_), self.model_.whole + 1

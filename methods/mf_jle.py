@@ -20,7 +20,7 @@ from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Adam, OneCycle, Recipe
 from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18Layers
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 PARTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
@@ -232,7 +232,7 @@ class MFJLE(TrainedNetwork):
         ]
         return torch.from_numpy(np.stack(places) * side).float()
 
-    def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
+    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """Which path ran, and how much the fusion changes on the validation part."""
         notes = [f"mf-jle: six networks, {self.path}"]
         if valid is not None:

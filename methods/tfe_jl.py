@@ -22,7 +22,7 @@ from bench.api import BenchError, FaceSet, InputError, param
 from bench.data.files import sha256_once
 from bench.nn.output import Output
 from bench.nn.recipe import SGD, Constant
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 from bench.nn.weights import hub_file, load_weights
 
 EXPRESSION = {
@@ -193,7 +193,9 @@ class TFEJL(TFENetwork):
             return Tandem(branch, FACENET_WIDTH, emotion, labels)
         return Tandem(IdentityBranch(channels, size), IDENTITY_WIDTH, emotion, labels)
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """Three phases: the emotion branch alone, the identity stage, both branches together."""
         assert isinstance(model, Tandem)
         pixels = self.keep(train)

@@ -12,7 +12,7 @@ from timm.models import get_pretrained_cfg, is_model, is_model_pretrained
 from torch import nn
 
 from bench.api import BenchError, UnavailableError
-from bench.nn.backbone import Backbone, Pixels
+from bench.nn.backbone import Backbone, InputFormat
 from bench.nn.device import seeded
 from bench.nn.weights import RANDOM_SEED, difference, hub_file, read_weights
 
@@ -94,16 +94,16 @@ class TimmBackbone(Backbone):
         made.reset_classifier(0)
         return made.float()
 
-    def pixels(self, network: nn.Module) -> Pixels:
-        """As timm prepares images for these weights."""
-        found = timm.data.resolve_model_data_config(network)
-        channels, height, width = found["input_size"]
+    def input_format(self, network: nn.Module) -> InputFormat:
+        """The format that timm states for these weights."""
+        config = timm.data.resolve_model_data_config(network)
+        channels, height, width = config["input_size"]
         if channels != 3:
             raise BenchError(f"{self._name()} takes {channels} channels, not red, green and blue")
-        return Pixels((height, width), found["mean"], found["std"], found["interpolation"])
+        return InputFormat((height, width), config["mean"], config["std"], config["interpolation"])
 
-    def layer_taken(self) -> str:
-        """The same for all."""
+    def layer_name(self) -> str:
+        """The layer in words, the same for every network."""
         return "pooled features before the classifier"
 
 

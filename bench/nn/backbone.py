@@ -1,4 +1,7 @@
-"""Backbone: a frozen network whose layer gives a face's vector."""
+"""Backbone: a frozen, pretrained network, one layer of which gives a face's vector.
+
+Base of the features ``alexnet``, ``vgg16`` and ``timm:NAME``.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,22 @@ from bench.nn.weights import (
     random_weights,
 )
 
-# Images at once. On a processor more of them are no faster and take memory (VGG-16: 1.8 GB in all).
+# Images at once. More of them are no faster on a processor and take memory (VGG-16: 1.8 GB in all).
 BATCH, BATCH_GPU = 16, 256
 
-_fitting: set[tuple[Any, ...]] = set()  # files that planning has tried, by method and hash
+_fitting: set[tuple[Any, ...]] = set()  # files known to fit, by method, parameters and hash
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """The images that a network's weights were trained on.
+class InputFormat:
+    """The format of the images that a network's weights were trained on.
 
     Attributes
     ----------
     size : (int, int)
         Height and width in pixels.
     mean, std : tuple of float
-        Of red, green and blue in [0, 1]; ImageNet's unless stated otherwise.
+        Mean and standard deviation of red, green and blue in [0, 1]; ImageNet's by default.
     interpolation : {"bilinear", "bicubic"}
     """
 
@@ -50,12 +53,12 @@ class Pixels:
 
 
 @dataclass(frozen=True)
-class _Ready:
-    """A network on its device, and what it was made from."""
+class _Loaded:
+    """A network on its device; ``origin`` names the parameters and the device it was made for."""
 
-    made_from: str
+    origin: str
     network: nn.Module
-    pixels: Pixels
+    input_format: InputFormat
     device: torch.device
     parameters: int
 
@@ -63,11 +66,12 @@ class _Ready:
 class Backbone(Features):
     """Base of features that a frozen, pretrained network gives.
 
-    A subclass says where its published weights lie (`published`), makes the network that ends in
-    the wanted layer (`network`) and names that layer (`layer_taken`). Faces come in their native
-    size; each batch is resized (antialiased, the whole face, no crop) and normalised on the device.
-    The network computes in float32 and evaluation mode, without TF32. ``weights=random`` always
-    means the same network (one fixed seed), so that nothing here depends on ``--seeds``.
+    A subclass states where its published weights lie (`published`), makes the network that ends in
+    the wanted layer (`network`), names that layer (`layer_name`) and the format of the network's
+    input (`input_format`). Faces come in their native size; each batch is resized (antialiased, the
+    whole face, no crop) and normalised on the device. The network computes in float32 and
+    evaluation mode, without TF32. ``weights=random`` always means the same network (one fixed
+    seed), so that no vector depends on ``--seeds``.
     """
 
     accelerated = True
@@ -80,7 +84,7 @@ class Backbone(Features):
         ".safetensors file",
     )
 
-    _ready: _Ready | None = None
+    _loaded: _Loaded | None = None
 
     def published(self) -> Path:
         """The file of ``weights=imagenet``; `UnavailableError` where it is not on this machine."""
@@ -89,16 +93,23 @@ class Backbone(Features):
     def network(self, path: Path | None) -> nn.Module:
         """The network from normalised faces, float32 (n, 3, H, W), to vectors (n, d).
 
-        Its weights are those of the file; None: untrained ones from ``RANDOM_SEED``. Raises
-        `BenchError` for a file of another architecture.
+        Parameters
+        ----------
+        path : Path or None
+            The file of its weights; None: untrained weights from ``RANDOM_SEED``.
+
+        Raises
+        ------
+        BenchError
+            The file is of another architecture.
         """
         raise NotImplementedError
 
-    def pixels(self, network: nn.Module) -> Pixels:
-        """The images that the network wants."""
+    def input_format(self, network: nn.Module) -> InputFormat:
+        """The format of the images that the network takes."""
         raise NotImplementedError
 
-    def layer_taken(self) -> str:
+    def layer_name(self) -> str:
         """The layer whose output is the vector, in words."""
         raise NotImplementedError
 
@@ -106,18 +117,23 @@ class Backbone(Features):
         return self.name + (self.member or "")
 
     def _file(self) -> Path | None:
+        """The file of the weights; None for random ones."""
         return find_weights(self.weights, self._name(), self.published)
 
     def weights_used(self) -> str:
-        """SHA-256 of the weights, or ``random``; a file given by its path is tried here."""
+        """SHA-256 of the weights, or ``random``.
+
+        A file that the user names is loaded here once: a wrong one is to stop the command before
+        its first cell runs.
+        """
         path = self._file()
         if path is None:
             return "random"
         digest = sha256_once(path)
-        tried = (type(self), repr(self.get_params()), digest)
-        if self.weights != "imagenet" and tried not in _fitting:
-            self.network(path)  # a wrong file should stop the command, not its last cell
-            _fitting.add(tried)
+        file = (type(self), repr(self.get_params()), digest)
+        if self.weights != "imagenet" and file not in _fitting:
+            self.network(path)
+            _fitting.add(file)
         return digest
 
     def transform(self, faces: FaceSet) -> np.ndarray:
@@ -128,19 +144,20 @@ class Backbone(Features):
         UnavailableError
             The published weights are not on this machine.
         BenchError
-            Grey images; weights that do not fit; a GPU that is not there.
+            The images are grey, the weights do not fit, or the GPU is not there.
         """
-        images = self._checked(faces)
-        ready = self._prepared()
-        if not len(images):  # one black face tells d
-            return self._vectors(np.zeros((1, 8, 8, 3), np.uint8), ready)[:0]
-        return self._vectors(images, ready)
+        images = self._images(faces)
+        loaded = self._load()
+        if not len(images):  # the vector of a black face has the width d
+            return self._vectors(np.zeros((1, 8, 8, 3), np.uint8), loaded)[:0]
+        return self._vectors(images, loaded)
 
-    def _checked(self, faces: FaceSet) -> np.ndarray:
+    def _images(self, faces: FaceSet) -> np.ndarray:
+        """The images of the faces; `BenchError` where the network cannot take them."""
         images = faces.images
         if images is None:
             raise BenchError(f"{faces.name} holds precomputed features: {self._name()} needs faces")
-        if images.ndim != 4:  # that they are uint8 a FaceSet makes sure
+        if images.ndim != 4:  # a FaceSet sees to it that they are uint8
             raise BenchError(
                 f"{faces.name}: images must be rgb (n, H, W, 3), not {images.shape}; "
                 "bench.data.prepare repeats grey three times"
@@ -149,72 +166,76 @@ class Backbone(Features):
             raise BenchError(f"{faces.name}: images of {images.shape[1:3]} pixels hold nothing")
         return images
 
-    def _prepared(self) -> _Ready:
+    def _load(self) -> _Loaded:
         """The network, loaded on first use and kept for the next chunk."""
         device = find_device(self.setting.device)
-        wanted = f"{self.get_params()} {device}"
-        if self._ready is None or self._ready.made_from != wanted:
+        origin = f"{self.get_params()} {device}"
+        if self._loaded is None or self._loaded.origin != origin:
             network = self.network(self._file()).eval().requires_grad_(False)
-            pixels = self.pixels(network)
-            count = sum(one.numel() for one in network.parameters())
+            input_format = self.input_format(network)
+            count = sum(parameter.numel() for parameter in network.parameters())
             network = network.to(device, memory_format=torch.channels_last)
-            self._ready = _Ready(wanted, network, pixels, torch.device(device), count)
-        return self._ready
+            self._loaded = _Loaded(origin, network, input_format, torch.device(device), count)
+        return self._loaded
 
-    def _vectors(self, images: np.ndarray, ready: _Ready) -> np.ndarray:
-        batch = BATCH if ready.device.type == "cpu" else BATCH_GPU
-        found = []
-        with torch.inference_mode(), _plain_float32(ready.device):
+    def _vectors(self, images: np.ndarray, loaded: _Loaded) -> np.ndarray:
+        """The layer's output for uint8 (n, H, W, 3), batch by batch."""
+        batch = BATCH if loaded.device.type == "cpu" else BATCH_GPU
+        outputs = []
+        with torch.inference_mode(), _plain_float32(loaded.device):
             for start in range(0, len(images), batch):
-                # np.array: a copy that may be written to, which torch asks for.
+                # np.array makes a copy: torch wants memory that may be written to.
                 part = torch.from_numpy(np.array(images[start : start + batch]))
-                vectors = ready.network(_normalised(part.to(ready.device), ready.pixels))
+                inputs = _normalised(part.to(loaded.device), loaded.input_format)
+                vectors = loaded.network(inputs)
                 if vectors.ndim != 2:
                     raise BenchError(
                         f"{self._name()} gives an output of shape {tuple(vectors.shape)} and no "
                         "vectors; take another network"
                     )
-                found.append(vectors.float().cpu().numpy())
-        return np.concatenate(found)
+                outputs.append(vectors.float().cpu().numpy())
+        return np.concatenate(outputs)
 
     def remarks(self) -> tuple[str, ...]:
-        """Weights, layer, input and size of the network, once it was loaded."""
-        if self._ready is None:
+        """Weights, layer, input and size of the network, once it is loaded."""
+        if self._loaded is None:
             return ()
-        path, (height, width) = self._file(), self._ready.pixels.size
+        path, (height, width) = self._file(), self._loaded.input_format.size
         if path is None:
             weights = f"random weights of seed {RANDOM_SEED}"
         else:
             weights = f"weights {path.name} (SHA-256 {sha256_once(path)[:8]}…)"
         return (
-            f"{self._name()}: {weights}; {self.layer_taken()}; input {height} x {width} pixels; "
-            f"{self._ready.parameters:,} parameters; float32",
+            f"{self._name()}: {weights}; {self.layer_name()}; input {height} x {width} pixels; "
+            f"{self._loaded.parameters:,} parameters; float32",
         )
 
 
-def _normalised(images: torch.Tensor, pixels: Pixels) -> torch.Tensor:
-    """Uint8 (n, H, W, 3) as the network wants it: float32 (n, 3, h, w), channels last."""
+def _normalised(images: torch.Tensor, wanted: InputFormat) -> torch.Tensor:
+    """Uint8 (n, H, W, 3) in the network's format: float32 (n, 3, h, w), channels last."""
     x = images.permute(0, 3, 1, 2).float().div_(255)
-    if tuple(x.shape[2:]) != pixels.size:
+    if tuple(x.shape[2:]) != wanted.size:
         x = functional.interpolate(
-            x, pixels.size, mode=pixels.interpolation, align_corners=False, antialias=True
+            x, wanted.size, mode=wanted.interpolation, align_corners=False, antialias=True
         )
         x = x.clamp_(0, 1)  # the bicubic filter overshoots
-    mean, std = (x.new_tensor(one)[:, None, None] for one in (pixels.mean, pixels.std))
-    return x.sub_(mean).div_(std).contiguous(memory_format=torch.channels_last)
+    mean, std = x.new_tensor(wanted.mean), x.new_tensor(wanted.std)
+    x = x.sub_(mean[:, None, None]).div_(std[:, None, None])
+    return x.contiguous(memory_format=torch.channels_last)
 
 
 class FullyConnected(Backbone):
-    """A layer of torchvision's networks that end in fully connected ones, after its ReLU.
+    """Base of features from a fully connected layer, after its ReLU, of torchvision's networks.
 
     Class attributes
     ----------------
     model : callable
-        torchvision's own.
+        torchvision's function that makes the network.
     url : str
-        Of the weights trained on ImageNet.
+        Address of its weights trained on ImageNet.
     cut : dict of str to int
-        Layers of its ``classifier`` up to the ReLU behind each.
+        For each choice of ``layer``, how many modules of the network's ``classifier`` are kept: up
+        to the ReLU behind that layer.
     """
 
     model: ClassVar[Any]
@@ -230,29 +251,32 @@ class FullyConnected(Backbone):
         return hub_file(self.url, self.name)
 
     def network(self, path: Path | None) -> nn.Module:
-        """torchvision's network up to the layer; the 1000-way head may be missing or another."""
+        """torchvision's network up to the layer; the file may have any head, or none."""
         with torch.device("meta"):
-            made: Any = self.model()
-        made.classifier = made.classifier[:-1]
+            network: Any = self.model()
+        network.classifier = network.classifier[:-1]
         if path is None:
-            random_weights(made)
+            random_weights(network)
         else:
-            load_weights(path, made, self.name, unused=("classifier.6.",))
-        made.classifier = made.classifier[: self.cut[self.layer]]
-        return made  # type: ignore[no-any-return]
+            load_weights(path, network, self.name, unused=("classifier.6.",))
+        network.classifier = network.classifier[: self.cut[self.layer]]
+        return network  # type: ignore[no-any-return]
 
-    def pixels(self, network: nn.Module) -> Pixels:
+    def input_format(self, network: nn.Module) -> InputFormat:
         """Square, with ImageNet's mean and deviation, bilinear as torchvision's own transform."""
-        return Pixels((self.side, self.side))
+        return InputFormat((self.side, self.side))
 
-    def layer_taken(self) -> str:
-        """``fc7 after ReLU``."""
+    def layer_name(self) -> str:
+        """The layer in words, as ``fc7 after ReLU``."""
         return f"{self.layer} after ReLU"
 
 
 @contextmanager
 def _plain_float32(device: torch.device) -> Iterator[None]:
-    """Kernels that repeat, and no TF32 (10 bits of mantissa), which cuDNN takes by default."""
+    """A block with kernels that repeat and without TF32, which cuDNN takes by default.
+
+    TF32 has a mantissa of 10 bits.
+    """
     if device.type == "cpu":
         yield
         return

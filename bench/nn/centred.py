@@ -16,7 +16,7 @@ from bench.nn.losses.md import md_loss
 from bench.nn.one_class import OneClassNetwork, strongest
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, EveryEpochs, Recipe
-from bench.nn.train import Trained
+from bench.nn.train import TrainingSummary
 
 _FEATURE = 128  # numbers of a face that centres are of
 _LATE, _LATE_RATE = 0.25, 0.1  # share of a short training that has L_I, and its rate there
@@ -143,7 +143,9 @@ class CentredNetwork(OneClassNetwork):
             ),
         )
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """One phase; at budget ``quick`` L_I comes in at the end, at a tenth of the rate.
 
         From the start it pulls all features into one point, and so few iterations do not bring them

@@ -1,19 +1,27 @@
-"""Checkpoints of a training: whole or not there, verified by hash, two generations deep."""
+"""Checkpoints of a training: whole or not there, verified by hash, the newest two kept.
+
+The training loop (`bench.nn.train`) writes one now and then and resumes from the newest.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.api import BenchError
 from bench.data.files import sha256, whole, write_text
+
+SAVING_SHARE = 0.1  # of the time that checkpoints may take; the first and the last are always made
 
 Tensors = dict[str, Tensor]
 
@@ -25,14 +33,14 @@ class Checkpoint:
     Attributes
     ----------
     epoch : int
-        Epochs done.
+        How many epochs are finished.
     state : dict of str to Tensor
-        Weights and the optimiser's state; empty once training is over.
+        Weights and the optimiser's state (`training_state`); empty once training is over.
     best : dict of str to Tensor
-        The weights to use: those of the best epoch so far. Empty where no epoch is chosen and
-        training goes on: they are the state's.
+        The weights of the best epoch so far. Empty while training goes on and no epoch is chosen:
+        the weights to use are then those of the state.
     about : dict
-        What JSON can hold: the history, the best epoch.
+        The history, the best epoch and the like, as JSON can hold them.
     """
 
     epoch: int
@@ -44,33 +52,36 @@ class Checkpoint:
 class Checkpoints:
     """The folder of one training.
 
-    ``epoch-0007.json`` names the files of tensors and their hashes; it is written last, so that
-    what it names is whole, and holds a hash of itself. The newest two are kept.
+    A checkpoint is an entry such as ``epoch-0007.json`` and files of tensors, which the entry names
+    with their hashes. The entry is written last, so that all files that it names are whole, and it
+    holds a hash of itself. The newest two checkpoints are kept.
 
     Parameters
     ----------
     folder : Path
         Made where it is not there.
     identity : mapping
-        What the training is: a folder of another one is refused.
-    say : callable
-        Hears of damaged checkpoints.
+        What tells this training from others: the checkpoints of another training are refused.
+    warn : callable
+        Takes a sentence about each damaged checkpoint.
     """
 
     def __init__(
-        self, folder: Path, identity: Mapping[str, Any], say: Callable[[str], None]
+        self, folder: Path, identity: Mapping[str, Any], warn: Callable[[str], None]
     ) -> None:
-        self.folder, self.say = folder, say
+        self.folder, self.warn = folder, warn
         self.identity = json.loads(json.dumps(dict(identity)))
-        self._best: tuple[int, dict[str, str]] | None = None
+        self._best: tuple[int, dict[str, str]] | None = None  # its epoch and file
 
     def save(self, checkpoint: Checkpoint, best_epoch: int) -> None:
-        """Write a checkpoint, then remove those before the last.
+        """Write a checkpoint, then remove all but the newest two.
+
+        Of a training that is over, only the last checkpoint is kept.
 
         Raises
         ------
         DiskFullError
-            What was there is still there.
+            The checkpoints that were there are still there.
         """
         name = f"epoch-{checkpoint.epoch:04d}"
         files: dict[str, Any] = {}
@@ -105,15 +116,15 @@ class Checkpoints:
                 if entry.pop("sha256") != _digest(entry):
                     raise ValueError("it has another hash")
                 identity, files = entry["identity"], entry["files"]
-                tensors = {what: self._read(file) for what, file in files.items()}
-                found = Checkpoint(
+                tensors = {role: self._read(file) for role, file in files.items()}
+                checkpoint = Checkpoint(
                     entry["epoch"],
                     tensors.get("state", {}),
                     tensors.get("best", {}),
                     entry["about"],
                 )
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-                self.say(
+                self.warn(
                     f"checkpoint {path.name} is damaged ({error}): training goes on from the one "
                     "before it, or starts anew where there is none"
                 )
@@ -125,14 +136,14 @@ class Checkpoints:
                 )
             if "best" in files:
                 self._best = _number(Path(files["best"]["file"])), files["best"]
-            return found
+            return checkpoint
         return None
 
     def _write(self, name: str, tensors: Tensors) -> dict[str, str]:
         path = self.folder / name
         with whole(path) as temporary:
-            # Not save_file: what it raises on a full disk is no OSError.
-            # Copies: two names of one tensor are refused.
+            # Not save_file: its error on a full disk is no OSError. Copies, since it refuses two
+            # names of one tensor.
             plain = {key: t.detach().to("cpu", copy=True) for key, t in tensors.items()}
             plain = {key: t.contiguous() for key, t in plain.items()}
             temporary.write_bytes(save(plain))
@@ -146,13 +157,13 @@ class Checkpoints:
         return load_file(path)
 
     def _entries(self) -> list[tuple[int, Path]]:
-        """Checkpoints by epoch."""
+        """The epoch and the entry of each checkpoint, in order."""
         return sorted((_number(path), path) for path in self.folder.glob("epoch-[0-9]*.json"))
 
     def _prune(self, newest: int, keep: int) -> None:
         """Remove all but the last ``keep`` checkpoints up to that of epoch ``newest``.
 
-        Later ones are damaged: else training would have gone on from there.
+        Checkpoints of later epochs are damaged: otherwise training would have resumed from them.
         """
         entries = self._entries()
         kept = [path for epoch, path in entries if epoch <= newest][-keep:]
@@ -165,15 +176,74 @@ class Checkpoints:
                 files = json.loads(entry.read_text(encoding="utf-8"))["files"]
                 used |= {file["file"] for file in files.values()}
             except (ValueError, KeyError, TypeError):
-                continue  # damaged: `latest` will say so, should it still be there
+                continue  # a damaged entry, of which `latest` will warn
         for path in self.folder.glob("*.safetensors"):
             if path.name not in used:
                 path.unlink()
 
 
 def _number(path: Path) -> int:
+    """The epoch in a file's name."""
     return int(path.stem.split("-")[1])
 
 
 def _digest(entry: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(entry, sort_keys=True).encode()).hexdigest()
+
+
+class CheckpointClock:
+    """When the next checkpoint is due: they take at most `SAVING_SHARE` of the time.
+
+    A context manager round the writing of a checkpoint measures how long it takes.
+    """
+
+    def __init__(self) -> None:
+        self.next = 0.0
+
+    def due(self) -> bool:
+        """Whether it is time for a checkpoint."""
+        return time.monotonic() >= self.next
+
+    def __enter__(self) -> None:
+        self.started = time.monotonic()
+
+    def __exit__(self, *_: object) -> None:
+        ended = time.monotonic()
+        self.next = ended + (ended - self.started) / SAVING_SHARE
+
+
+# -- the state of a model and its optimiser ---------------------------------------------------
+
+_MODEL, _OPTIMIZER = "model.", "optimizer."  # prefixes of their tensors' names
+
+
+def training_state(model: nn.Module, optimizer: torch.optim.Optimizer) -> Tensors:
+    """The weights and the optimiser's state, as tensors by name."""
+    state = {f"{_MODEL}{name}": tensor for name, tensor in model.state_dict().items()}
+    for number, values in optimizer.state_dict()["state"].items():
+        for name, value in values.items():
+            if value is not None:
+                state[f"{_OPTIMIZER}{number}.{name}"] = torch.as_tensor(value)
+    return state
+
+
+def restore(state: Tensors, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Give a model and its optimiser the state that `training_state` took."""
+    weights = {
+        name.removeprefix(_MODEL): tensor
+        for name, tensor in state.items()
+        if name.startswith(_MODEL)
+    }
+    model.load_state_dict(weights)
+    values: dict[int, Tensors] = defaultdict(dict)
+    for key, tensor in state.items():
+        if key.startswith(_OPTIMIZER):
+            _, number, name = key.split(".", 2)
+            values[int(number)][name] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": dict(values)})
+    # Files hold tensors in plain order, and fused optimisers on the CPU go through memory: with
+    # channels last they would add momenta to other weights than their own.
+    for parameter, own in optimizer.state.items():
+        for name, value in own.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                own[name] = torch.empty_like(parameter).copy_(value)

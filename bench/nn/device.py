@@ -1,7 +1,8 @@
-"""Which device computes, and how precisely."""
+"""The device that networks compute on: its name, its precision, and kernels that repeat."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,41 +12,40 @@ import torch
 from bench.api import BenchError
 
 
-def find_device(asked: str) -> str:
-    """The device to compute on.
+def find_device(name: str) -> str:
+    """The device that ``--device NAME`` means, as torch spells it.
 
     Parameters
     ----------
-    asked : str
+    name : str
         ``cpu``, ``cuda``, ``cuda:N``, or ``auto``: a GPU where torch sees one.
 
     Raises
     ------
     BenchError
-        A device that is not there, or no device at all.
+        The name is none of these, or this machine has no such device.
     """
-    if asked == "auto":
+    if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
-    kind, colon, number = asked.partition(":")
-    if asked == "cpu":
-        return asked
-    if kind != "cuda" or (colon and not (number.isascii() and number.isdigit())):
-        raise BenchError(f"--device {asked}: write cpu, cuda or cuda:N")
+    if name == "cpu":
+        return name
+    spelled = re.fullmatch(r"cuda(?::([0-9]+))?", name)
+    if spelled is None:
+        raise BenchError(f"--device {name}: write cpu, cuda or cuda:N")
     if not torch.cuda.is_available():
-        built = torch.version.cuda is not None
-        why = (
-            "torch sees no GPU (nvidia-smi shows what the driver sees)"
-            if built
-            else ("this torch is built for the CPU alone")
-        )
-        raise BenchError(f"--device {asked}: {why}; use --device cpu")
-    if colon and int(number) >= torch.cuda.device_count():
-        last = torch.cuda.device_count() - 1
-        raise BenchError(f"--device {asked}: the last GPU is cuda:{last}")
-    return f"cuda:{int(number)}" if colon else asked
+        why = "torch sees no GPU (nvidia-smi shows what the driver sees)"
+        if torch.version.cuda is None:
+            why = "this torch is built for the CPU alone"
+        raise BenchError(f"--device {name}: {why}; use --device cpu")
+    if spelled[1] is None:
+        return name
+    last = torch.cuda.device_count() - 1
+    if int(spelled[1]) > last:
+        raise BenchError(f"--device {name}: the last GPU is cuda:{last}")
+    return f"cuda:{int(spelled[1])}"
 
 
-def described(device: str) -> str:
+def device_label(device: str) -> str:
     """The device in words, for records: ``cpu``, ``cuda (NVIDIA H100 80GB HBM3)``."""
     if device == "cpu":
         return device
@@ -53,10 +53,10 @@ def described(device: str) -> str:
 
 
 def trains_in_bfloat16(device: str) -> bool:
-    """Whether mixed precision pays: on GPUs and processors whose units multiply bfloat16.
+    """Whether mixed precision pays: on GPUs and processors with units that multiply bfloat16.
 
-    On processors with ``avx512_bf16`` alone trainings are 1.4 to 2 times as fast, with AMX tiles
-    four times.
+    On processors with ``avx512_bf16`` alone, trainings are 1.4 to 2 times as fast as in float32;
+    with AMX tiles, four times.
     """
     if device == "cpu":
         try:
@@ -69,7 +69,10 @@ def trains_in_bfloat16(device: str) -> bool:
 
 @contextmanager
 def seeded(device: str, seed: int) -> Iterator[None]:
-    """Global randomness (initial weights, dropout) from ``seed``, and kernels that repeat."""
+    """A block in which torch's global randomness comes from ``seed``, and kernels repeat.
+
+    Initial weights and dropout draw from it. Afterwards the generators are as before.
+    """
     devices = [] if device == "cpu" else [torch.device(device)]
     before = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False

@@ -1,4 +1,7 @@
-"""Faces on the device: pixels as one uint8 tensor, crops cut in batches, targets as tensors."""
+"""Faces on the device: pixels as one uint8 tensor, crops cut in batches, targets as tensors.
+
+The input side of training and inference, which every trained network shares.
+"""
 
 from __future__ import annotations
 
@@ -19,16 +22,16 @@ _SHARE = 0.5  # of the free memory that the pixels may take
 class Pixels:
     """The images of some faces, ready to be cut into batches.
 
-    Resized once and kept on the device as one tensor where that takes at most half of its free
-    memory; else each batch is read from the (memory-mapped) array and resized by itself, which
-    gives the same bytes.
+    Where they take at most half of the device's free memory, they are resized once and kept there
+    as one tensor. Otherwise each batch is read from the (memory-mapped) array and resized by
+    itself, which gives the same bytes.
 
     Parameters
     ----------
     faces : FaceSet
         Images uint8 (n, H, W) or (n, H, W, 3).
     side : int or None
-        Side in pixels to resize to (bilinear, anti-aliased); None leaves them.
+        Side in pixels that images are resized to (bilinear, anti-aliased); None leaves their size.
     device : str
     """
 
@@ -44,7 +47,7 @@ class Pixels:
         self.whole: Tensor | None = None
         bytes_needed = len(faces) * self.size[0] * self.size[1] * self.channels
         if bytes_needed <= _SHARE * _free_memory(self.device):
-            # Filled in place: pieces to be joined would take the memory twice.
+            # Filled in place: pieces that are joined later would take the memory twice.
             shape = (len(faces), *self.size, self.channels)
             self.whole = torch.empty(shape, dtype=torch.uint8, device=self.device)
             for part in _chunks(len(faces)):
@@ -54,13 +57,14 @@ class Pixels:
         return len(self.images)
 
     def take(self, rows: Tensor) -> Tensor:
-        """uint8 (b, H, W, C) of these rows, on the device."""
+        """The images of these rows int64 (b,), uint8 (b, H, W, C), on the device."""
         if self.whole is not None:
             return self.whole[rows.to(self.device)]
         return self._read(rows.cpu().numpy())
 
     def _read(self, rows: np.ndarray | slice) -> Tensor:
-        # A copy: a tensor over a read-only memory map could be written to.
+        """The images of these rows from the array, resized, on the device."""
+        # A copy: nothing stops torch from writing into a memory map that is read-only.
         images = torch.from_numpy(np.array(self.images[rows])).to(self.device)
         images = images.reshape(len(images), *images.shape[1:3], self.channels)
         if images.shape[1:3] == self.size:
@@ -75,7 +79,7 @@ def _chunks(rows: int) -> Iterator[slice]:
 
 
 def _free_memory(device: torch.device) -> int:
-    """Bytes."""
+    """The device's free memory in bytes; 0 where the system does not say."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
@@ -95,9 +99,10 @@ def crops(
     size : int
         Side in pixels, at most H and W.
     generator : torch.Generator or None
-        On the CPU. Draws the place, uniformly, and whether to mirror; None cuts the centre.
+        A generator on the CPU, which draws the place, uniformly, and whether an image is mirrored;
+        None: the centre is cut.
     flip : bool
-        Mirror each image with probability ½ (only with a generator).
+        Whether each image is mirrored with probability ½ (only with a generator).
 
     Returns
     -------
@@ -124,13 +129,13 @@ def crops(
 
 
 def standardised(images: Tensor, least: float = 8.0) -> Tensor:
-    """Each image less its mean, by its deviation over all pixels and channels.
+    """Each image less its mean, divided by its deviation over all pixels and channels.
 
     Parameters
     ----------
     images : uint8 (n, C, H, W)
     least : float
-        Grey values that a smaller deviation is taken for: noise of an even image stays small.
+        The least divisor, in grey values, so that the noise of an even image is not blown up.
 
     Returns
     -------
@@ -138,8 +143,8 @@ def standardised(images: Tensor, least: float = 8.0) -> Tensor:
         Channels last in memory.
     """
     deviation, mean = torch.std_mean(images.float(), dim=(1, 2, 3), correction=0, keepdim=True)
-    found = (images - mean) / deviation.clamp(min=least)
-    return found.contiguous(memory_format=torch.channels_last)
+    scaled = (images - mean) / deviation.clamp(min=least)
+    return scaled.contiguous(memory_format=torch.channels_last)
 
 
 def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
@@ -154,9 +159,9 @@ def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Ten
 def targets(faces: FaceSet, device: str) -> tuple[Tensor, Tensor]:
     """Labels as float 0 or 1, and label distributions: float32 (n, L) each, on the device.
 
-    Where the dataset has no distribution, that of a label set is equal shares of its labels, and
-    that of a face without labels is 0 everywhere. On single-label data it is the class alone: votes
-    behind it are another task.
+    Where the dataset has no distributions, a label set becomes equal shares of its labels; a face
+    without labels has 0 everywhere. On single-label data the distribution is the class alone: to
+    learn the votes behind a class is another task.
     """
     labels = torch.from_numpy(faces.labels.astype(np.float32))
     if faces.distribution is None or faces.kind == "single":

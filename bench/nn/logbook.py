@@ -1,4 +1,7 @@
-"""What a training tells while it runs: a learning curve as CSV, TensorBoard events."""
+"""The logbook of a training while it runs: a learning curve as CSV, and TensorBoard events.
+
+The training loop (`bench.nn.train`) adds a row after each epoch.
+"""
 
 from __future__ import annotations
 
@@ -11,18 +14,18 @@ from typing import Any
 from bench.data.files import explained, write_text
 
 Row = dict[str, float]
-"""One epoch: ``epoch``, ``iterations``, ``learning_rate``, ``seconds``, terms, criteria."""
+"""One epoch: ``epoch``, ``iterations``, ``learning_rate``, ``seconds``, loss terms, criteria."""
 
 
 class Logbook:
-    """Writes each epoch as it ends.
+    """Writes a row for each epoch as it ends.
 
     Parameters
     ----------
     folder : Path or None
-        None writes nothing.
+        Where ``curve.csv`` and the events go; None: nothing is written.
     history : sequence of Row
-        The epochs before, of a training that goes on.
+        The epochs that a resumed training had finished before.
     """
 
     def __init__(self, folder: Path | None, history: Sequence[Row]) -> None:
@@ -31,11 +34,12 @@ class Logbook:
         self._events: Any = None
 
     def add(self, row: Row) -> None:
-        """Note an epoch.
+        """Add the row of an epoch.
 
         Raises
         ------
         DiskFullError
+            The row could not be written.
         """
         self.history.append(row)
         if self.folder is None:
@@ -46,7 +50,7 @@ class Logbook:
                 # Imported here: it takes a second, and only a run of the suite has a folder.
                 from torch.utils.tensorboard import SummaryWriter
 
-                # What a killed sitting wrote of this epoch and later ones counts no more.
+                # Events that a killed process wrote of this epoch and later ones are dropped.
                 self._events = SummaryWriter(str(self.folder), purge_step=epoch)
             for name, value in row.items():
                 if name != "epoch":
@@ -57,7 +61,7 @@ class Logbook:
         write_text(self.folder / "curve.csv", curve(self.history))
 
     def close(self) -> None:
-        """Finish the event file."""
+        """Finish the file of events."""
         if self._events is None:
             return
         try:

@@ -19,7 +19,8 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Recipe
 from bench.nn.threshold import best_micro_f1
-from bench.nn.train import Data, Trained, Training
+from bench.nn.train import Training, TrainingSummary
+from bench.nn.updates import TrainingData
 
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
 _FEWEST = 20  # training rows of which some are held out
@@ -117,11 +118,13 @@ class TrainedNetwork(Network):
         cut = crops(pixels, self.recipe.size, generator, self.recipe.flip)
         return self.normalised(cut)
 
-    def learn(self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int) -> Trained:
+    def learn(
+        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
+    ) -> TrainingSummary:
         """The whole training, of one `phase` or of several; tells of the last."""
         return self.phase("", model, self.recipe, train, valid, seed)
 
-    def fitted(self, trained: Trained, valid: FaceSet | None) -> list[str]:
+    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """More to say in the record after training."""
         return []
 
@@ -208,7 +211,7 @@ class TrainedNetwork(Network):
         valid: FaceSet | None,
         seed: int,
         loss: Loss | None = None,
-    ) -> Trained:
+    ) -> TrainingSummary:
         """Train ``model``, the network or a part that gives `Output` too, by one schedule.
 
         Parameters
@@ -222,7 +225,7 @@ class TrainedNetwork(Network):
         """
         pixels = self.keep(train)
         labels, distribution = targets(train, self.setting.device)
-        data = Data(
+        data = TrainingData(
             labels,
             distribution,
             lambda rows, generator: self.inputs(pixels.take(rows), train, rows, generator),
@@ -238,7 +241,7 @@ class TrainedNetwork(Network):
         told: dict[str, float | str] = {"phase": name} if name else {}
         self.curve_ += [{**told, **row} for row in trained.history]
         self.phases_.append(self._told(name, recipe, trained, train, chosen_on))
-        self.phases_ += trained.said
+        self.phases_ += trained.notes
         return trained
 
     def tunes(self) -> bool:
@@ -411,7 +414,7 @@ class TrainedNetwork(Network):
         self,
         name: str,
         recipe: Recipe,
-        trained: Trained,
+        trained: TrainingSummary,
         train: FaceSet,
         chosen_on: FaceSet | None,
     ) -> str:
@@ -431,7 +434,7 @@ class TrainedNetwork(Network):
     def _test_chooses(self, chosen_on: FaceSet | None) -> bool:
         return self.setting.selection == "test" and chosen_on is not None
 
-    def _note(self, trained: Trained, train: FaceSet, valid: FaceSet | None) -> None:
+    def _note(self, trained: TrainingSummary, train: FaceSet, valid: FaceSet | None) -> None:
         recipe, count = self.recipe, self.learned_weights()
         self.notes_ += [
             f"{self.name}: {count:,} parameters, input {self.channels_}×{recipe.size}×{recipe.size}"

@@ -1,4 +1,4 @@
-"""What networks take and give while they train."""
+"""The values that pass between networks, losses and the training loop: outputs, batches, terms."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from torch import Tensor
 
 
 class Output(NamedTuple):
-    """What a network's `forward` returns.
+    """The value of a network's `forward`.
 
     Attributes
     ----------
     embedding : float (n, d)
-        The penultimate layer: the vectors for classifiers.
+        The penultimate layer, whose vectors classifiers take.
     logits : float (n, L)
     parts : float (n, M, L), or None
-        Logits of the M networks that ``logits`` are put together from.
+        The logits of the M networks that ``logits`` are made of.
     other : float (n, ...), or None
-        What else the loss looks at: vectors of other faces, other heads.
+        Further values for the loss: vectors of other faces, outputs of other heads.
     """
 
     embedding: Tensor
@@ -35,11 +35,11 @@ class Batch:
     Attributes
     ----------
     inputs : float tensor
-        As the network's `forward` takes them.
+        The images as the network's `forward` takes them.
     labels : float (n, L)
-        0 or 1.
+        Label sets as 0 and 1.
     distribution : float (n, L)
-        The dataset's label distributions; label sets divided by their size where it has none.
+        The dataset's label distributions; where it has none, label sets divided by their size.
     """
 
     inputs: Tensor
@@ -49,14 +49,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class Terms:
-    """A loss and what it is made of.
+    """The loss of a batch and the terms that it is made of.
 
     Attributes
     ----------
     loss : float ()
-        What is minimised: the mean over the batch.
+        The value that is minimised, a mean over the batch.
     parts : dict of str to float ()
-        Its terms and other figures to log, each a mean over the batch.
+        Its terms and other figures for the log, each a mean over the batch.
     """
 
     loss: Tensor

@@ -1,4 +1,7 @@
-"""Training recipes: optimiser, schedule, length, batch and input size, as papers state them."""
+"""Training recipes: optimiser, schedule, length, batch and input size, as papers state them.
+
+Every network of the suite states its training in these words; `bench.nn.train` follows them.
+"""
 
 from __future__ import annotations
 
@@ -13,30 +16,31 @@ Groups = Iterable[dict[str, Any]]
 
 
 class Optimizer(Protocol):
-    """What a recipe says of its optimiser."""
+    """An optimiser as a recipe states it, without the weights that it will move."""
 
     @property
     def lr(self) -> float:
-        """The rate that the schedule multiplies."""
+        """The learning rate that the schedule multiplies."""
 
     def make(self, groups: Groups) -> torch.optim.Optimizer:
-        """The optimiser of these parameter groups."""
+        """The torch optimiser of these parameter groups."""
 
-    def times(self, by: float) -> Optimizer:
-        """The same with another rate."""
+    def times(self, factor: float) -> Optimizer:
+        """The same optimiser with ``factor`` times the rate."""
 
 
 @dataclass(frozen=True)
 class SGD:
-    """Stochastic gradient descent; ``weight_decay`` where a group names none."""
+    """Stochastic gradient descent; ``weight_decay`` is for parameter groups that state none."""
 
     lr: float
     momentum: float = 0.9
     weight_decay: float = 0.0
 
     def make(self, groups: Groups) -> torch.optim.Optimizer:
-        """The optimiser of these parameter groups."""
-        # Fused: one pass over the weights in place of four, a tenth of a step of 75 million.
+        """The torch optimiser of these parameter groups."""
+        # Fused: one pass over the weights in place of four. With 75 million weights that saves a
+        # tenth of the time of an update.
         return torch.optim.SGD(
             groups,
             lr=self.lr,
@@ -45,107 +49,124 @@ class SGD:
             fused=True,
         )
 
-    def times(self, by: float) -> SGD:
-        """The same with ``by`` times the rate."""
-        return replace(self, lr=self.lr * by)
+    def times(self, factor: float) -> SGD:
+        """The same optimiser with ``factor`` times the rate."""
+        return replace(self, lr=self.lr * factor)
 
 
 @dataclass(frozen=True)
 class Adam:
-    """Adam; ``weight_decay`` (as an L2 term) where a group names none."""
+    """Adam; ``weight_decay`` (an L2 term) is for parameter groups that state none."""
 
     lr: float
     betas: tuple[float, float] = (0.9, 0.999)
     weight_decay: float = 0.0
 
     def make(self, groups: Groups) -> torch.optim.Optimizer:
-        """The optimiser of these parameter groups."""
+        """The torch optimiser of these parameter groups."""
         return torch.optim.Adam(
             groups, lr=self.lr, betas=self.betas, weight_decay=self.weight_decay, fused=True
         )
 
-    def times(self, by: float) -> Adam:
-        """The same with ``by`` times the rate."""
-        return replace(self, lr=self.lr * by)
+    def times(self, factor: float) -> Adam:
+        """The same optimiser with ``factor`` times the rate."""
+        return replace(self, lr=self.lr * factor)
 
 
 class Schedule(Protocol):
-    """How the learning rate moves."""
+    """The course of the learning rate during a training."""
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """Multiplier of the optimiser's rate, at an iteration and epoch (both from 0)."""
+        """The multiplier of the optimiser's rate.
 
-    def stretched(self, by: float) -> Schedule:
-        """The same course over ``by`` times the length."""
+        Parameters
+        ----------
+        iteration, epoch : int
+            Where the training is, both counted from 0.
+        iterations : int
+            The length of the whole training.
+        """
+
+    def stretched(self, factor: float) -> Schedule:
+        """The same course over ``factor`` times the length."""
 
 
 @dataclass(frozen=True)
 class Constant:
-    """One rate throughout."""
+    """A rate that never changes."""
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """1."""
+        """The multiplier, which is 1 everywhere."""
         return 1.0
 
-    def stretched(self, by: float) -> Schedule:
-        """Itself."""
+    def stretched(self, factor: float) -> Schedule:
+        """This schedule, since a constant rate has no length."""
         return self
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The rate times ``gamma`` at each of the iterations ``at``."""
+    """A rate that is multiplied by ``gamma`` at each of the iterations ``at``."""
 
     at: tuple[int, ...]
     gamma: float = 0.1
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """γ to the number of steps passed."""
+        """γ to the power of the number of steps that lie behind this iteration."""
         return self.gamma ** sum(iteration >= step for step in self.at)
 
-    def stretched(self, by: float) -> Schedule:
-        """Each step ``by`` times as late."""
-        return replace(self, at=tuple(round(step * by) for step in self.at))
+    def stretched(self, factor: float) -> Schedule:
+        """The schedule with each step ``factor`` times as late."""
+        return replace(self, at=tuple(round(step * factor) for step in self.at))
 
 
 @dataclass(frozen=True)
 class EveryEpochs:
-    """The rate times ``gamma`` every ``every`` epochs, counted from epoch ``start`` (from 0)."""
+    """A rate that is multiplied by ``gamma`` after every ``every`` epochs, from ``start`` on.
+
+    ``start`` is an epoch, counted from 0.
+    """
 
     every: int
     gamma: float
     start: int = 0
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """γ to the number of whole periods passed since the start."""
+        """γ to the power of the number of whole periods since the start."""
         return self.gamma ** (max(epoch - self.start, 0) // self.every)
 
-    def stretched(self, by: float) -> Schedule:
-        """A longer period, and a later start."""
-        every = max(1, round(self.every * by))
-        return replace(self, every=every, start=round(self.start * by))
+    def stretched(self, factor: float) -> Schedule:
+        """The schedule with a longer period and a later start."""
+        every = max(1, round(self.every * factor))
+        return replace(self, every=every, start=round(self.start * factor))
 
 
 @dataclass(frozen=True)
 class OneCycle:
-    """Up to the rate over the first ``rise`` of the iterations and down to 0, by half cosines.
+    """A rate that rises to the optimiser's and falls to 0, along two half cosines.
 
-    L. Smith and N. Topin, 2019; it starts at 1/25 of the rate. For short budgets: no paper behind
-    the suite uses it.
+    L. Smith and N. Topin, 2019. For short budgets: no paper behind the suite uses it.
+
+    Attributes
+    ----------
+    rise : float
+        Share of the iterations in which the rate rises.
+    start : float
+        Share of the optimiser's rate that the first iteration has.
     """
 
     rise: float = 0.25
     start: float = 1 / 25
 
     def factor(self, iteration: int, epoch: int, iterations: int) -> float:
-        """From ``start`` to 1 to 0."""
+        """The multiplier: ``start`` at first, 1 at the end of the rise, 0 at last."""
         done = iteration / max(iterations - 1, 1)
         if done < self.rise:
             return self.start + (1 - self.start) * (1 - math.cos(math.pi * done / self.rise)) / 2
         return (1 + math.cos(math.pi * (done - self.rise) / (1 - self.rise))) / 2
 
-    def stretched(self, by: float) -> Schedule:
-        """Itself: it is relative to the length."""
+    def stretched(self, factor: float) -> Schedule:
+        """This schedule, since its rise is a share of whatever length."""
         return self
 
 
@@ -160,14 +181,14 @@ class Recipe:
     size : int
         Side in pixels of the network's input.
     crop_from : int or None
-        Side that images are resized to before ``size`` is cut from them, at random in training and
-        from the centre otherwise; None resizes to ``size``.
+        Side that images are resized to before a square of ``size`` is cut from them, at random in
+        training and from the centre otherwise; None: images are resized to ``size``, uncut.
     epochs, iterations : int or None
-        The length: one of the two.
+        The length of the training: one of the two.
     flip : bool
-        Mirrors half of the training images.
+        Whether half of the training images are mirrored.
     drop_last : bool
-        Leaves out the smaller batch at the end of an epoch.
+        Whether the smaller batch at the end of an epoch is left out.
     """
 
     optimizer: Optimizer
@@ -192,24 +213,25 @@ class Recipe:
         return self.crop_from or self.size
 
     def batches(self, images: int) -> int:
-        """Batches in an epoch of so many images, at least 1."""
+        """How many batches an epoch of so many images has, at least 1."""
         whole, rest = divmod(images, self.batch)
         # One image alone has no variance for batch normalisation.
         return max(whole + (rest > 1 and not self.drop_last), 1)
 
     def length(self, images: int) -> int:
-        """Iterations in all."""
+        """How many iterations the training has with so many images."""
         if self.iterations is not None:
             return self.iterations
         assert self.epochs is not None
         return self.epochs * self.batches(images)
 
-    def stretched(self, by: float) -> Recipe:
-        """The same over ``by`` times the length."""
-        if by == 1:
+    def stretched(self, factor: float) -> Recipe:
+        """The same training over ``factor`` times its length."""
+        if factor == 1:
             return self
-        schedule = self.schedule.stretched(by)
+        schedule = self.schedule.stretched(factor)
         if self.iterations is not None:
-            return replace(self, iterations=max(1, round(self.iterations * by)), schedule=schedule)
+            iterations = max(1, round(self.iterations * factor))
+            return replace(self, iterations=iterations, schedule=schedule)
         assert self.epochs is not None
-        return replace(self, epochs=max(1, round(self.epochs * by)), schedule=schedule)
+        return replace(self, epochs=max(1, round(self.epochs * factor)), schedule=schedule)

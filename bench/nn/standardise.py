@@ -1,4 +1,7 @@
-"""Per-pixel mean and standard deviation of a training part, kept with the weights."""
+"""A layer that standardises images pixel by pixel, by statistics that are kept with the weights.
+
+DeepID and the ResNets of TFE-JL begin with it.
+"""
 
 from __future__ import annotations
 
@@ -8,19 +11,19 @@ from torch import Tensor, nn
 from bench.nn.faces import Pixels, crops
 
 _AT_ONCE = 1024  # images
-_LEAST = 1 / 255  # a pixel that never varies is only centred
+_LEAST = 1 / 255  # the least deviation: a pixel that never varies is only centred
 
 
 class Standardise(nn.Module):
     """(x − mean) / std, pixel by pixel: Y. Tang, ICML Workshop 2013, and TFE-JL after it.
 
-    The statistics are buffers, so that checkpoints and whoever takes the network over get them too.
-    Until `learn` it leaves images as they are.
+    Mean and std are buffers, so that checkpoints hold them, and a network that takes the weights
+    over has them, too. Before `learn` the layer leaves images as they are.
 
     Parameters
     ----------
     channels, size : int
-        Of the images, and their side in pixels.
+        Channels of the images, and their side in pixels.
     """
 
     mean: Tensor
@@ -32,20 +35,22 @@ class Standardise(nn.Module):
         self.register_buffer("std", torch.ones(channels, size, size))
 
     def learn(self, pixels: Pixels, rows: Tensor | None = None) -> None:
-        """Take the statistics of images as they are before augmentation, cut from the centre.
+        """Take the mean and the deviation of each pixel over images.
 
-        The deviation is at least 1/255 of the range of a pixel.
+        Images count without augmentation, cut from the centre. The deviation is at least 1/255 of
+        the range of a pixel.
 
         Parameters
         ----------
+        pixels : Pixels
         rows : int64 (r,), optional
-            Those that count; all without it.
+            The rows that count; by default all.
         """
         rows = torch.arange(len(pixels)) if rows is None else rows
         total = torch.zeros(self.mean.shape, dtype=torch.float64)
         squares = torch.zeros_like(total)
-        for some in rows.split(_AT_ONCE):
-            images = crops(pixels.take(some), self.mean.shape[-1]).cpu().double() / 255
+        for chunk in rows.split(_AT_ONCE):
+            images = crops(pixels.take(chunk), self.mean.shape[-1]).cpu().double() / 255
             total += images.sum(dim=0)
             squares += images.square().sum(dim=0)
         mean = total / len(rows)

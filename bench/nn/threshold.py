@@ -1,4 +1,4 @@
-"""From scores without a natural threshold to label sets."""
+"""The threshold that turns scores into label sets, for scores that have no natural one."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def best_micro_f1(truth: np.ndarray, scores: np.ndarray) -> float:
     Returns
     -------
     float
-        Halfway between two neighbouring scores (the lowest such threshold of equally good ones), or
-        the smallest score; a number of the scores' own type, since comparing rounds it to that.
+        Halfway between two neighbouring scores, or the smallest score; of equally good thresholds
+        the lowest. It is a number of the scores' own type, which a comparison would round it to.
         Micro-F1 = 2 tp / (predicted + relevant).
     """
     order = np.argsort(-scores, axis=None, kind="stable")

@@ -1,12 +1,16 @@
-"""Weights of pretrained networks: found on this machine, checked, never executed or downloaded."""
+"""Weights of pretrained networks: files of this machine, checked, never executed or downloaded.
+
+Every network that starts from published weights reads them here.
+"""
 
 from __future__ import annotations
 
 import os
 import pickle
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import torch
@@ -18,7 +22,10 @@ from bench.data.files import sha256_once
 from bench.nn.device import seeded
 
 RANDOM_SEED = 0
-"""Of untrained weights, whatever ``--seeds`` says: one network, asked for by name."""
+"""The seed of ``weights=random``, whatever ``--seeds`` says: always the same untrained network."""
+
+Weights = dict[str, torch.Tensor]
+"""Tensors by the names that a network gives them."""
 
 
 def find_weights(choice: str, method: str, published: Callable[[], Path]) -> Path | None:
@@ -29,9 +36,9 @@ def find_weights(choice: str, method: str, published: Callable[[], Path]) -> Pat
     choice : str
         ``imagenet``, ``random``, or the path of a file.
     method : str
-        For the error sentences.
+        The method's name, for messages.
     published : callable
-        Finds the file of ``imagenet``; raises `UnavailableError` where it is not there.
+        Returns the file of ``imagenet``; raises `UnavailableError` where it is not there.
     """
     if choice == "random":
         return None
@@ -49,22 +56,22 @@ def find_weights(choice: str, method: str, published: Callable[[], Path]) -> Pat
 def hub_file(url: str, method: str) -> Path:
     """The file of ``url`` in the folder that torch.hub downloads to, its hash checked.
 
-    The name's hexadecimal digits (``vgg16-397923af.pth``) are the first of the file's SHA-256, as
-    torch.hub itself checks them.
+    The hexadecimal digits in the name (``vgg16-397923af.pth``) are the first of the file's SHA-256;
+    torch.hub itself checks them likewise.
 
     Raises
     ------
     UnavailableError
-        Not there; says which URL and which folder.
+        The file is not there; the message names the URL and the folder.
     BenchError
-        There, and another file than the name promises (a broken download).
+        The file is there with other content than its name promises (a broken download).
     """
     name = Path(urlsplit(url).path).name
     folder = Path(torch.hub.get_dir()) / "checkpoints"
     path = folder / name
     if not path.is_file():
         raise UnavailableError(
-            f"{method} needs {url} in {told(folder)} (or pass {method}[weights=PATH])"
+            f"{method} needs {url} in {without_home(folder)} (or pass {method}[weights=PATH])"
         )
     digits = re.search(r"-([0-9a-f]{8,})\.", name)
     if digits is not None and not sha256_once(path).startswith(digits[1]):
@@ -75,68 +82,78 @@ def hub_file(url: str, method: str) -> Path:
     return path
 
 
-def told(folder: Path) -> str:
-    """A folder for a sentence that goes into a record: the home folder is nobody's business."""
+def without_home(folder: Path) -> str:
+    """A folder's path with ``~`` for the home folder, which records are not to tell."""
     try:
         return f"~/{folder.relative_to(Path.home())}"
     except ValueError:
         return str(folder)
 
 
-def read_weights(path: Path) -> dict[str, torch.Tensor]:
+def read_weights(path: Path) -> Weights:
     """The tensors of a file by name, on the CPU.
 
-    ``.safetensors``, or a file of ``torch.save`` that holds a state_dict, alone or under the key
-    ``state_dict`` or ``model``; the ``module.`` that DataParallel writes before names is left out.
+    The file is a ``.safetensors``, or one of ``torch.save`` that holds a state_dict, alone or under
+    the key ``state_dict`` or ``model``. The ``module.`` that DataParallel writes before names is
+    left out.
 
     Raises
     ------
     BenchError
-        A file that is damaged, or holds anything but plain tensors (refused, not executed).
+        The file is damaged, or holds anything but plain tensors (it is refused, not executed).
     """
+    weights = _state_dict(path, _content(path))
+    if all(name.startswith("module.") for name in weights):
+        return {name.removeprefix("module."): value for name, value in weights.items()}
+    return weights
+
+
+def _content(path: Path) -> Any:
+    """The content of a file, whatever it holds, read without executing anything."""
     try:
         path.open("rb").close()
     except OSError as error:
         raise BenchError(f"{path} cannot be read ({error.strerror}): check the file") from error
     try:
         if path.suffix == ".safetensors":
-            found = load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            return load_file(path)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # torch and safetensors raise a dozen kinds for a damaged file
         raise BenchError(_refusal(path, error)) from error
+
+
+def _state_dict(path: Path, content: Any) -> Weights:
+    """The state_dict in a file's content; `BenchError` where there is none."""
     for key in ("state_dict", "model"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping) or not found:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not content:
         raise BenchError(
-            f"{path} holds {type(found).__name__ if found else 'nothing'} and no state_dict; save "
-            "model.state_dict()"
+            f"{path} holds {type(content).__name__ if content else 'nothing'} and no state_dict; "
+            "save model.state_dict()"
         )
-    for name, value in found.items():
+    for name, value in content.items():
         if not isinstance(name, str) or not isinstance(value, torch.Tensor):
             raise BenchError(
                 f"{path}: {name!r} is no name of a tensor (it is {type(value).__name__}); save "
                 "model.state_dict()"
             )
-    if all(name.startswith("module.") for name in found):
-        return {name.removeprefix("module."): value for name, value in found.items()}
-    return dict(found)
+    return dict(content)
 
 
 def _refusal(path: Path, error: Exception) -> str:
-    """Why a file is not read, in a sentence."""
-    said = " ".join(str(error).split())
-    code = re.search(r"GLOBAL ([\w.]+)", said)
-    if isinstance(error, pickle.UnpicklingError) and (code or "reduce" in said):
+    """The sentence that says why a file was not read."""
+    reason = " ".join(str(error).split())
+    code = re.search(r"GLOBAL ([\w.]+)", reason)
+    if isinstance(error, pickle.UnpicklingError) and (code or "reduce" in reason):
         what = f" ({code[1]})" if code else ""
         return (
             f"{path} holds more than plain tensors{what} and was not read, since that could run "
             "code: save model.state_dict() alone"
         )
-    if "TorchScript" in said:
+    if "TorchScript" in reason:
         return f"{path} is a TorchScript archive: save model.state_dict() instead"
     return (
         f"{path} is damaged or no file of weights ({type(error).__name__}): copy it again, as "
@@ -151,8 +168,10 @@ def load_weights(
 
     Parameters
     ----------
+    method : str
+        The method's name, for messages.
     unused : tuple of str
-        How the names of layers begin that ``model`` does not have and the file may: a head.
+        First parts of names that the file may have and ``model`` lacks: those of a head, say.
 
     Returns
     -------
@@ -162,20 +181,20 @@ def load_weights(
     Raises
     ------
     BenchError
-        As `read_weights`; weights of another architecture; values that are not finite.
+        As `read_weights`; the weights are of another architecture; a value is not finite.
     """
-    own = model.state_dict()
+    expected = model.state_dict()
     state = {
         name: value
         for name, value in read_weights(path).items()
         if not unused or not name.startswith(unused)
     }
-    for name in own:
+    for name in expected:
         if name.endswith("num_batches_tracked"):  # files from before PyTorch 0.4.1 lack it
             state.setdefault(name, torch.zeros((), dtype=torch.long))
-    wrong = difference(state, own)
-    if wrong:
-        raise BenchError(f"{path} holds weights for another network than {method}: {wrong}")
+    mismatch = difference(state, expected)
+    if mismatch:
+        raise BenchError(f"{path} holds weights for another network than {method}: {mismatch}")
     for name, value in state.items():
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise BenchError(f"{path}: {name} has values that are not finite; take other weights")
@@ -183,32 +202,38 @@ def load_weights(
     return model.float()
 
 
-def difference(found: Mapping[str, torch.Tensor], wanted: Mapping[str, torch.Tensor]) -> str:
+def difference(weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor]) -> str:
     """How two state_dicts differ in names and shapes, in words; empty where they do not."""
-    missing = [name for name in wanted if name not in found]
-    extra = [name for name in found if name not in wanted]
     shapes = [
-        f"{name} {tuple(found[name].shape)} for {tuple(wanted[name].shape)}"
-        for name in wanted
-        if name in found and found[name].shape != wanted[name].shape
+        f"{name} {tuple(weights[name].shape)} for {tuple(tensor.shape)}"
+        for name, tensor in expected.items()
+        if name in weights and weights[name].shape != tensor.shape
     ]
     parts = [
-        f"{len(names)} {what} ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
-        for names, what in (
-            (missing, "of its keys are missing"),
-            (extra, "keys it does not have"),
-            (shapes, "of another shape"),
-        )
-        if names
+        _counted([name for name in expected if name not in weights], "of its keys are missing"),
+        _counted([name for name in weights if name not in expected], "keys it does not have"),
+        _counted(shapes, "of another shape"),
     ]
-    return "; ".join(parts)
+    return "; ".join(part for part in parts if part)
+
+
+def _counted(names: Sequence[str], what: str) -> str:
+    """How many names there are, with the first two of them; empty without any."""
+    if not names:
+        return ""
+    return f"{len(names)} {what} ({', '.join(names[:2])}{', …' if len(names) > 2 else ''})"
 
 
 def random_weights(model: nn.Module) -> nn.Module:
     """Untrained weights for a model of convolutions and linear layers on the meta device.
 
-    He et al., ICCV 2015, Eq. 10, as a uniform distribution; biases are zero. Always from
-    ``RANDOM_SEED``, and on the CPU, so that every device gets the same.
+    He et al., ICCV 2015, Eq. 10, as a uniform distribution; biases are zero. The weights are always
+    drawn from ``RANDOM_SEED``, and on the CPU, so that every device gets the same ones.
+
+    Raises
+    ------
+    TypeError
+        A layer with weights is of another type.
     """
     model.to_empty(device="cpu")
     with seeded("cpu", RANDOM_SEED), torch.no_grad():

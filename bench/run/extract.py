@@ -238,9 +238,9 @@ def _curve_as_csv(rows: list[dict[str, float | str]]) -> str:
 def _device_in_words(method: Features) -> str:
     if method.setting.device == "cpu" or not method.accelerated:
         return "cpu"
-    from bench.nn.device import described
+    from bench.nn.device import device_label
 
-    return described(method.setting.device)
+    return device_label(method.setting.device)
 
 
 def _without_landmarks(method: Features, faces: FaceSet) -> list[str]:

@@ -88,10 +88,10 @@ def time_per_image(
     if made.accelerated:
         import torch
 
-        from bench.nn.device import described, find_device
+        from bench.nn.device import device_label, find_device
 
         where = find_device(device)
-        words, threads = described(where), torch.get_num_threads()
+        words, threads = device_label(where), torch.get_num_threads()
     found = sources.companions(spec, made, None)
     others = {name: handed for name, (_, handed) in found.items()}
     made.setting = Setting("paper", device=where, others=others)

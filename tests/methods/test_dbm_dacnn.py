@@ -16,9 +16,10 @@ from networks import some_faces, weights
 
 from bench.api import BenchError, FaceSet, Setting
 from bench.nn import train as training
+from bench.nn.checkpoints import CheckpointClock
 from bench.nn.output import Batch, Output
 from bench.nn.recipe import SGD, OneCycle, Recipe
-from bench.nn.train import Saving, Training
+from bench.nn.updates import Updater
 
 N, M, D, L = 9, 9, 4, 3
 Adapted = method_class("dbm-dacnn")
@@ -221,7 +222,7 @@ class Watched(Exception):  # noqa: N818
 def views(method: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> list[torch.Tensor]:
     """What the network gets in its first steps."""
     seen: list[torch.Tensor] = []
-    real = Training._gradients
+    real = Updater._gradients
 
     def watched(self: Any, *arguments: Any) -> Any:
         inputs = self.data.inputs
@@ -239,7 +240,7 @@ def views(method: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> list[torc
             object.__setattr__(self.data, "inputs", inputs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_gradients", watched)
+        patch.setattr(Updater, "_gradients", watched)
         with pytest.raises(Watched):
             fit(method)
     return seen
@@ -320,9 +321,9 @@ def test_killed_it_goes_on_to_the_same_weights(
     tmp_path: Path, step: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(training, "trains_in_bfloat16", lambda device: False)
-    monkeypatch.setattr(Saving, "due", lambda self: True)
+    monkeypatch.setattr(CheckpointClock, "due", lambda self: True)
     wanted = fit(made(target=target_of(), eta=0.1))
-    real, calls = Training._step, iter(range(1, 99))
+    real, calls = Updater.update, iter(range(1, 99))
 
     def dying(self: Any, *arguments: Any) -> Any:
         if next(calls) == step:
@@ -330,7 +331,7 @@ def test_killed_it_goes_on_to_the_same_weights(
         return real(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_step", dying)
+        patch.setattr(Updater, "update", dying)
         with pytest.raises(Killed):
             fit(made(target=target_of(), eta=0.1), folder=tmp_path)
     found = fit(made(target=target_of(), eta=0.1), folder=tmp_path)

@@ -19,8 +19,9 @@ from bench.methods._verification import draw_pairs, split_people, verify
 from identities import RECIPE, some_people, stage, weights
 
 from bench.api import BenchError, FaceSet, Setting
+from bench.nn.checkpoints import CheckpointClock
 from bench.nn.faces import Pixels
-from bench.nn.train import Saving, Training
+from bench.nn.updates import Updater
 
 
 class Killed(BaseException):
@@ -32,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("float32")
 
 @pytest.fixture(autouse=True)
 def saved_in_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Saving, "due", lambda self: True)
+    monkeypatch.setattr(CheckpointClock, "due", lambda self: True)
 
 
 def folder_of(root: Path) -> Path:
@@ -185,8 +186,8 @@ def test_a_second_call_trains_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     first = stage(people, tmp_path)
     assert first.earlier_seconds == 0
     steps = []
-    step = Training._step
-    monkeypatch.setattr(Training, "_step", lambda *a: steps.append(1) or step(*a))
+    step = Updater.update
+    monkeypatch.setattr(Updater, "update", lambda *a: steps.append(1) or step(*a))
     second = stage(people, tmp_path, name="another-cell")
     assert not steps
     assert weights(second) == weights(first)
@@ -219,15 +220,15 @@ def test_killed_and_taken_up_again_it_gives_the_same_weights(
 ) -> None:
     people = some_people(persons=8, pictures=6)
     undisturbed = stage(people, tmp_path / "whole")
-    step, done = Training._step, []
+    step, done = Updater.update, []
 
-    def dies(self: Training, *rest: Any) -> Any:
+    def dies(self: Updater, *rest: Any) -> Any:
         done.append(1)
         if len(done) == at:
             raise Killed
         return step(self, *rest)
 
-    monkeypatch.setattr(Training, "_step", dies)
+    monkeypatch.setattr(Updater, "update", dies)
     with pytest.raises(Killed):
         stage(people, tmp_path / "cut")
     assert not (folder_of(tmp_path / "cut") / RECORD).exists()

@@ -20,7 +20,9 @@ from runs import records_of
 from torch import nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting, UnavailableError
-from bench.nn.train import Saving, Training
+from bench.nn.checkpoints import CheckpointClock
+from bench.nn.train import Training
+from bench.nn.updates import Updater
 from bench.plugins import Registry
 from bench.run.options import RunOptions
 from bench.run.plan import make_plan
@@ -212,7 +214,7 @@ def test_the_placebo_differs_in_the_identity_branch_alone() -> None:
 def test_killed_in_the_joint_phase_and_taken_up_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Saving, "due", lambda self: True)
+    monkeypatch.setattr(CheckpointClock, "due", lambda self: True)
 
     def trained(folder: str) -> Any:
         made = method(length=1.0)
@@ -220,28 +222,35 @@ def test_killed_in_the_joint_phase_and_taken_up_again(
         return fitted(made)
 
     steps: list[str] = []
-    step = Training._step
-    monkeypatch.setattr(
-        Training, "_step", lambda self, *a: steps.append(self.setting.folder.name) or step(self, *a)
-    )
+    running: list[str] = []  # the folder of the training that runs
+    train_epochs, update = Training._train, Updater.update
+
+    def named(self: Training, *rest: Any) -> None:
+        assert self.setting.folder is not None
+        running[:] = [self.setting.folder.name]
+        train_epochs(self, *rest)
+
+    def noted(self: Updater, *rest: Any) -> Any:
+        steps.extend(running)
+        return update(self, *rest)
+
+    monkeypatch.setattr(Training, "_train", named)
+    monkeypatch.setattr(Updater, "update", noted)
     whole = trained("whole")
     assert steps == ["expression"] * 4 + [steps[4]] * 4 + ["joint"] * 4
     assert steps[4].startswith("identity-")
     assert sorted(one.name for one in (tmp_path / "whole").iterdir()) == ["cell", steps[4]]
 
-    def dies(self: Training, *rest: Any) -> Any:
-        if self.setting.folder.name == "joint" and steps.count("joint") == 2:  # type: ignore[union-attr]
+    def dies(self: Updater, *rest: Any) -> Any:
+        if running == ["joint"] and steps.count("joint") == 2:
             raise Killed
-        steps.append(self.setting.folder.name)  # type: ignore[union-attr]
-        return step(self, *rest)
+        return noted(self, *rest)
 
     steps.clear()
-    monkeypatch.setattr(Training, "_step", dies)
+    monkeypatch.setattr(Updater, "update", dies)
     with pytest.raises(Killed):
         trained("cut")
-    monkeypatch.setattr(
-        Training, "_step", lambda self, *a: steps.append(self.setting.folder.name) or step(self, *a)
-    )
+    monkeypatch.setattr(Updater, "update", noted)
     steps.clear()
     resumed = trained("cut")
     assert set(steps) == {"joint"}

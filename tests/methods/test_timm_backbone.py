@@ -71,7 +71,7 @@ def test_vectors_are_timms_pooled_features(tmp_path: Path, name: str) -> None:
     assert len(np.unique(found, axis=0)) == 3
     np.testing.assert_allclose(found, wanted, atol=1e-4 * float(np.abs(wanted).max()))
     assert made.remarks()[0].startswith(f"timm:{name}: weights own.pth (SHA-256 ")
-    assert "state_dict" not in made._ready.network.pretrained_cfg  # it would be kept in memory
+    assert "state_dict" not in made._loaded.network.pretrained_cfg  # it would be kept in memory
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "seven classes", "no head", "wrapped"])

@@ -93,7 +93,7 @@ def test_vgg16_gives_what_torchvisions_model_gives() -> None:
     with torch.device("meta"):
         model = torchvision.models.vgg16()
     state = {name: torch.zeros(one.shape) for name, one in model.state_dict().items()}
-    state.update(made._ready.network.state_dict())
+    state.update(made._loaded.network.state_dict())
     model.load_state_dict(state, assign=True)
     expected = forward(model, RELU["vgg16"]["fc7"], faces(2), 64)
     assert found.shape == (2, 4096)

@@ -15,7 +15,7 @@ from torch import nn
 from bench.api import BenchError, FaceSet, Setting
 from bench.data.prepare import prepare
 from bench.nn import backbone
-from bench.nn.backbone import Backbone, Pixels
+from bench.nn.backbone import Backbone, InputFormat
 from bench.nn.weights import load_weights
 
 
@@ -37,10 +37,10 @@ class Colours(Backbone):
             load_weights(path, made, self.name)
         return made
 
-    def pixels(self, network: nn.Module) -> Pixels:
-        return Pixels(self.size, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), self.interpolation)
+    def input_format(self, network: nn.Module) -> InputFormat:
+        return InputFormat(self.size, (0.5, 0.4, 0.3), (0.1, 0.2, 0.3), self.interpolation)
 
-    def layer_taken(self) -> str:
+    def layer_name(self) -> str:
         return "means"
 
 
@@ -61,7 +61,7 @@ def test_faces_are_normalised_by_the_weights_mean_and_deviation() -> None:
 @pytest.mark.parametrize("size", [(5, 4), (31, 40)])
 def test_resizing_agrees_with_pillows(interpolation: str, size: tuple[int, int]) -> None:
     (image,) = np.asarray(faces(1, 20, 16).images) // 3 + 80  # so that nothing overshoots
-    pixels = Pixels(size, (0, 0, 0), (1, 1, 1), interpolation)
+    pixels = InputFormat(size, (0, 0, 0), (1, 1, 1), interpolation)
     found = backbone._normalised(torch.from_numpy(image[None]), pixels)
     assert found.shape == (1, 3, *size)
     assert found.is_contiguous(memory_format=torch.channels_last)
@@ -74,7 +74,7 @@ def test_resizing_agrees_with_pillows(interpolation: str, size: tuple[int, int])
 def test_what_the_bicubic_filter_overshoots_is_cut_off() -> None:
     image = torch.zeros(1, 8, 8, 3, dtype=torch.uint8)
     image[:, :, 4:] = 255
-    found = backbone._normalised(image, Pixels((24, 24), (0, 0, 0), (1, 1, 1), "bicubic"))
+    found = backbone._normalised(image, InputFormat((24, 24), (0, 0, 0), (1, 1, 1), "bicubic"))
     assert found.min() == 0
     assert found.max() == 1
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting
 from bench.data.crops import ten_crop
+from bench.nn import checkpoints
 from bench.nn import train as train_module
 from bench.nn.centred import (
     Centred,
@@ -289,7 +290,7 @@ def test_centres_are_in_checkpoints_and_training_goes_on_with_them(
                     raise KeyboardInterrupt
             return super().loss(out, batch)
 
-    monkeypatch.setattr(train_module, "SAVING_SHARE", 1e9)  # a checkpoint each epoch
+    monkeypatch.setattr(checkpoints, "SAVING_SHARE", 1e9)  # a checkpoint each epoch
     with pytest.raises(KeyboardInterrupt):
         fitted(Stopped(), folder=tmp_path)
     assert list(tmp_path.glob("epoch-0002.json"))

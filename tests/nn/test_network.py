@@ -14,7 +14,7 @@ from networks import RECIPE, Little, LittleAdam, fit, some_faces, weights
 from bench.api import BenchError, FaceSet, InputError, Setting
 from bench.nn import device as device_module
 from bench.nn import train as train_module
-from bench.nn.device import described, find_device
+from bench.nn.device import device_label, find_device
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.threshold import best_micro_f1
@@ -355,9 +355,9 @@ def test_cuda_where_there_is_none(
 
 
 def test_devices_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert described("cpu") == "cpu"
+    assert device_label("cpu") == "cpu"
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: f"GPU {device.index}")
-    assert described("cuda:1") == "cuda (GPU 1)"
+    assert device_label("cuda:1") == "cuda (GPU 1)"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from bench.api import Setting
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Adam, Optimizer, Recipe
-from bench.nn.train import Data, Training
+from bench.nn.train import Training
+from bench.nn.updates import TrainingData
 
 OPTIMIZERS = [SGD(0.05, weight_decay=0.01), Adam(0.01, weight_decay=0.01)]
 
@@ -85,7 +86,7 @@ def test_resumed_training_gives_each_weight_its_own_momentum(
     rule: Optimizer, tmp_path: Path
 ) -> None:
     images, labels = torch.rand(12, 3, 7, 7), torch.rand(12, 5)
-    data = Data(labels, labels, lambda rows, generator: images[rows])
+    data = TrainingData(labels, labels, lambda rows, generator: images[rows])
     recipe = Recipe(rule, batch=4, size=7, epochs=3)
 
     def trained(folder: Path | None, stop_in: int = 0) -> Tensor:

@@ -20,11 +20,14 @@ from torch import nn
 
 from bench.api import BenchError, Setting
 from bench.data.files import DiskFullError
+from bench.nn import checkpoints
 from bench.nn import train as module
+from bench.nn.checkpoints import CheckpointClock
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Constant, Recipe
-from bench.nn.train import Data, Saving, Training
+from bench.nn.train import Training
+from bench.nn.updates import TrainingData, Updater
 
 NETWORKS = {"sgd": Little, "adam": LittleAdam}
 
@@ -39,7 +42,7 @@ pytestmark = pytest.mark.usefixtures("float32")
 @pytest.fixture
 def every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after every epoch, however long it took."""
-    monkeypatch.setattr(Saving, "due", lambda self: True)
+    monkeypatch.setattr(CheckpointClock, "due", lambda self: True)
 
 
 def told(history: list[dict[str, float]]) -> list[dict[str, float]]:
@@ -80,7 +83,7 @@ def plain_loop(network: Little, faces: Any, seed: int) -> tuple[list[float], nn.
     images = torch.from_numpy(faces.images)[:, None] / 255
     labels = torch.from_numpy(faces.labels).float()
     shares = labels / labels.sum(1, keepdim=True).clamp(min=1)
-    generator = torch.Generator().manual_seed(module._mixed(seed, 0, 0))
+    generator = torch.Generator().manual_seed(module._mixed_seed(seed, 0, 0))
     order = torch.randperm(len(faces), generator=generator)
     velocity = [torch.zeros_like(p) for p in model.parameters()]
     losses = []
@@ -138,7 +141,7 @@ def test_iterations_end_in_the_middle_of_an_epoch() -> None:
 def die_in(place: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be killed when a function is called for the ``number``-th time."""
     owner, name = {
-        "a step": (Training, "_step"),
+        "a step": (Updater, "update"),
         "the judge": (Little, "_forward"),
         "writing": (module.Checkpoints, "_write"),
         "pruning": (module.Checkpoints, "_prune"),
@@ -212,7 +215,7 @@ def test_killed_again_and_again(tmp_path: Path, selection: str) -> None:
 @pytest.mark.usefixtures("every_epoch")
 def test_what_is_done_is_not_done_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = fit(Little(), tmp_path)
-    monkeypatch.setattr(Training, "_step", None)
+    monkeypatch.setattr(Updater, "update", None)
     again = fit(Little(), tmp_path)
     assert weights(again) == weights(first)
     assert again.threshold_ == first.threshold_
@@ -248,9 +251,9 @@ def test_the_optimiser_s_tensors_lie_in_memory_as_before(tmp_path: Path) -> None
             raise Killed
         return real(self, *arguments)
 
-    real = Training._step
+    real = Updater.update
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Training, "_step", watched)
+        patch.setattr(Updater, "update", watched)
         with pytest.raises(Killed):
             fit(Little(), tmp_path)
         fit(Little(), tmp_path)
@@ -630,7 +633,7 @@ def test_learning_curves_are_written(tmp_path: Path, killed: bool) -> None:
 
 def test_progress_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[int, int, str]] = []
-    monkeypatch.setattr(module, "_TELL_EVERY", 0.0)
+    monkeypatch.setattr(module, "_REPORTED_EVERY", 0.0)
     fit(Little(), report=lambda *said: heard.append(said), judge=Judge(0.25, 0.5, 0.1, 0.1))
     assert [done for done, _, _ in heard] == list(range(1, 13))
     assert {steps for _, steps, _ in heard} == {12}
@@ -682,7 +685,7 @@ def test_tensors_do_not_grow_with_the_epochs(tmp_path: Path) -> None:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
     """A clock that stands still until it is set forward."""
     now = [1000.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: now[0])
     while True:
         now[0] += yield now[0]
 
@@ -690,9 +693,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
 def test_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     now = clock(monkeypatch)
     next(now)
-    saving = Saving()
+    saving = CheckpointClock()
     assert saving.due()  # the first at once
-    with saving.timed():
+    with saving:
         now.send(3)
     assert not saving.due()
     now.send(29)
@@ -716,7 +719,7 @@ def test_on_a_gpu_one_seed_gives_the_same_bytes_and_resumes(tmp_path: Path, name
     first = trained()
     assert weights(trained()) == weights(first)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Saving, "due", lambda self: True)
+        patch.setattr(CheckpointClock, "due", lambda self: True)
         die_in("a step", 8, patch)
         with pytest.raises(Killed):
             trained(tmp_path)
@@ -737,7 +740,7 @@ def test_rows_of_an_epoch_are_each_taken_once() -> None:
     labels = torch.zeros(35, 3)
     recipe = Recipe(SGD(0.1), batch=16, size=10, epochs=2)
     model = network.build(3, 1)
-    data = Data(labels, labels, inputs)
+    data = TrainingData(labels, labels, inputs)
     Training(network, model, recipe, data, None, Setting(), 0).run()
     first, second = seen[:35], seen[35:]
     assert sorted(first) == sorted(second) == list(range(35))

@@ -21,7 +21,7 @@ from bench.nn.weights import (
     load_weights,
     random_weights,
     read_weights,
-    told,
+    without_home,
 )
 
 
@@ -54,8 +54,8 @@ def test_a_path_may_begin_with_the_home_folder(
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "own.pth").touch()
     assert find_weights("~/own.pth", "net", published) == tmp_path / "own.pth"
-    assert told(tmp_path / "hub" / "checkpoints") == "~/hub/checkpoints"
-    assert told(Path("/elsewhere")) == "/elsewhere"
+    assert without_home(tmp_path / "hub" / "checkpoints") == "~/hub/checkpoints"
+    assert without_home(Path("/elsewhere")) == "/elsewhere"
 
 
 @pytest.mark.parametrize("choice", ["imagnet", "gone.pth", "."])

@@ -38,7 +38,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms
 
 from bench.api import FaceSet, Setting
-from bench.nn.device import described, find_device, trains_in_bfloat16
+from bench.nn.device import device_label, find_device, trains_in_bfloat16
 from bench.nn.recipe import Adam
 from bench.plugins import Registry
 from bench.run.memory import peak_memory_mb, reset_peak_memory
@@ -337,7 +337,7 @@ def main() -> int:
         print(json.dumps(peaks(device, args.peaks)))
         return 0
     print(
-        f"{described(device)}, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s), "
+        f"{device_label(device)}, {os.cpu_count()} cores, {torch.get_num_threads()} thread(s), "
         f"torch {torch.__version__}, load {os.getloadavg()[0]:.1f}, {args.clock} clock; "
         f"median of {args.repeats} turns (least to most)"
     )

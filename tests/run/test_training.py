@@ -19,7 +19,7 @@ from csv_files import read_csv
 from runs import Listener, plugin_file, run_plan
 
 from bench.data.files import DiskFullError
-from bench.nn import train
+from bench.nn import checkpoints, updates
 from bench.plugins import Registry
 from bench.publish import tables
 from bench.run.options import RunOptions
@@ -113,7 +113,7 @@ def test_without_the_cache_nothing_is_trained_again(
     (first,), _ = measured(files, store)
     shutil.rmtree(store.cache)
     shutil.rmtree(store.runs)
-    monkeypatch.setattr(train.Training, "_step", None)
+    monkeypatch.setattr(updates.Updater, "update", None)
     (again,), heard = measured(files, store)
     assert heard.finished == 0
     assert again.scores_sha256 == first.scores_sha256
@@ -144,8 +144,8 @@ def test_an_interrupted_training_goes_on(
     files: list[Path], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,), _ = measured(files, Store(tmp_path / "whole"))
-    monkeypatch.setattr(train.Saving, "due", lambda self: True)
-    real, calls = train.Training._step, itertools.count()
+    monkeypatch.setattr(checkpoints.CheckpointClock, "due", lambda self: True)
+    real, calls = updates.Updater.update, itertools.count()
 
     def step(self: Any, *arguments: Any) -> Any:
         if next(calls) == 17:
@@ -153,7 +153,7 @@ def test_an_interrupted_training_goes_on(
         return real(self, *arguments)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Training, "_step", step)
+        patch.setattr(updates.Updater, "update", step)
         with pytest.raises(KeyboardInterrupt):
             measured(files, store)
     (folder,) = store.training.iterdir()
@@ -167,7 +167,7 @@ def test_a_full_disk_stops_the_run_and_nothing_is_lost(
     files: list[Path], store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (whole,), _ = measured(files, Store(tmp_path / "whole"))
-    monkeypatch.setattr(train.Saving, "due", lambda self: True)
+    monkeypatch.setattr(checkpoints.CheckpointClock, "due", lambda self: True)
     real = Path.write_bytes
 
     def write(self: Path, content: bytes) -> int:

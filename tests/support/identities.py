@@ -12,8 +12,9 @@ from bench.methods._deepid import IdentityStage, identity_stage
 
 from bench.api import FaceSet, Setting
 from bench.nn import train
+from bench.nn.checkpoints import CheckpointClock
 from bench.nn.recipe import SGD, Recipe
-from bench.nn.train import Saving, Training
+from bench.nn.updates import Updater
 
 RECIPE = Recipe(SGD(0.02), batch=12, iterations=20, size=32, flip=True, drop_last=True)
 
@@ -66,14 +67,14 @@ def try_lock(path: Path) -> None:
 def _counted(wait: float) -> list[int]:
     """Steps of all trainings from now on, each of which takes ``wait`` seconds longer."""
     steps: list[int] = []
-    step = Training._step
+    step = Updater.update
 
-    def counted(self: Training, *rest: Any) -> Any:
+    def counted(self: Updater, *rest: Any) -> Any:
         steps.append(1)
         time.sleep(wait)
         return step(self, *rest)
 
-    Training._step = counted  # type: ignore[method-assign]
+    Updater.update = counted  # type: ignore[method-assign]
     train.trains_in_bfloat16 = lambda device: False
     return steps
 
@@ -93,15 +94,15 @@ def train_in_turn(root: Path, name: str, results: Any) -> None:
 def hang_in_training(root: Path) -> None:
     """Begin the stage, and stay in its second epoch."""
     steps = _counted(0.0)
-    Saving.due = lambda self: True  # type: ignore[method-assign]
-    counted = Training._step
+    CheckpointClock.due = lambda self: True  # type: ignore[method-assign]
+    counted = Updater.update
 
-    def hang(self: Training, *rest: Any) -> Any:
+    def hang(self: Updater, *rest: Any) -> Any:
         if len(steps) == 3:
-            assert self.setting.folder is not None
-            (self.setting.folder / "begun").touch()
+            (folder,) = root.glob("identity-*")
+            (folder / "begun").touch()
             time.sleep(600)
         return counted(self, *rest)
 
-    Training._step = hang  # type: ignore[method-assign]
+    Updater.update = hang  # type: ignore[method-assign]
     stage(some_people(persons=6, pictures=5), root)

@@ -36,14 +36,14 @@ def bi_manifold(features: Tensor, groups: Sequence[Tensor]) -> Tensor:
 
     S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 6 for two groups: ‖2 x_i − m_i^f − m_i^l‖². The
     means are constants: no gradient flows through them, as in the paper's Eq. 7. That equation is
-    printed (1/n)(2 x_i − m^f − m^l), half of the derivative of Eq. 6.
+    printed as (1/n)(2 x_i − m^f − m^l), half of the derivative of Eq. 6.
 
     Parameters
     ----------
     features : float (n, d)
     groups : sequence of int64 (n, k)
-        Rows of the batch; at least one group. With k = 0 (a batch of one) nothing pulls: the loss
-        is 0.
+        For each row the rows of its neighbours; at least one group. With k = 0 (a batch of one) no
+        row has neighbours, and the loss is 0.
 
     Returns
     -------
@@ -52,13 +52,13 @@ def bi_manifold(features: Tensor, groups: Sequence[Tensor]) -> Tensor:
     if not groups[0].shape[1]:
         return 0 * features.sum()
     means = [features.detach()[rows].mean(dim=1) for rows in groups]
-    apart = len(means) * features - torch.stack(means).sum(dim=0)
-    return apart.square().sum() / (2 * len(features))
+    offsets = len(means) * features - torch.stack(means).sum(dim=0)
+    return offsets.square().sum() / (2 * len(features))
 
 
 def overlap(first: Tensor, second: Tensor) -> Tensor:
     """The mean share of neighbours that two sets int64 (n, k) have in common, float () in [0, 1].
 
-    The paper says that it grows as training goes on (section 4.2).
+    The paper says that this share grows as training goes on (section 4.2).
     """
     return (first[:, :, None] == second[:, None, :]).any(dim=2).float().mean()

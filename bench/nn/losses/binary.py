@@ -1,4 +1,4 @@
-"""The binary cross-entropy: each label a question of its own."""
+"""The binary cross-entropy: each label has a probability of its own."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 def binary_cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """−(1/(n L)) Σ_i Σ_j [y_ij log p_ij + (1 − y_ij) log(1 − p_ij)], p = sigmoid(logit).
 
-    MF-JLE, IEEE Access 9 (2021), Eq. 2, whose second term is printed (1 − log p) log(1 − y): a
-    misprint, for it is not defined at y = 1.
+    MF-JLE, IEEE Access 9 (2021), Eq. 2. Its second term is printed as (1 − log p) log(1 − y), a
+    misprint, since that is not defined at y = 1.
 
     Parameters
     ----------
     logits : float (n, L)
-        Any size: nothing overflows.
+        Of any size: the loss does not overflow.
     labels : float (n, L)
-        0 or 1.
+        Label sets as 0 and 1.
 
     Returns
     -------

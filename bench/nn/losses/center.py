@@ -29,9 +29,10 @@ def check(features: Tensor, centres: Tensor, classes: Tensor) -> None:
 def center(features: Tensor, centres: Tensor, classes: Tensor) -> Tensor:
     """(1/2n) Σ_i ‖x_i − c_{y_i}‖², the centres being constants.
 
-    Y. Wen et al., ECCV 2016, Eq. 2, which sums over the batch. Here it is the mean, as the softmax
-    cross-entropy beside it is: a sum would grow with the batch size, and λ with it. A weight λ on
-    the sum is n λ here. The gradient is (x_i − c_{y_i})/n, the paper's Eq. 3 over n.
+    Y. Wen et al., ECCV 2016, Eq. 2, which sums over the batch. Here the loss is the mean, as the
+    softmax cross-entropy beside it is: a sum grows with the batch size, so that the fitting λ would
+    depend on it. A weight λ on the sum is n λ here. The gradient is (x_i − c_{y_i})/n, the paper's
+    Eq. 3 divided by n.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def center(features: Tensor, centres: Tensor, classes: Tensor) -> Tensor:
     Raises
     ------
     InputError
-        Shapes that do not belong together, no row, half precision.
+        Shapes do not belong together, there is no row, or the precision is half.
     """
     check(features, centres, classes)
     # index_select, unlike an index in brackets, refuses negative classes.
@@ -59,11 +60,11 @@ def center(features: Tensor, centres: Tensor, classes: Tensor) -> Tensor:
 def center_step(features: Tensor, centres: Tensor, classes: Tensor) -> Tensor:
     """Σ_i δ(y_i = j)(c_j − x_i) / (1 + n_j), n_j the number of rows of class j, for each centre.
 
-    Y. Wen et al., ECCV 2016, Eq. 4: α times this is taken off the centres. Zero for classes that
-    the batch lacks. Parameters and errors as in `center`; returns float (C, d).
+    Y. Wen et al., ECCV 2016, Eq. 4: α times this is taken off the centres. It is zero for classes
+    that the batch lacks. Parameters and errors are those of `center`; the step is float (C, d).
     """
     check(features, centres, classes)
     member = one_hot(classes, len(centres)).to(centres.dtype)
     count = member.sum(dim=0)[:, None]
-    apart = centres.index_select(0, classes) - features
-    return member.T @ apart / (1 + count)
+    offsets = centres.index_select(0, classes) - features
+    return member.T @ offsets / (1 + count)

@@ -1,4 +1,4 @@
-"""Class centres of the center, island and islets losses, moved by hand."""
+"""The class centres of the center, island, islets and MD losses, which no optimiser moves."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ class ClassCentres(nn.Module):
     """LBAN-IL, Neurocomputing 2021, Eqs. 1–4: the center, island or islets loss of one batch.
 
     With ``lam1 = lam2 = 0`` it is the center loss, with ``lam2 = 0`` the island loss. Features get
-    the gradient of the center loss alone (Eq. 3). The two terms between centres act on the centres,
-    which no optimiser moves: `update` does, by Eq. 4. It also moves the centres of classes that the
-    batch lacks, by the terms between centres.
+    the gradient of the center loss alone (Eq. 3). The two terms between centres act on the centres
+    alone. `update` moves the centres, by Eq. 4; centres of classes that the batch lacks move by the
+    terms between centres.
 
-    The paper sums the center loss over the batch, yet means the softmax cross-entropy; here both
-    are means (`bench.nn.losses.center` says what that does to λ).
+    The paper takes the center loss as a sum over the batch and the softmax cross-entropy as a mean;
+    here both are means (`bench.nn.losses.center` says what that does to λ).
 
-    A batch must come whole (``sums_over_samples = False`` in a network): in pieces, each would move
-    the centres. It may be of one class.
+    A batch must come whole (``sums_over_samples = False`` in a network), since each piece of it
+    would move the centres. It may be of one class.
 
     Parameters
     ----------
@@ -31,15 +31,15 @@ class ClassCentres(nn.Module):
     lam1, lam2 : float
         Weights of the cosines (island) and of the distances (islets); 0.2 and 0.9 in the paper.
     alpha : float
-        α, the centres' rate; the paper does not give it, 0.5 is that of the center loss.
+        α, the centres' rate. The paper does not give it; 0.5 is that of the center loss's paper.
     moving : bool
         False leaves the centres where they start: a placebo.
 
     Attributes
     ----------
     centres : float (C, d)
-        A buffer, so that checkpoints hold it. Starts as normal noise of deviation 0.01, drawn from
-        torch's generator: `islets` is alive only near the origin.
+        A buffer, so that checkpoints hold it. It starts as normal noise of deviation 0.01, drawn
+        from torch's generator, since `islets` acts only near the origin.
     """
 
     centres: Tensor
@@ -57,22 +57,22 @@ class ClassCentres(nn.Module):
         self.lam1, self.lam2, self.alpha, self.moving = lam1, lam2, alpha, moving
         self.register_buffer("centres", 0.01 * torch.randn(classes, width))
 
-    def forward(self, features: Tensor, classes_index: Tensor) -> Tensor:
+    def forward(self, features: Tensor, classes: Tensor) -> Tensor:
         """(1/2n) Σ_i ‖x_i − c_{y_i}‖², float (), the centres being constants.
 
         Parameters
         ----------
         features : float (n, d)
             In the centres' precision.
-        classes_index : int64 (n,)
+        classes : int64 (n,)
             In [0, C).
 
         Raises
         ------
         InputError
-            Shapes that do not belong together, no row, half precision.
+            Shapes do not belong together, there is no row, or the precision is half.
         """
-        return center(features, self.centres, classes_index)
+        return center(features, self.centres, classes)
 
     @torch.no_grad()
     def terms(self) -> dict[str, Tensor]:
@@ -80,14 +80,15 @@ class ClassCentres(nn.Module):
         return {"island": island(self.centres), "islets": islets(self.centres)}
 
     @torch.no_grad()
-    def update(self, features: Tensor, classes_index: Tensor) -> None:
-        """c ← c − α Δc by Eq. 4, once a batch, in training only; parameters as in `forward`.
+    def update(self, features: Tensor, classes: Tensor) -> None:
+        """Move the centres, c ← c − α Δc by Eq. 4, once a batch, in training only.
 
-        It may come before the backward pass: the loss keeps what it needs.
+        Parameters are those of `forward`. The centres may move before the backward pass, whose
+        gradients do not depend on them any more.
         """
         if not self.moving:
             return
-        step = center_step(features, self.centres, classes_index)
+        step = center_step(features, self.centres, classes)
         step += self.lam1 * island_step(self.centres)
         step += self.lam2 * islets_step(self.centres)
         self.centres -= self.alpha * step

@@ -1,4 +1,4 @@
-"""The entropy of a softmax: low where it decides for one label."""
+"""The entropy of a softmax: low where one label has nearly all the probability."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ def entropy(logits: Tensor) -> Tensor:
 
     S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 16. Its gradient is
     −(1/n) p_j (log p_j − Σ_m p_m log p_m). The last line of Eq. 17 has the opposite sign, which
-    would spread each row over all labels; the line before it is right.
+    would spread the probability of each row over all labels; the line before it is right.
 
     Parameters
     ----------
     logits : float (n, L)
-        Finite and of any size: a probability of 0 costs nothing.
+        Finite and of any size: a probability of 0 adds 0.
 
     Returns
     -------

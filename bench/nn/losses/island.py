@@ -37,8 +37,8 @@ def cosines(centres: Tensor) -> Tensor:
 def island(centres: Tensor) -> Tensor:
     """Σ_j Σ_{k≠j} (cos(c_j, c_k) + 1), over ordered pairs.
 
-    J. Cai et al., FG 2018: λ_1 times this is added to the center loss. It is that of all
-    classes whatever the batch holds, and reaches features only through the centres.
+    J. Cai et al., FG 2018: λ_1 times this is added to the center loss. It counts all classes,
+    whatever the batch holds, and reaches features only through the centres.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ def island(centres: Tensor) -> Tensor:
 def island_step(centres: Tensor) -> Tensor:
     """1/(C − 1) Σ_{k≠j} [c_k / (|c_j||c_k|) − (c_j·c_k) c_j / (|c_j|³|c_k|)], for each centre j.
 
-    J. Cai et al., FG 2018, and the second term of LBAN-IL's Eq. 4, which prints no brackets:
-    as it stands, what is subtracted lies outside the sum, where k is not defined. The gradient of
-    `island` is 2 (C − 1) times this. α λ_1 times this is taken off the centres. It is at right
-    angles to c_j and as 1/|c_j|, so that steps never shorten a centre.
+    J. Cai et al., FG 2018, and the second term of LBAN-IL's Eq. 4. The latter prints no brackets,
+    so that the subtracted term lies outside the sum, where k is not defined. The gradient of
+    `island` is 2 (C − 1) times this step. α λ_1 times the step is taken off the centres. The step
+    is at right angles to c_j and proportional to 1/|c_j|, so that it never shortens a centre.
 
     Parameters
     ----------

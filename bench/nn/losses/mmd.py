@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from bench.api import InputError
 
-_LEAST = 1e-30  # of the mean squared distance: all features may be equal
+_LEAST = 1e-30  # the least mean squared distance, since all features may be equal
 
 
 def mk_mmd(
@@ -29,8 +31,8 @@ def mk_mmd(
     σ_l² = the mean squared distance of any two rows of both batches × 2^(l − ⌊K/2⌋),
     l = 0 … K − 1: × {¼, ½, 1, 2, 4} for five.
 
-    The gradient is that of Eq. 12. Eqs. 13 and 14 print 1/(n (n − 1)) for the terms within a
-    domain; it is 2/(n (n − 1)), for x_i stands on both sides of k.
+    The gradient is that of Eq. 12. Eqs. 13 and 14 print the factor 1/(n (n − 1)) for the terms
+    within a domain; it is 2/(n (n − 1)), for x_i is an argument of k twice.
 
     Parameters
     ----------
@@ -39,14 +41,15 @@ def mk_mmd(
     kernels : int
         K, at least 1.
     linear : bool
-        The estimate in linear time (A. Gretton et al., JMLR 13 (2012), section 6): rows 2i − 1 and
-        2i of both sides make one term, k(s, s') + k(t, t') − k(s, t') − k(s', t), and terms are
-        averaged. Unbiased for rows in random order, noisier; rows without a partner are left out.
+        Whether to take the estimate in linear time (A. Gretton et al., JMLR 13 (2012), section 6):
+        rows 2i − 1 and 2i of both sides make one term, k(s, s') + k(t, t') − k(s, t') − k(s', t),
+        and terms are averaged. Unbiased for rows in random order, noisier; rows without a partner
+        are left out.
     constant : bool
         Whether σ is a constant to the gradient, as in DAN's code. The gradient then draws all rows
-        to one point, at every scale anew, since σ follows them: features that are not held apart by
-        another loss end there. False: the gradient is that of the whole expression, which does not
-        change with the scale of the features, and moves nothing towards their mean on the whole.
+        to one point, at every scale anew, since σ follows them: features that no other loss holds
+        apart end there. False: the gradient is that of the whole expression, whose value does not
+        depend on the scale of the features, so that it does not shrink them.
 
     Returns
     -------
@@ -56,28 +59,36 @@ def mk_mmd(
     Raises
     ------
     InputError
-        Fewer than two rows on a side, widths that differ, half precision, no kernel.
+        A side has fewer than two rows, widths differ, the precision is half, or there is no kernel.
     """
     _check(source, target, kernels)
     both = torch.cat([source, target])
-    if constant:
-        both = both.detach()
+    bandwidths = _bandwidths(both.detach() if constant else both, kernels)
+
+    def k(squared: Tensor) -> Tensor:
+        return torch.stack([torch.exp(-squared / (2 * s2)) for s2 in bandwidths]).mean(dim=0)
+
+    if linear:
+        return _linear_estimate(source, target, k)
+    within = [_off_diagonal_mean(k(_squared(side, side))) for side in (source, target)]
+    return within[0] + within[1] - 2 * k(_squared(source, target)).mean()
+
+
+def _bandwidths(both: Tensor, kernels: int) -> list[Tensor]:
+    """σ_l² of each kernel, from the mean squared distance of any two rows float (N, d)."""
     # The mean of ‖z_i − z_j‖² over all pairs is 2/(N − 1) Σ_i ‖z_i − z‖², z the mean: linear time.
     spread = 2 * (both - both.mean(dim=0)).square().sum() / (len(both) - 1)
     factors = 2.0 ** (torch.arange(kernels) - kernels // 2)
-    sigma2 = [spread.clamp(min=_LEAST) * factor for factor in factors.tolist()]
+    return [spread.clamp(min=_LEAST) * factor for factor in factors.tolist()]
 
-    def k(squared: Tensor) -> Tensor:
-        return torch.stack([torch.exp(-squared / (2 * one)) for one in sigma2]).mean(dim=0)
 
-    if linear:
-        pairs = min(len(source), len(target)) // 2
-        s, s2 = source[: 2 * pairs].unflatten(0, (pairs, 2)).unbind(dim=1)
-        t, t2 = target[: 2 * pairs].unflatten(0, (pairs, 2)).unbind(dim=1)
-        terms = [k((a - b).square().sum(dim=1)) for a, b in ((s, s2), (t, t2), (s, t2), (s2, t))]
-        return (terms[0] + terms[1] - terms[2] - terms[3]).mean()
-    within = [_others(k(_squared(side, side))) for side in (source, target)]
-    return within[0] + within[1] - 2 * k(_squared(source, target)).mean()
+def _linear_estimate(source: Tensor, target: Tensor, k: Callable[[Tensor], Tensor]) -> Tensor:
+    """The mean over pairs of neighbouring rows, k being a function of squared distances."""
+    pairs = min(len(source), len(target)) // 2
+    s, s2 = source[: 2 * pairs].unflatten(0, (pairs, 2)).unbind(dim=1)
+    t, t2 = target[: 2 * pairs].unflatten(0, (pairs, 2)).unbind(dim=1)
+    terms = [k((a - b).square().sum(dim=1)) for a, b in ((s, s2), (t, t2), (s, t2), (s2, t))]
+    return (terms[0] + terms[1] - terms[2] - terms[3]).mean()
 
 
 def _check(source: Tensor, target: Tensor, kernels: int) -> None:
@@ -96,11 +107,11 @@ def _check(source: Tensor, target: Tensor, kernels: int) -> None:
 
 
 def _squared(first: Tensor, second: Tensor) -> Tensor:
-    """Squared distances float (n, m), by differences: rounding must not make them negative."""
+    """Squared distances float (n, m), from differences, so that rounding makes none negative."""
     return torch.cdist(first, second, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
-def _others(kernel: Tensor) -> Tensor:
-    """The mean of float (n, n) off its diagonal."""
+def _off_diagonal_mean(kernel: Tensor) -> Tensor:
+    """The mean of float (n, n) without its diagonal."""
     n = len(kernel)
     return (kernel.sum() - kernel.diagonal().sum()) / (n * (n - 1))

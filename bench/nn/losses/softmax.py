@@ -10,7 +10,7 @@ def multilabel_softmax(logits: Tensor, target: Tensor) -> Tensor:
     """−(1/n) Σ_i Σ_j y_ij log softmax(f(x_i))_j.
 
     S. Li and W. Deng, IJCV 127 (2019) 884–906, Eq. 1. Its gradient is −(y_j − |y| p_j)/n with
-    |y| = Σ_j y_j; the printed −(y_j − p_j)/n is that of targets that sum to 1.
+    |y| = Σ_j y_j; the printed −(y_j − p_j)/n holds for targets that sum to 1.
 
     Parameters
     ----------
