@@ -128,25 +128,6 @@ def crops(
     return cut.permute(0, 3, 1, 2)
 
 
-def standardised(images: Tensor, least: float = 8.0) -> Tensor:
-    """Each image less its mean, divided by its deviation over all pixels and channels.
-
-    Parameters
-    ----------
-    images : uint8 (n, C, H, W)
-    least : float
-        The least divisor, in grey values, so that the noise of an even image is not blown up.
-
-    Returns
-    -------
-    float (n, C, H, W)
-        Channels last in memory.
-    """
-    deviation, mean = torch.std_mean(images.float(), dim=(1, 2, 3), correction=0, keepdim=True)
-    scaled = (images - mean) / deviation.clamp(min=least)
-    return scaled.contiguous(memory_format=torch.channels_last)
-
-
 def mirrored(images: Tensor, points: Tensor, draws: Tensor) -> tuple[Tensor, Tensor]:
     """Mirror the images (b, C, H, W) whose draw is below ½, with their landmarks (b, 5, 2)."""
     chosen = (draws < 0.5).to(images.device)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods._landmarks import landmark_loss, normalised_errors, packed
 from bench.methods._md import (
     ABSENT,
     Component,
@@ -16,10 +15,10 @@ from bench.methods._md import (
     CReLU,
     Inception,
     Integrated,
-    Lesson,
-    binary_accuracy,
     integrated,
 )
+from bench.methods._md_landmarks import landmark_loss, normalised_errors, pack_landmarks
+from bench.methods.md_cnn import Lesson, binary_accuracy
 from torch import nn
 
 from bench.nn.losses.center import center
@@ -258,7 +257,7 @@ def components(shape: np.ndarray | None = SHAPE) -> list[Component]:
 def given(n: int = 3) -> torch.Tensor:
     torch.manual_seed(1)
     known = torch.tensor([True, False, True])[:n]
-    return packed(torch.rand(n, 1, 16, 16), torch.rand(n, 5, 2), known)
+    return pack_landmarks(torch.rand(n, 1, 16, 16), torch.rand(n, 5, 2), known)
 
 
 @torch.no_grad()
@@ -304,7 +303,7 @@ def test_a_lesson_loses_its_terms_over_the_labels_of_its_dataset() -> None:
     component = components()[0]
     lesson = Lesson(component, 1, [0, 2, 3]).eval()
     batch, out = batch_of([3, 0, 2]), lesson(given())
-    terms = lesson.terms(out, batch, weight=0.3, nearest=1, landmark=0.5)
+    terms = lesson.loss(out, batch, weight=0.3, nearest=1, landmark=0.5)
     assert list(terms.parts) == ["cross_entropy", "md", "landmarks"]
     own = out.logits[:, [0, 2, 3]].log_softmax(dim=1)
     expected = -(own[0, 2] + own[1, 0] + own[2, 1]) / 3
@@ -319,10 +318,10 @@ def test_a_lesson_loses_its_terms_over_the_labels_of_its_dataset() -> None:
     assert torch.allclose(terms.parts["landmarks"], landmark_loss(found, points, known))
     total = sum(w * v for w, v in zip((1, 0.3, 0.5), terms.parts.values(), strict=True))
     assert torch.allclose(terms.loss, total)
-    other = lesson.terms(out, batch, "center", 0.3, landmark=0)
+    other = lesson.loss(out, batch, "center", 0.3, landmark=0)
     assert torch.allclose(other.parts["center"], center(out.embedding, three, places))
     assert torch.allclose(other.loss, expected + 0.3 * other.parts["center"])
-    plain = lesson.terms(out, batch, "softmax", landmark=0)
+    plain = lesson.loss(out, batch, "softmax", landmark=0)
     assert list(plain.parts) == ["cross_entropy", "landmarks"]
     assert torch.allclose(plain.loss, expected)
 
@@ -332,9 +331,9 @@ def test_centres_move_in_training_and_those_of_one_dataset_alone() -> None:
     lesson = Lesson(component, 1, [0, 2, 3])
     start = [centres.centres.clone() for centres in component.centres]
     out = lesson.eval()(given())
-    lesson.terms(out, batch_of([3, 0, 3]))
+    lesson.loss(out, batch_of([3, 0, 3]))
     assert torch.equal(component.centres[1].centres, start[1])
-    lesson.train().terms(out, batch_of([3, 0, 3]))
+    lesson.train().loss(out, batch_of([3, 0, 3]))
     assert torch.equal(component.centres[0].centres, start[0])
     moved = (component.centres[1].centres != start[1]).any(dim=1)
     assert moved.tolist() == [True, False, False, True]

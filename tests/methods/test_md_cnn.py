@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from bench.methods._landmarks import THRESHOLDS
+from bench.methods._md_landmarks import THRESHOLDS
+from bench.methods.md_cnn import standardised
 from builtin import method_class
 from networks import some_faces
 
@@ -141,6 +143,26 @@ def test_a_second_dataset_of_which_nothing_may_be_learned_is_refused() -> None:
         made.second_parts(whole, 0)
 
 
+# Pixels ------------------------------------------------------------------------------------------
+
+
+def test_standardised_images_have_one_light_and_one_contrast() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.integers(40, 200, (3, 2, 5, 4), dtype=np.uint8)
+    images[2] = 90  # one grey value
+    images[2, 0, 0, 0] = 91
+    found = standardised(torch.from_numpy(images))
+    for n, image in enumerate(images):
+        values = [float(v) for v in image.reshape(-1)]
+        mean = sum(values) / len(values)
+        deviation = math.sqrt(sum((v - mean) ** 2 for v in values) / len(values))
+        expected = (image - mean) / max(deviation, 8.0)
+        assert np.allclose(found[n].numpy(), expected, atol=1e-5)
+    brighter = torch.from_numpy(images // 2 + 30)
+    assert torch.allclose(standardised(brighter)[:2], found[:2], atol=0.03)
+    assert float(found[2].abs().max()) < 0.2
+
+
 # Who learns what ----------------------------------------------------------------------------------
 
 
@@ -148,8 +170,8 @@ class Recorder(CLASS):  # type: ignore[misc, valid-type]
     """Notes each phase in place of training it."""
 
     def phase(self, name: str, model: Any, recipe: Any, train: Any, valid: Any, *more: Any) -> Any:
-        seed, loss = more
-        self.seen.append((name, model, recipe, train, valid, seed, loss))
+        (seed,) = more
+        self.seen.append((name, model, recipe, train, valid, seed))
         return "the last" if len(self.seen) == 4 else "another"
 
 
@@ -174,9 +196,7 @@ def recorded(exchange: str, budget: str = "quick") -> Recorder:
 def test_fine_tuning_takes_the_other_s_dataset(exchange: str, order: list[tuple[int, int]]) -> None:
     made = recorded(exchange)
     assert len(made.seen) == len(order)
-    for (_, lesson, _, train, valid, _, _), (component, dataset) in zip(
-        made.seen, order, strict=True
-    ):
+    for (_, lesson, _, train, valid, _), (component, dataset) in zip(made.seen, order, strict=True):
         assert lesson.network is made.model_.components[component].network
         assert lesson.centres is made.model_.components[component].centres[dataset]
         assert lesson.columns == ([0, 1, 2], [0, 2])[dataset]
@@ -184,7 +204,7 @@ def test_fine_tuning_takes_the_other_s_dataset(exchange: str, order: list[tuple[
         assert valid.name == train.name
         assert train.label_names == ("left", "right", "none")
     assert len({name for name, *_ in made.seen}) == len(order)
-    assert len({seed for *_, seed, _ in made.seen}) == len(order)
+    assert len({seed for *_, seed in made.seen}) == len(order)
     assert made.told == ("the last" if len(order) == 4 else "another")
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bench.methods._landmarks import (
+from bench.methods._md_landmarks import (
     THRESHOLDS,
     cumulative_errors,
     known_landmarks,
@@ -16,9 +16,9 @@ from bench.methods._landmarks import (
     landmark_measures,
     mean_shape,
     normalised_errors,
-    packed,
+    pack_landmarks,
     relative_landmarks,
-    unpacked,
+    unpack_landmarks,
 )
 from networks import some_faces
 
@@ -36,13 +36,13 @@ def test_images_and_landmarks_come_out_of_one_tensor_as_they_went_in() -> None:
     for channels in (1, 3):
         images = torch.rand(4, channels, 4, 6)
         known = torch.tensor([True, False, True, True])
-        whole = packed(images, points(4).float(), known)
+        whole = pack_landmarks(images, points(4).float(), known)
         assert whole.shape == (4, channels + 1, 4, 6)
-        found = unpacked(whole)
+        found = unpack_landmarks(whole)
         assert torch.equal(found.images, images)
         assert torch.equal(found.points, points(4).float())
         assert torch.equal(found.known, known)
-        half = unpacked(whole[1:3])
+        half = unpack_landmarks(whole[1:3])
         assert torch.equal(half.points, points(4).float()[1:3])
 
 
