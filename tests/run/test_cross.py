@@ -13,6 +13,7 @@ from runs import plugin_file, records_of
 from bench.api import BenchError
 from bench.plugins import Registry
 from bench.publish import tables
+from bench.publish.frames import cells, csv_text
 from bench.run.options import RunOptions
 from bench.run.plan import Plan, make_plan
 from bench.run.record import Record
@@ -35,7 +36,7 @@ def done(registry: Registry, tmp_path: Path, request: RunOptions) -> tuple[Plan,
 def test_a_network_is_trained_on_the_source_and_asked_about_the_target(
     registry: Registry, tmp_path: Path
 ) -> None:
-    request = RunOptions("from", "told", protocol="cross", target="to")
+    request = RunOptions("from", "echo", protocol="cross", target="to")
     plan, [record] = done(registry, tmp_path, request)
     cell = record.cell
     assert (cell.dataset, str(cell.protocol)) == ("to", "cross from from, official")
@@ -59,7 +60,7 @@ def test_a_network_is_trained_on_the_source_and_asked_about_the_target(
 
 def test_a_classifier_learns_on_the_targets_folds(registry: Registry, tmp_path: Path) -> None:
     request = RunOptions(
-        "from", "told+nearest, told, alone", protocol="cross", target="to", target_protocol="cv3"
+        "from", "echo+nearest, echo, alone", protocol="cross", target="to", target_protocol="cv3"
     )
     plan, records = done(registry, tmp_path, request)
     assert len(records) == 9
@@ -75,7 +76,7 @@ def test_fine_tuning_goes_on_with_each_folds_training_part(
     registry: Registry, tmp_path: Path
 ) -> None:
     request = RunOptions(
-        "from", "told[tuned=true]", protocol="cross", target="to", target_protocol="cv3"
+        "from", "echo[tuned=true]", protocol="cross", target="to", target_protocol="cv3"
     )
     plan, records = done(registry, tmp_path, request)
     assert len({job.features.key for job in plan.jobs if job.features}) == 3
@@ -88,7 +89,7 @@ def test_fine_tuning_goes_on_with_each_folds_training_part(
 def test_from_label_sets_to_one_class_the_highest_score_is_the_class(
     registry: Registry, tmp_path: Path
 ) -> None:
-    request = RunOptions("from", "told", protocol="cross", target="to[kind_of=single]")
+    request = RunOptions("from", "echo", protocol="cross", target="to[kind_of=single]")
     _, [record] = done(registry, tmp_path, request)
     assert record.cell.kind == "single"
     assert set(record.criteria) == {"accuracy", "mean_recall"}
@@ -99,26 +100,26 @@ def test_from_label_sets_to_one_class_the_highest_score_is_the_class(
 
 def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
     cases = [
-        (RunOptions("from", "told", protocol="cross"), "name that with --target"),
-        (RunOptions("from", "told", target="to"), "--target to needs --protocol cross"),
-        (RunOptions("from", "told", target_protocol="cv5"), "--target-protocol cv5 needs"),
-        (RunOptions("from", "told", protocol="cross", target="strange"), "no label"),
+        (RunOptions("from", "echo", protocol="cross"), "name that with --target"),
+        (RunOptions("from", "echo", target="to"), "--target to needs --protocol cross"),
+        (RunOptions("from", "echo", target_protocol="cv5"), "--target-protocol cv5 needs"),
+        (RunOptions("from", "echo", protocol="cross", target="strange"), "no label"),
         (
-            RunOptions("from", "told", protocol="cross", target="to", selection="test"),
+            RunOptions("from", "echo", protocol="cross", target="to", selection="test"),
             "--selection test does not go with",
         ),
-        (RunOptions("from", "told[tuned=true]"), "only with --protocol cross"),
-        (RunOptions("from", "told[needed=true]"), r"write told\[second=NAME:DIR\]"),
-        (RunOptions("from", "told[second=nowhere]"), "nowhere"),
-        (RunOptions("from", "told[second=strange]"), r"strange \(x, y\) have no label"),
-        (RunOptions("from", "told[second=nobody]"), "nobody holds no image"),
-        (RunOptions("from", "told", protocol="cross", target="nobody"), "nobody holds no image"),
-        (RunOptions("from", "told[second=elsewhere:/no/such/place]"), "is no folder"),
-        (RunOptions("from", "told[second=to[kind_of=single|multi]]"), "no sweep"),
-        (RunOptions("from", "told[second=to]", protocol="cross", target="to"), "is the target"),
-        (RunOptions("ones", "told", protocol="cross", target="to"), "as it is"),
+        (RunOptions("from", "echo[tuned=true]"), "only with --protocol cross"),
+        (RunOptions("from", "echo[needed=true]"), r"write echo\[second=NAME:DIR\]"),
+        (RunOptions("from", "echo[second=nowhere]"), "nowhere"),
+        (RunOptions("from", "echo[second=strange]"), r"strange \(x, y\) have no label"),
+        (RunOptions("from", "echo[second=nobody]"), "nobody holds no image"),
+        (RunOptions("from", "echo", protocol="cross", target="nobody"), "nobody holds no image"),
+        (RunOptions("from", "echo[second=elsewhere:/no/such/place]"), "is no folder"),
+        (RunOptions("from", "echo[second=to[kind_of=single|multi]]"), "no sweep"),
+        (RunOptions("from", "echo[second=to]", protocol="cross", target="to"), "is the target"),
+        (RunOptions("ones", "echo", protocol="cross", target="to"), "as it is"),
         (
-            RunOptions("from", "told", protocol="cross", target="to", target_protocol="cv"),
+            RunOptions("from", "echo", protocol="cross", target="to", target_protocol="cv"),
             "protocol",
         ),
     ]
@@ -129,12 +130,12 @@ def test_what_does_not_fit_is_refused_in_a_sentence(registry: Registry) -> None:
 
 def test_labels_of_a_second_dataset_are_mapped_in_sight(registry: Registry) -> None:
     request = RunOptions(
-        "from", "told[second=to], told[target=to], told[second=from[seed=5]]", seeds=2
+        "from", "echo[second=to], echo[target=to], echo[second=from[seed=5]]", seeds=2
     )
     assert make_plan(registry, request).findings == (
-        "told[second=to]: labels mapped by name: joy, fear; left out: awe (only from); "
+        "echo[second=to]: labels mapped by name: joy, fear; left out: awe (only from); "
         "calm (only to)",
-        "told[second=from[seed=5]]: labels mapped by name: joy, awe, fear",
+        "echo[second=from[seed=5]]: labels mapped by name: joy, awe, fear",
     )
 
 
@@ -145,7 +146,7 @@ def test_another_dataset_is_part_of_the_key_and_of_the_record_without_its_folder
     dataset.mkdir()
     for seed in (1, 2):
         (dataset / "seed.txt").write_text(f"{seed}")
-        methods = f"told[second=elsewhere:{dataset},target=from[seed=5]]"
+        methods = f"echo[second=elsewhere:{dataset},target=from[seed=5]]"
         plan, [record] = done(registry, tmp_path, RunOptions("from", methods))
         keys.append(record.key)
         text = json.dumps({**record.cell.features_params, **record.cell.others})
@@ -158,12 +159,12 @@ def test_another_dataset_is_part_of_the_key_and_of_the_record_without_its_folder
         assert "second: elsewhere, 30 images (SYNTHETIC)" in record.footnotes
         assert len(plan.sets) == 3
     assert keys[0] != keys[1]
-    rows = tables.cells_csv(Store(tmp_path / "results").records()).splitlines()
+    rows = csv_text(cells(Store(tmp_path / "results").records())).splitlines()
     assert len(rows) == 3
 
 
 def test_measures_are_published_apart(registry: Registry, tmp_path: Path) -> None:
-    _, records = done(registry, tmp_path, RunOptions("from", "told, told+nearest"))
+    _, records = done(registry, tmp_path, RunOptions("from", "echo, echo+nearest"))
     written = tables.write(records, tmp_path / "tables")
     file = next(path for path in written if path.name == "measures.csv")
     lines = file.read_text().splitlines()
@@ -180,11 +181,11 @@ def test_a_network_alone_is_asked_about_test_faces_only_and_never_trained_twice(
     registry: Registry, tmp_path: Path
 ) -> None:
     store = Store(tmp_path / "results")
-    _, [alone] = done(registry, tmp_path, RunOptions("from", "told"))
+    _, [alone] = done(registry, tmp_path, RunOptions("from", "echo"))
     [place] = (store.cache / "features").iterdir()
     assert place.name.endswith("-tested")
     assert len(np.load(place / "scores.npy")) == alone.cell.n_test
-    _, pair = done(registry, tmp_path, RunOptions("from", "told, told+nearest"))
+    _, pair = done(registry, tmp_path, RunOptions("from", "echo, echo+nearest"))
     assert pair[0] == alone  # the same cell, not measured again
     sizes = {path.name: len(np.load(path / "matrix.npy")) for path in place.parent.iterdir()}
     assert sizes == {place.name: 10, place.name.removesuffix("-tested"): 40}
@@ -192,8 +193,10 @@ def test_a_network_alone_is_asked_about_test_faces_only_and_never_trained_twice(
 
 def test_scores_of_tested_faces_fall_on_the_right_rows(registry: Registry, tmp_path: Path) -> None:
     whole = tmp_path / "whole"
-    request = RunOptions("from", "looks", protocol="cross", target="to", target_protocol="cv3")
-    both = replace(request, methods="looks, looks+nearest")
+    request = RunOptions(
+        "from", "first-pixels", protocol="cross", target="to", target_protocol="cv3"
+    )
+    both = replace(request, methods="first-pixels, first-pixels+nearest")
     _, alone = done(registry, tmp_path, request)
     _, pairs = done(registry, whole, both)
     own = [record for record in pairs if record.cell.classifier is None]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from runs import run_plan
+from runs import plugin_file, run_plan
 
 from bench.api import BenchError
 from bench.data.protocols import inner_folds
@@ -18,95 +18,21 @@ from bench.run.plan import Plan, make_plan
 from bench.run.store import Store
 from bench.score.criteria import evaluate
 
-EXTRA = '''
-
-from dataclasses import replace
-from pathlib import Path
-from bench.api import UnavailableError
-
-
-class Masked(Tiny):
-    """Tiny, where nothing outside the training part need be as it was."""
-    name = "masked"
-    other: bool = param(False)
-
-    def load(self, root, protocol=""):
-        faces = super().load(root, protocol)
-        outside = (faces.split != TRAIN) & self.other
-        labels = np.where(outside[:, None], ~faces.labels, faces.labels)
-        images = np.where(outside[:, None, None], 255 - faces.images, faces.images)
-        return replace(faces, labels=labels, images=images)
-
-
-class OneClass(Tiny):
-    """Tiny, one class per image."""
-    name = "one-class"
-    kind = "single"
-
-    def load(self, root, protocol=""):
-        faces = super().load(root, protocol)
-        labels = np.eye(3, dtype=bool)[np.where(faces.labels[:, 0], 0, 1)]
-        return replace(faces, kind="single", labels=labels)
-
-
-class Noisy(Nearest):
-    """Nearest, with noise on its scores."""
-    name = "noisy"
-    kinds = ("multi", "single")
-    noise: float = param(1.0, ge=0)
-    draw: int = param(0)
-
-    def scores(self, X):
-        return super().scores(X) + self.noise * np.random.default_rng(self.draw).normal(
-            size=(len(X), 3))
-
-
-class Fitful(Noisy):
-    """Fails for some of its values."""
-    name = "fitful"
-    k: int = param(1)
-
-    def fit(self, X, Y):
-        if self.k == 2:
-            raise RuntimeError("two is too much")
-        if self.k == 3 and not Path(__file__).with_name("three").exists():
-            raise UnavailableError("three is not here: fetch it")
-        return super().fit(X, Y)
-
-
-class Mute(Nearest):
-    """Gives labels only."""
-    name = "mute"
-    k: int = param(1)
-
-    def scores_and_labels(self, X):
-        return None, self.labels(X)
-
-
-class Tall(Net):
-    """A network with something to choose."""
-    name = "tall"
-    height: float = param(0.0)
-
-    def scores(self, faces):
-        left = faces.images[:, :, :3].mean((1, 2)) * self.height
-        return np.tile(self.p_, (len(faces), 1)) + np.stack([left, 0 * left, 0 * left], 1) / 100
-'''
-
 
 @pytest.fixture
-def plugins(tiny: Path) -> Path:
-    tiny.write_text(tiny.read_text() + EXTRA)
-    return tiny
+def plugins(tiny: Path, tmp_path: Path) -> list[Path]:
+    return [tiny, plugin_file("tunable", tmp_path)]
 
 
-def plan_of(plugins: Path, methods: str, tune: str | None, **more: Any) -> Plan:
+def plan_of(plugins: list[Path], methods: str, tune: str | None, **more: Any) -> Plan:
     request = {"dataset": "tiny", "inner": None if tune is None else "cv3", **more}
-    return make_plan(Registry([plugins]), RunOptions(methods=methods, tune=tune, **request))
+    return make_plan(Registry(plugins), RunOptions(methods=methods, tune=tune, **request))
 
 
 @pytest.mark.parametrize("by", ["average_precision", "ranking_loss"])  # higher, lower is better
-def test_the_best_mean_over_the_inner_folds_is_chosen(plugins: Path, store: Store, by: str) -> None:
+def test_the_best_mean_over_the_inner_folds_is_chosen(
+    plugins: list[Path], store: Store, by: str
+) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=3|0|0.3]", "noise", tune_by=by)
     outcomes, _ = run_plan(plan, store)
     (record,) = outcomes.records
@@ -144,7 +70,7 @@ def test_the_best_mean_over_the_inner_folds_is_chosen(plugins: Path, store: Stor
     assert plain.key != record.key
 
 
-def test_rows_outside_the_training_part_have_no_say(plugins: Path, tmp_path: Path) -> None:
+def test_rows_outside_the_training_part_have_no_say(plugins: list[Path], tmp_path: Path) -> None:
     methods = "halves+noisy[noise=3|0.5|0.4],centred+nearest[wait=0|0.001],tall[height=-1|0|1]"
     notes, inner = [], []
     for other in ("false", "true"):
@@ -170,7 +96,7 @@ def test_rows_outside_the_training_part_have_no_say(plugins: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("protocol", ["official", "cv3", "holdout-50-25-25"])
-def test_inner_folds_hold_training_rows_only(plugins: Path, protocol: str) -> None:
+def test_inner_folds_hold_training_rows_only(plugins: list[Path], protocol: str) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=0|1]", "noise", protocol=protocol)
     assert not plan.jobs
     assert len(plan.contests) == (3 if protocol == "cv3" else 1)
@@ -186,7 +112,9 @@ def test_inner_folds_hold_training_rows_only(plugins: Path, protocol: str) -> No
                 assert sorted(rows) == list(outer.train)
 
 
-def test_the_first_written_wins_a_tie_and_the_default_is_told(plugins: Path, store: Store) -> None:
+def test_the_first_written_wins_a_tie_and_the_default_is_told(
+    plugins: list[Path], store: Store
+) -> None:
     methods = "halves+nearest[wait=0.001|0.002|0]"
     (record,) = run_plan(plan_of(plugins, methods, "wait"), store)[0].records
     assert record.cell.classifier_params["wait"] == 0.001
@@ -195,7 +123,7 @@ def test_the_first_written_wins_a_tie_and_the_default_is_told(plugins: Path, sto
     assert record.notes[-1].endswith(end)
 
 
-def test_parameters_of_both_sides_are_chosen_together(plugins: Path, store: Store) -> None:
+def test_parameters_of_both_sides_are_chosen_together(plugins: list[Path], store: Store) -> None:
     methods = "tall[height=0|1]+noisy[noise=2|0]"
     plan = plan_of(plugins, methods, "height,noise", budget="smoke")
     assert len(plan.inner().jobs) == 4 * 3
@@ -208,20 +136,14 @@ def test_parameters_of_both_sides_are_chosen_together(plugins: Path, store: Stor
     assert "saw (36, 12, 'smoke')" in record.notes
 
 
-def test_one_name_on_both_sides_is_told_with_its_method(plugins: Path, store: Store) -> None:
-    twin = plugins.with_name("twin.py")
-    twin.write_text(
-        plugins.read_text()
-        .replace('name = "noisy"', 'name = "scaled"\n    scale: float = param(1.0)')
-        .split("class Fitful")[0]
-    )
-    plan = plan_of(twin, "halves[scale=1|2]+scaled[scale=3|4]", "scale")
+def test_one_name_on_both_sides_is_told_with_its_method(plugins: list[Path], store: Store) -> None:
+    plan = plan_of(plugins, "halves[scale=1|2]+scaled[scale=3|4]", "scale")
     (record,) = run_plan(plan, store)[0].records
     assert "halves scale=1.0, scaled scale=3.0 chosen among 4" in record.notes[-1]
     assert record.footnotes[0].startswith("halves scale (1.0|2.0), scaled scale (3.0|4.0) chosen")
 
 
-def test_what_is_not_tuned_stays_as_it_is(plugins: Path, store: Store) -> None:
+def test_what_is_not_tuned_stays_as_it_is(plugins: list[Path], store: Store) -> None:
     methods = (
         "halves[scale=1|2]+noisy[noise=0|1],halves+noisy[noise=0.5],halves+noisy,"
         "halves+nearest[wait=0|0.001]"
@@ -241,7 +163,7 @@ def test_what_is_not_tuned_stays_as_it_is(plugins: Path, store: Store) -> None:
     ]
 
 
-def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) -> None:
+def test_inner_cells_stay_apart_and_share_features(plugins: list[Path], store: Store) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=0|1],halves+nearest", "noise")
     outcomes, heard = run_plan(plan, store)
     assert sum("features" in label for label in heard.begun) == 1
@@ -251,7 +173,7 @@ def test_inner_cells_stay_apart_and_share_features(plugins: Path, store: Store) 
     assert any("noise=0.0 chosen among 2" in words for words in heard.words)
 
 
-def test_what_is_finished_is_not_run_again(plugins: Path, store: Store) -> None:
+def test_what_is_finished_is_not_run_again(plugins: list[Path], store: Store) -> None:
     plan = plan_of(plugins, "halves+noisy[noise=1|0]", "noise")
     first, _ = run_plan(plan, store)
     again, heard = run_plan(plan, store)
@@ -264,7 +186,9 @@ def test_what_is_finished_is_not_run_again(plugins: Path, store: Store) -> None:
     assert heard.begun == ["halves+noisy, official inner fold2"]
 
 
-def test_more_candidates_are_another_record_of_another_row(plugins: Path, store: Store) -> None:
+def test_more_candidates_are_another_record_of_another_row(
+    plugins: list[Path], store: Store
+) -> None:
     for values in ("1|0", "1|0|2"):
         run_plan(plan_of(plugins, f"halves+noisy[noise={values}]", "noise"), store)
     records = store.records()
@@ -272,7 +196,7 @@ def test_more_candidates_are_another_record_of_another_row(plugins: Path, store:
     assert len(rows_of(records)) == 2
 
 
-def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: Path, store: Store) -> None:
+def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: list[Path], store: Store) -> None:
     plan = plan_of(plugins, "centred+noisy[draw=1|2|3]", "draw", protocol="cv3", seeds=2)
     outcomes, _ = run_plan(plan, store)
     assert len({r.cell.classifier_params["draw"] for r in outcomes.records}) > 1
@@ -280,7 +204,7 @@ def test_folds_and_seeds_of_a_tuned_method_are_one_row(plugins: Path, store: Sto
     assert (len(row.ok), row.seeds, len(row.splits)) == (6, {0, 1}, 3)
 
 
-def test_a_candidate_that_fails_is_left_out_and_named(plugins: Path, store: Store) -> None:
+def test_a_candidate_that_fails_is_left_out_and_named(plugins: list[Path], store: Store) -> None:
     plan = plan_of(plugins, "halves+fitful[k=2|1|3]", "k")
     outcomes, _ = run_plan(plan, store)
     (record,) = outcomes.records
@@ -307,7 +231,7 @@ def test_a_candidate_that_fails_is_left_out_and_named(plugins: Path, store: Stor
     ],
 )
 def test_without_a_candidate_the_cell_has_no_result(
-    plugins: Path, store: Store, method: str, status: str, said: str
+    plugins: list[Path], store: Store, method: str, status: str, said: str
 ) -> None:
     tune = "noise" if "noise" in method else "k"
     plan = plan_of(plugins, f"halves+{method},halves+nearest", tune)
@@ -320,16 +244,16 @@ def test_without_a_candidate_the_cell_has_no_result(
     assert store.read(bad.key) == bad
 
 
-def test_a_result_takes_the_place_of_an_older_failure(plugins: Path, store: Store) -> None:
+def test_a_result_takes_the_place_of_an_older_failure(plugins: list[Path], store: Store) -> None:
     plan = plan_of(plugins, "halves+fitful[k=3,noise=0|1]", "noise")
     (skipped,) = run_plan(plan, store)[0].records
-    plugins.with_name("three").touch()
+    plugins[0].with_name("three").touch()
     (good,) = run_plan(plan, store)[0].records
     assert (skipped.status, good.status) == ("skipped", "ok")
     assert newest(store.records()).kept == (good,)
 
 
-def test_single_label_data_is_tuned_by_accuracy(plugins: Path, store: Store) -> None:
+def test_single_label_data_is_tuned_by_accuracy(plugins: list[Path], store: Store) -> None:
     more = {"dataset": "one-class", "inner": "holdout-75-25"}
     plan = plan_of(plugins, "halves+noisy[noise=3|0]", "noise", **more)
     (job,) = plan.contests[0].inner[0]
@@ -360,7 +284,7 @@ def test_single_label_data_is_tuned_by_accuracy(plugins: Path, store: Store) -> 
     ],
 )
 def test_a_wrong_request_is_one_sentence(
-    plugins: Path, more: dict[str, str | None], said: str
+    plugins: list[Path], more: dict[str, str | None], said: str
 ) -> None:
     request = {"tune": "noise", **more}
     with pytest.raises(BenchError, match=said) as error:

@@ -93,10 +93,10 @@ class Nobody(Dataset):
         return noise("nobody", ("joy", "awe", "fear"), "multi", 0, 1)
 
 
-class Told(Network):
+class Echo(Network):
     """Scores that follow the column's number; its remarks say what it was trained and tuned on."""
 
-    name = "told"
+    name = "echo"
     kinds = ("multi", "single")
     companions = {"second": "labelled", "target": "unlabelled"}
     second: str | None = param(None)
@@ -139,10 +139,10 @@ class Told(Network):
         return {"tested": float(len(faces)), "labels": float(len(faces.label_names))}
 
 
-class Looks(Told):
+class FirstPixels(Echo):
     """Scores that are the first pixels."""
 
-    name = "looks"
+    name = "first-pixels"
 
     def scores(self, faces: FaceSet) -> np.ndarray:
         return faces.images.reshape(len(faces), -1)[:, : self.labels_] / 256.0
