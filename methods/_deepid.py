@@ -34,7 +34,7 @@ from bench.nn.faces import Pixels, crops
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe
 from bench.nn.standardise import Standardise
-from bench.nn.train import Training, TrainingSummary
+from bench.nn.train import TrainingLoop, TrainingSummary
 from bench.nn.updates import TrainingData
 
 RECORD = "identity.json"  # the stage's record, in its folder
@@ -222,7 +222,7 @@ def identity_stage(
     Raises
     ------
     BenchError
-        As `split_people` and `bench.nn.train.Training`.
+        As `split_people` and `bench.nn.train.TrainingLoop`.
     """
     split = split_people(people)
     people = prepare(people, _INPUT)
@@ -254,7 +254,7 @@ def _trained_stage(
         network = IdentityNetwork(len(split.persons), pictures.pixels.channels, recipe.size)
     network.branch.standardise.learn(pictures.pixels, pictures.train)
     network = network.to(setting.device, memory_format=torch.channels_last)
-    summary = Training(
+    summary = TrainingLoop(
         _PersonLearner(),
         network,
         recipe,

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import torch
+from bench.methods._lban import PAPER, ComparedNetwork, FeatureHead
 from torch import Tensor, nn
 
 from bench.api import FaceSet, InputError, param
-from bench.nn.centred import PAPER, ComparedNetwork, FeatureHead
 from bench.nn.output import Output
 from bench.nn.recipe import Adam, OneCycle, Recipe
 from bench.nn.train import TrainingSummary

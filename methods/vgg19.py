@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from bench.methods._lban import PAPER, ComparedNetwork, FeatureHead
 from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from bench.api import FaceSet, InputError
-from bench.nn.centred import PAPER, ComparedNetwork, FeatureHead
 from bench.nn.output import Output
 from bench.nn.recipe import Adam, OneCycle, Recipe
 

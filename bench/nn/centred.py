@@ -1,37 +1,25 @@
-"""Networks that give a face one class, trained with the softmax and with class centres."""
+"""Networks that give a face one class, trained with the softmax and with class centres.
+
+Methods of several papers are built on them.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from bench.api import FaceInput, FaceSet, param
-from bench.nn.embedding import class_distance
+from bench.api import FaceSet, param
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
 from bench.nn.one_class import OneClassNetwork, strongest
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.recipe import SGD, EveryEpochs, Recipe
 from bench.nn.train import TrainingSummary
 
-_FEATURE = 128  # numbers of a face that centres are of
 _LATE, _LATE_RATE = 0.25, 0.1  # share of a short training that has L_I, and its rate there
-_SMALL_FACE = 64  # pixels: FER2013's faces have 48, aligned ones 100
-
-# LBAN-IL, Neurocomputing 2021, sections 4.1 and 4.2; the number of epochs is ours.
-PAPER = Recipe(
-    SGD(0.001, momentum=0.9, weight_decay=0.05),
-    batch=64,
-    epochs=100,
-    schedule=EveryEpochs(5, 0.9, start=20),
-    size=80,
-    crop_from=100,
-    flip=True,
-)
 
 
 class Centred(nn.Module):
@@ -55,29 +43,6 @@ class Centred(nn.Module):
         return out
 
 
-class FeatureHead(nn.Module):
-    """Dropout, the 128-d feature that class centres are of, dropout, L logits.
-
-    No ReLU follows the feature: LBAN-IL's paper names none, and centres are to spread all round.
-
-    Parameters
-    ----------
-    inputs, labels : int
-    dropout : float
-    """
-
-    def __init__(self, inputs: int, labels: int, dropout: float) -> None:
-        super().__init__()
-        self.dropout = nn.Dropout(dropout)
-        self.linear = nn.Linear(inputs, _FEATURE)
-        self.output = nn.Linear(_FEATURE, labels)
-
-    def forward(self, x: Tensor) -> Output:
-        """From float (n, inputs)."""
-        embedding = self.linear(self.dropout(x))
-        return Output(embedding, self.output(self.dropout(embedding)))
-
-
 class CentredNetwork(OneClassNetwork):
     """LBAN-IL, Neurocomputing 2021, Eq. 5: L = L_softmax + λ L_I, on faces of one class each.
 
@@ -86,18 +51,18 @@ class CentredNetwork(OneClassNetwork):
     which move by Eq. 4 after each batch (`bench.nn.losses.centres`); placebos are ``lam2=0`` and
     ``centres=fixed``, which leaves the centres where they started. ``loss=md`` has the MD loss of
     the multi-dataset network (`bench.nn.losses.md`; Radioengineering 2020, Table 4) in place of
-    L_I, its centres moving as those of the center loss. One seed gives the network the same first
-    weights whatever the loss.
+    L_I, and its centres move as those of the center loss. The same seed gives the network the same
+    first weights whatever the loss.
 
     A plug-in states `network` in place of ``build``, and `width`.
 
     Class attributes
     ----------------
     width : int
-        Of the embedding.
+        Numbers in the embedding.
     """
 
-    width: ClassVar[int] = _FEATURE
+    width: ClassVar[int]
 
     loss_name: str = param(
         "islets",
@@ -123,7 +88,10 @@ class CentredNetwork(OneClassNetwork):
 
     @property
     def sums_over_samples(self) -> bool:  # type: ignore[override]
-        """Not where centres move, once a batch, nor with the MD loss: it has a batch's variance."""
+        """No where centres move (once a batch), nor with the MD loss, which has a batch's variance.
+
+        As in `TrainedNetwork`: whether a batch may be computed in pieces.
+        """
         return not self.centred or (self.centres == "fixed" and self.loss_name != "md")
 
     def build(self, labels: int, channels: int) -> nn.Module:
@@ -146,10 +114,10 @@ class CentredNetwork(OneClassNetwork):
     def learn(
         self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
     ) -> TrainingSummary:
-        """One phase; at budget ``quick`` L_I comes in at the end, at a tenth of the rate.
+        """One phase; at budget ``quick`` a second one, which alone has L_I, at a tenth of the rate.
 
-        From the start it pulls all features into one point, and so few iterations do not bring them
-        apart again.
+        L_I from the start would pull all features into one point, and the few iterations of that
+        budget do not bring them apart again.
         """
         if self.setting.budget != "quick" or not self.centred:
             return super().learn(model, train, valid, seed)
@@ -168,75 +136,59 @@ class CentredNetwork(OneClassNetwork):
             features, classes = features[known], classes[known]
         if not isinstance(model, Centred) or not len(features):
             return Terms(cross_entropy, parts)
-        parts |= self._apart(features, classes, model.centres)
-        apart = parts["md" if self.loss_name == "md" else "center"]
-        apart = apart + self.lam1 * parts.get("island", 0) + self.lam2 * parts.get("islets", 0)
+        parts |= self._centre_terms(features, classes, model.centres)
+        centred = parts["md" if self.loss_name == "md" else "center"]
+        centred = centred + self.lam1 * parts.get("island", 0) + self.lam2 * parts.get("islets", 0)
         if model.training:
             model.centres.update(features, classes)
-        return Terms(cross_entropy + self.lam * apart, parts)
+        return Terms(cross_entropy + self.lam * centred, parts)
 
     def measures(self, faces: FaceSet) -> dict[str, float]:
-        """``class_distance`` where faces have one class (`bench.nn.embedding`)."""
+        """`class_distance` of the embedding, where faces have one class."""
         if faces.kind != "single":
             return {}
         labels = torch.from_numpy(np.array(faces.labels))
-        found = class_distance(self._forward(faces).embedding.cpu(), labels)
-        return {} if found is None else {"class_distance": found}
+        distance = class_distance(self._forward(faces).embedding.cpu(), labels)
+        return {} if distance is None else {"class_distance": distance}
 
-    def _apart(self, features: Tensor, classes: Tensor, centres: ClassCentres) -> dict[str, Tensor]:
-        """The terms beside the softmax."""
+    def _centre_terms(
+        self, features: Tensor, classes: Tensor, centres: ClassCentres
+    ) -> dict[str, Tensor]:
+        """The terms of the loss that have class centres, without their weights."""
         if self.loss_name == "md":
             if len(features) < 2:  # one face has no variance
                 return {"md": 0 * features.sum()}
             return {"md": md_loss(features, centres.centres, classes, self.nearest)}
-        between = centres.terms()
-        names = {"center": (), "island": ("island",), "islets": ("island", "islets")}[
-            self.loss_name
-        ]
-        found = {name: between[name] for name in names}
-        return {"center": centres(features, classes), **found}
+        between = {"center": (), "island": ("island",), "islets": ("island", "islets")}
+        terms = centres.terms()
+        own = {name: terms[name] for name in between[self.loss_name]}
+        return {"center": centres(features, classes), **own}
 
 
-class ComparedNetwork(CentredNetwork):
-    """What the networks share that LBAN-IL's paper compares: crops, schedule, a `FeatureHead`.
+def class_distance(embedding: Tensor, labels: Tensor) -> float | None:
+    """How far apart classes lie: a figure for what LBAN-IL's Figure 5 shows as pictures.
 
-    A plug-in's network has that as its ``head``.
+    The mean distance between the means of two classes, divided by the mean distance of a face to
+    the mean of its class. It does not depend on the scale of the embedding, and is higher where
+    classes are islands.
 
-    RGB faces; crops of 80×80 from 100×100 pixels, mirrored, where the dataset's faces have more
-    than 64 pixels, else of 40×40 from 48×48, as the paper has them on FER2013. Tests average the
-    softmax of ten crops: the paper's "average value of testing results"; a probability does not
-    grow with the length of a feature, as a logit does. SGD as the paper states it, with its weight
-    decay of .05 (a hundred times the usual one, beside a rate that is a hundredth of it).
+    Parameters
+    ----------
+    embedding : float (n, d)
+    labels : bool (n, L)
+        One class per row.
+
+    Returns
+    -------
+    float or None
+        None for fewer than two classes, and where every face lies on the mean of its class.
     """
-
-    input = FaceInput(colour="rgb")
-    mean, std = (0.5,), (0.25,)
-
-    weight_decay: float | None = param(None, ge=0, help="none: the schedule's, in the paper's 0.05")
-    dropout: float = param(0.5, ge=0, lt=1, help="before both fully connected layers")
-
-    _native: int | None = None  # side in pixels of the dataset's images
-
-    @property
-    def ten_crop(self) -> str:  # type: ignore[override]
-        """Ten crops cost ten times as much, which a budget of minutes does not have."""
-        return "softmax" if self.setting.budget == "paper" else ""
-
-    @property
-    def recipe(self) -> Recipe:
-        """The schedule of the budget; the paper's smaller crops for faces of at most 64 pixels."""
-        recipe = super().recipe
-        small = self._native is not None and self._native <= _SMALL_FACE
-        if self.setting.budget == "paper" and small:
-            return self.sized(replace(recipe, size=40, crop_from=48))
-        return recipe
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """All weights decay alike."""
-        decay = {} if self.weight_decay is None else {"weight_decay": self.weight_decay}
-        return [{"params": list(model.parameters()), **decay}]
-
-    def check(self, train: FaceSet) -> None:
-        """As in `OneClassNetwork`; the size of the training images decides on that of the crops."""
-        self._native = None if train.images is None else max(train.images.shape[1:3])
-        super().check(train)
+    classes = labels.float().argmax(dim=1)
+    present = classes.unique()
+    if len(present) < 2:
+        return None
+    means = torch.stack([embedding[classes == index].mean(dim=0) for index in present])
+    own = means[torch.searchsorted(present, classes)]
+    within = (embedding - own).norm(dim=1).mean()
+    between = torch.pdist(means).mean()
+    return float(between / within) if within > 0 else None

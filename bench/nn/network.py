@@ -19,7 +19,7 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Recipe
 from bench.nn.threshold import best_micro_f1
-from bench.nn.train import Training, TrainingSummary
+from bench.nn.train import TrainingLoop, TrainingSummary
 from bench.nn.updates import TrainingData
 
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
@@ -234,7 +234,7 @@ class TrainedNetwork(Network):
         chosen_on = None if self.setting.selection == "last" else valid
         judge = None if chosen_on is None else self._judge(model, chosen_on, loss)
         setting = self._within(name)
-        trained = Training(
+        trained = TrainingLoop(
             _Phase(self, loss), model, recipe, data, judge, setting, seed, self.compile
         ).run()
         self.earlier_seconds += trained.earlier_seconds

@@ -60,7 +60,7 @@ class TrainingSummary:
     earlier_seconds: float
 
 
-class Training:
+class TrainingLoop:
     """Trains one model; the same seed on the same machine gives the same weights.
 
     Every epoch draws from generators of its own, seeded by its number: a training that was killed

@@ -21,7 +21,7 @@ from torch import nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting, UnavailableError
 from bench.nn.checkpoints import CheckpointClock
-from bench.nn.train import Training
+from bench.nn.train import TrainingLoop
 from bench.nn.updates import Updater
 from bench.plugins import Registry
 from bench.run.options import RunOptions
@@ -223,9 +223,9 @@ def test_killed_in_the_joint_phase_and_taken_up_again(
 
     steps: list[str] = []
     running: list[str] = []  # the folder of the training that runs
-    train_epochs, update = Training._train, Updater.update
+    train_epochs, update = TrainingLoop._train, Updater.update
 
-    def named(self: Training, *rest: Any) -> None:
+    def named(self: TrainingLoop, *rest: Any) -> None:
         assert self.setting.folder is not None
         running[:] = [self.setting.folder.name]
         train_epochs(self, *rest)
@@ -234,7 +234,7 @@ def test_killed_in_the_joint_phase_and_taken_up_again(
         steps.extend(running)
         return update(self, *rest)
 
-    monkeypatch.setattr(Training, "_train", named)
+    monkeypatch.setattr(TrainingLoop, "_train", named)
     monkeypatch.setattr(Updater, "update", noted)
     whole = trained("whole")
     assert steps == ["expression"] * 4 + [steps[4]] * 4 + ["joint"] * 4

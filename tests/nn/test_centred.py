@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,21 +13,17 @@ from networks import RECIPE, Layers, some_faces, weights
 from torch import Tensor, nn
 
 from bench.api import BenchError, FaceSet, InputError, Setting
-from bench.data.crops import ten_crop
 from bench.nn import checkpoints
 from bench.nn import train as train_module
 from bench.nn.centred import (
     Centred,
     CentredNetwork,
-    ComparedNetwork,
-    FeatureHead,
+    class_distance,
     strongest,
 )
 from bench.nn.losses.centres import ClassCentres
 from bench.nn.losses.md import md_loss
-from bench.nn.one_class import OneClassNetwork
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.recipe import Recipe
 
 LOSSES = ("softmax", "center", "island", "islets", "md")
 N, D, L = 9, 5, 4
@@ -428,134 +424,6 @@ def test_on_multi_label_data_scores_are_a_softmax_with_a_threshold() -> None:
     assert weights(again) == weights(same)
 
 
-# -- the networks that the paper compares ---------------------------------------------------------
-
-
-class Pooled(nn.Module):
-    """Four means of the image, then the head."""
-
-    def __init__(self, labels: int, channels: int) -> None:
-        super().__init__()
-        self.pool = nn.AdaptiveAvgPool2d(2)
-        self.head = FeatureHead(4 * channels, labels, dropout=0.1)
-
-    def forward(self, x: Tensor) -> Output:
-        out: Output = self.head(self.pool(x).flatten(1))
-        return out
-
-
-class Compared(ComparedNetwork):
-    """Reference: none."""
-
-    name = "compared"
-    recipes: dict[str, Recipe] = {  # type: ignore[assignment]
-        "paper": replace(RECIPE, size=80, crop_from=100, epochs=1),
-        "quick": replace(RECIPE, size=16, crop_from=20, epochs=1),
-    }
-
-    def network(self, labels: int, channels: int) -> nn.Module:
-        return Pooled(labels, channels)
-
-
-@pytest.mark.parametrize(
-    ("side", "budget", "size", "crop_from"),
-    [
-        (48, "paper", 40, 48),
-        (64, "paper", 40, 48),
-        (65, "paper", 80, 100),
-        (100, "paper", 80, 100),
-        (48, "quick", 16, 20),
-        (100, "quick", 16, 20),
-    ],
-)
-def test_crops_follow_the_size_of_the_training_images(
-    side: int, budget: str, size: int, crop_from: int
-) -> None:
-    faces = some_faces(24, side=side, kind="single", colour="rgb")
-    found = fit_on(faces, Compared(), budget=budget)
-    cut = f"input 3×{size}×{size} cut from {crop_from}"
-    assert any(cut in remark for remark in found.remarks())
-    # Faces of another size are cut as those of training were.
-    other = some_faces(6, side=148 - side, kind="single", colour="rgb")
-    assert found.scores(other).shape == (6, 3)
-    assert (found.recipe.size, found.recipe.crop_from) == (size, crop_from)
-    assert (Compared().recipe.size, Compared().recipe.crop_from) == (80, 100)
-
-
-def test_ten_crops_average_the_softmax_at_the_papers_budget_alone() -> None:
-    faces = some_faces(24, side=48, kind="single", colour="rgb")
-    found = fit_on(faces, Compared(), budget="paper")
-    images = torch.from_numpy(faces.images.copy()).permute(0, 3, 1, 2)
-    total, vectors = 0, 0
-    found.model_.eval()
-    with torch.inference_mode():
-        for crop in ten_crop(images, 40).unbind(dim=1):
-            out = found.model_((crop.float() / 255 - 0.5) / 0.25)
-            total, vectors = total + out.logits.softmax(dim=1), vectors + out.embedding
-    np.testing.assert_allclose(found.scores(faces), total / 10, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(found.transform(faces), vectors / 10, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found.distribution(faces).sum(axis=1), 1, atol=1e-5)
-    assert Compared().ten_crop == "softmax"
-    quick = Compared()
-    quick.setting = Setting(budget="quick")
-    assert quick.ten_crop == ""
-
-
-@pytest.mark.parametrize(
-    ("budget", "loss", "phases"),
-    [
-        ("quick", "islets", ["softmax", "joint"]),
-        ("quick", "md", ["softmax", "joint"]),
-        ("quick", "softmax", [""]),
-        ("smoke", "islets", [""]),
-        ("paper", "islets", [""]),
-    ],
-)
-def test_class_centres_come_late_at_quick_alone(
-    monkeypatch: pytest.MonkeyPatch, budget: str, loss: str, phases: list[str]
-) -> None:
-    heard: list[tuple[str, Any, Any]] = []
-    monkeypatch.setattr(
-        Compared,
-        "phase",
-        lambda self, name, model, recipe, *rest: heard.append((name, recipe, rest)),
-    )
-    recipes = {name: replace(RECIPE, epochs=4) for name in ("paper", "quick")}
-    monkeypatch.setattr(Compared, "recipes", recipes)
-    network = Compared(loss=loss)
-    network.setting = Setting(budget=budget)
-    network.learn(network.build(3, 3), cast(Any, None), None, 7)
-    assert [name for name, _, _ in heard] == phases
-    whole = network.recipe
-    if len(phases) == 2:
-        (_, first, (*_, seed, alone)), (_, last, (*_, later)) = heard
-        assert (first.epochs or 0) + (last.epochs or 0) == whole.epochs
-        assert last.optimizer.lr == pytest.approx(first.optimizer.lr / 10)
-        assert (seed, later) == (7, 8)
-        assert alone.__func__ is OneClassNetwork.loss
-    else:
-        assert heard[0][1] == whole
-
-
-@pytest.mark.parametrize("loss", ["softmax", "islets"])
-@pytest.mark.parametrize("budget", ["paper", "quick", "smoke"])
-def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
-    for params, decay in (({}, 1e-3), ({"weight_decay": 0.25}, 0.25)):
-        network = Compared(loss=loss, **params)
-        network.setting = Setting(budget=budget)
-        model = network.build(3, 3)
-        optimizer = network.recipe.optimizer.make(network.groups(model))
-        found = {
-            id(p): (group["lr"], group["weight_decay"])
-            for group in optimizer.param_groups
-            for p in group["params"]
-        }
-        assert sum(len(group["params"]) for group in optimizer.param_groups) == len(found)
-        for name, parameter in model.named_parameters():
-            assert found[id(parameter)] == pytest.approx((0.05, decay)), name
-        assert len(found) == len(list(model.parameters()))
-
-
 @pytest.mark.parametrize(
     "wrong",
     [{"loss": "triplet"}, {"lam": -0.1}, {"alpha": 1.5}, {"centres": "still"}, {"target": "max"}],
@@ -563,3 +431,26 @@ def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
 def test_values_out_of_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(BenchError, match=f"{next(iter(wrong))} takes"):
         Near(**wrong)
+
+
+# Figures of the embedding -------------------------------------------------------------------------
+
+
+def test_class_distance_by_loops() -> None:
+    draw = np.random.default_rng(0)
+    X, classes = draw.normal(size=(30, 5)), draw.integers(0, 3, 30) * 2  # class 1, 3 are absent
+    means = {c: X[classes == c].mean(axis=0) for c in (0, 2, 4)}
+    pairs = [(0, 2), (0, 4), (2, 4)]
+    between = np.mean([np.linalg.norm(means[a] - means[b]) for a, b in pairs])
+    within = np.mean([np.linalg.norm(x - means[c]) for x, c in zip(X, classes, strict=True)])
+    Y = torch.from_numpy(np.arange(5) == classes[:, None])
+    value = class_distance(torch.from_numpy(X), Y)
+    assert value == pytest.approx(between / within, rel=1e-6)
+    assert class_distance(torch.from_numpy(7 * X), Y) == pytest.approx(value, rel=1e-6)
+
+
+def test_class_distance_needs_two_classes_that_spread() -> None:
+    Y = torch.tensor([[True, False]] * 3)
+    assert class_distance(torch.randn(3, 2), Y) is None
+    Y = torch.tensor([[True, False], [False, True]])
+    assert class_distance(torch.randn(2, 2), Y) is None

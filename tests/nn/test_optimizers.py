@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.api import Setting
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Adam, Optimizer, Recipe
-from bench.nn.train import Training
+from bench.nn.train import TrainingLoop
 from bench.nn.updates import TrainingData
 
 OPTIMIZERS = [SGD(0.05, weight_decay=0.01), Adam(0.01, weight_decay=0.01)]
@@ -100,7 +100,7 @@ def test_resumed_training_gives_each_weight_its_own_momentum(
                 raise StoppedError
             return float(len(seen))
 
-        Training(Problem(), model, recipe, data, judge, Setting(folder=folder), seed=1).run()
+        TrainingLoop(Problem(), model, recipe, data, judge, Setting(folder=folder), seed=1).run()
         return model.conv.weight.detach()
 
     whole = trained(None)

@@ -26,7 +26,7 @@ from bench.nn.checkpoints import CheckpointClock
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Constant, Recipe
-from bench.nn.train import Training
+from bench.nn.train import TrainingLoop
 from bench.nn.updates import TrainingData, Updater
 
 NETWORKS = {"sgd": Little, "adam": LittleAdam}
@@ -741,7 +741,7 @@ def test_rows_of_an_epoch_are_each_taken_once() -> None:
     recipe = Recipe(SGD(0.1), batch=16, size=10, epochs=2)
     model = network.build(3, 1)
     data = TrainingData(labels, labels, inputs)
-    Training(network, model, recipe, data, None, Setting(), 0).run()
+    TrainingLoop(network, model, recipe, data, None, Setting(), 0).run()
     first, second = seen[:35], seen[35:]
     assert sorted(first) == sorted(second) == list(range(35))
     assert first != second
