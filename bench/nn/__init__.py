@@ -1,1 +1,1 @@
-"""Shared parts of networks: blocks, losses, the training loop, augmentation, weights."""
+"""What networks of several families share: base classes, losses, the training loop, weights."""

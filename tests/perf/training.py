@@ -51,7 +51,7 @@ Seconds = dict[str, list[float]]
 
 
 def noise(n: int) -> FaceSet:
-    """Grey noise of 100×100 pixels with label sets and distributions: speed sees no difference."""
+    """Grey noise of 100×100 pixels with label sets and distributions: as fast as real faces."""
     rng = np.random.default_rng(0)
     distribution = rng.dirichlet(np.ones(LABELS), n)
     return FaceSet(
@@ -69,13 +69,13 @@ def network(device: str, budget: str, **length: int) -> Any:
     """`base-dcnn` with its recipe of this budget cut to so many iterations or epochs."""
     method: Any = Registry().find("method", "base-dcnn")[0].load()
     recipe = replace(method.recipes[budget], **{"iterations": None, "epochs": None, **length})
-    made = type("Short", (method,), {"recipes": {budget: recipe}})()
-    made.setting = Setting(budget=budget, selection="last", device=device)
-    return made
+    short = type("Short", (method,), {"recipes": {budget: recipe}})()
+    short.setting = Setting(budget=budget, selection="last", device=device)
+    return short
 
 
 class Pictures(Dataset):
-    """PIL images in memory, each through its transforms when it is asked for."""
+    """PIL images in memory, each sent through its transforms whenever a batch takes it."""
 
     def __init__(self, faces: FaceSet, crop: Any) -> None:
         assert faces.images is not None
@@ -96,14 +96,13 @@ class Usual:
 
     def __init__(self, faces: FaceSet, device: str, workers: int) -> None:
         self.device, self.workers = torch.device(device), workers
-        alive = {"num_workers": workers, "persistent_workers": workers > 0}
-        alive["pin_memory"] = self.device.type == "cuda"
+        options = {"num_workers": workers, "persistent_workers": workers > 0}
+        options["pin_memory"] = self.device.type == "cuda"
         crops = Pictures(faces, transforms.RandomCrop(SIZE))
         centres = Pictures(faces, transforms.CenterCrop(SIZE))
-        self.batches = DataLoader(crops, BATCH, shuffle=True, **alive)  # type: ignore[arg-type]
-        self.tests = DataLoader(centres, BATCH, **alive)  # type: ignore[arg-type]
-        made = network(device, "paper", iterations=1)
-        self.model = made.build(LABELS, 1).to(self.device)
+        self.batches = DataLoader(crops, BATCH, shuffle=True, **options)  # type: ignore[arg-type]
+        self.tests = DataLoader(centres, BATCH, **options)  # type: ignore[arg-type]
+        self.model = network(device, "paper", iterations=1).build(LABELS, 1).to(self.device)
         self.loss = nn.CrossEntropyLoss()
         self.optimizer = torch.optim.SGD(self.model.groups(), lr=0.01, momentum=0.9)
 
@@ -126,20 +125,20 @@ class Usual:
         start = now(self.device)
         self.model.eval()
         with torch.no_grad():
-            found = [self.model(images.to(self.device)).embedding.cpu() for images, _ in self.tests]
-        torch.cat(found).numpy()
+            parts = [self.model(images.to(self.device)).embedding.cpu() for images, _ in self.tests]
+        torch.cat(parts).numpy()
         return now(self.device) - start
 
 
 def now(device: torch.device) -> float:
-    """The clock, once the device has done what it was told."""
+    """The clock, once the device has finished its work."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
     return time.perf_counter()
 
 
 def in_turn(runs: dict[str, Callable[[], float]], repeats: int) -> Seconds:
-    """Seconds of each, one after the other, after a first turn that does not count."""
+    """Seconds of each run, all runs in turn, after a first turn that does not count."""
     seconds: Seconds = {name: [] for name in runs}
     for turn in range(repeats + 1):
         for name, run in runs.items():
@@ -150,9 +149,9 @@ def in_turn(runs: dict[str, Callable[[], float]], repeats: int) -> Seconds:
 
 
 def ratio(seconds: Seconds, slow: str, quick: str) -> str:
-    """How many times as long the one takes, with the least and the most."""
-    found = [a / b for a, b in zip(seconds[slow], seconds[quick], strict=True)]
-    return f"{median(found):.2f} ({min(found):.2f} to {max(found):.2f})"
+    """How many times as long ``slow`` takes as ``quick``, with the least and the most."""
+    ratios = [a / b for a, b in zip(seconds[slow], seconds[quick], strict=True)]
+    return f"{median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -181,19 +180,21 @@ def training(device: str, batches: int, repeats: int) -> None:
     """Training, feature extraction, and the share of the products' rate."""
     faces = noise(batches * BATCH)
     on = torch.device(device)
-    tried = [Usual(faces, device, workers) for workers in ((0, 2) if on.type == "cpu" else (2, 8))]
-    usual = min(tried, key=lambda one: (one.train(), one.train())[1])
-    del tried
+    scripts = [
+        Usual(faces, device, workers) for workers in ((0, 2) if on.type == "cpu" else (2, 8))
+    ]
+    usual = min(scripts, key=lambda script: (script.train(), script.train())[1])
+    del scripts
     fitted: dict[str, Any] = {}
     mixed = trains_in_bfloat16(device)
 
     def ours(name: str, bfloat16: bool) -> float:
         fitted.pop(name, None)  # a network at a time, as in a run
         with patch("bench.nn.train.trains_in_bfloat16", lambda _: bfloat16):
-            made = network(device, "paper", iterations=2 * batches)
-            made.fit(faces, np.random.default_rng(0))
-        fitted[name] = made
-        return len(faces) / made.history_[1]["images_per_second"]
+            short = network(device, "paper", iterations=2 * batches)
+            short.fit(faces, np.random.default_rng(0))
+        fitted[name] = short
+        return len(faces) / short.history_[1]["images_per_second"]
 
     def extract() -> float:
         start = now(on)
@@ -210,7 +211,7 @@ def training(device: str, batches: int, repeats: int) -> None:
     print(
         f"base-dcnn, training on {batches} batches of {BATCH}, {SIZE}×{SIZE} cut from {SIDE}×{SIDE}"
     )
-    shown(seconds, len(faces))
+    print_seconds(seconds, len(faces))
     bar = f"bar: at least {BAR_GPU if on.type == 'cuda' else BAR_CPU:g}"
     print(f"  usual ({usual.workers} workers) / bench, both float32: ", end="")
     print(ratio(seconds, "usual script, float32", "bench, float32"), f"({bar})")
@@ -229,13 +230,13 @@ def training(device: str, batches: int, repeats: int) -> None:
         )
     seconds = in_turn({"usual script, float32": usual.extract, "bench, float32": extract}, repeats)
     print(f"base-dcnn, features of {len(faces)} faces")
-    shown(seconds, len(faces))
+    print_seconds(seconds, len(faces))
     print("  usual / bench: ", end="")
     print(ratio(seconds, "usual script, float32", "bench, float32"), f"({bar})")
 
 
-def shown(seconds: Seconds, images: int) -> None:
-    """A line for each."""
+def print_seconds(seconds: Seconds, images: int) -> None:
+    """Print a line for each run."""
     for name, times in seconds.items():
         print(
             f"  {name:24} {median(times):7.2f} s ({min(times):.2f} to {max(times):.2f}), "
@@ -262,11 +263,13 @@ def paths(device: str, repeats: int) -> None:
             quicker = min(seconds, key=lambda name: median(seconds[name]))
             precision = "bfloat16" if mixed and train else "float32"
             what = "training step" if train else "inference"
-            one = "1.00 (the same)" if chosen == "separate" else ratio(seconds, chosen, "separate")
+            default = "1.00 (the same)"
+            if chosen != "separate":
+                default = ratio(seconds, chosen, "separate")
             print(
                 f"  {what:13} {batch}×{size}×{size}, {precision:8}: separate "
                 f"{median(seconds['separate']):.3f} s, grouped / separate "
-                f"{ratio(seconds, 'grouped', 'separate')}; {chosen} / separate {one} "
+                f"{ratio(seconds, 'grouped', 'separate')}; {chosen} / separate {default} "
                 f"(bar: at most {BAR_PATH:g}), quicker: {quicker}"
             )
 
@@ -297,7 +300,7 @@ def _step(model: nn.Module, images: Tensor, mixed: bool, train: bool) -> Callabl
 
 def peaks(device: str, epochs: Sequence[int]) -> list[float]:
     """Peak MB of fits of so many short epochs, one after the other in this process."""
-    faces, found = noise(256), []
+    faces, peak_memory = noise(256), []
     for count in epochs:
         reset_peak_memory()
         if device != "cpu":
@@ -305,8 +308,8 @@ def peaks(device: str, epochs: Sequence[int]) -> list[float]:
         network(device, "quick", epochs=count).fit(faces, np.random.default_rng(0)).transform(faces)
         # On a GPU its memory counts: the process beside it holds CUDA's own.
         on_gpu = torch.cuda.max_memory_allocated(device) / 1e6 if device != "cpu" else 0.0
-        found.append(on_gpu or peak_memory_mb())
-    return found
+        peak_memory.append(on_gpu or peak_memory_mb())
+    return peak_memory
 
 
 def memory(device: str) -> None:
