@@ -1,4 +1,4 @@
-"""``bench paper``: published beside measured."""
+"""``bench paper``: the papers' tables listed, shown, measured, and verified."""
 
 from __future__ import annotations
 
@@ -50,8 +50,7 @@ def add(commands: Any) -> None:
         action="append",
         default=[],
         metavar="NAME",
-        help="what is measured instead of data that is not here, by kind: synthetic, fer-plus-ml, "
-        "synthetic-single, fer-plus, synthetic-people",
+        help="a dataset that is measured in place of data that are not here, by kind; repeatable",
     )
     add_options(ran, _RUN_OPTIONS)
     ran.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables/papers]")
@@ -81,18 +80,16 @@ def _which(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _chosen(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
-    """Papers with the tables that are asked for."""
+def _papers(options: argparse.Namespace) -> list[tuple[Any, list[Any]]]:
+    """The papers and tables that the user names, each once."""
     from bench.papers.files import papers
     from bench.papers.spec import load, table
 
-    names = papers() if options.paper == _ALL else (options.paper,)
-    found = []
-    for name in names:
-        paper = load(name)
-        tables = [table(name, text) for text in options.table] or list(paper.tables)
-        found.append((paper, tables))
-    return found
+    chosen_papers = []
+    for name in papers() if options.paper == _ALL else (options.paper,):
+        tables = [table(name, text) for text in options.table] or load(name).tables
+        chosen_papers.append((load(name), list({one.slug: one for one in tables}.values())))
+    return chosen_papers
 
 
 def show_all(options: argparse.Namespace) -> int:
@@ -103,16 +100,16 @@ def show_all(options: argparse.Namespace) -> int:
     for name in papers():
         paper = load(name)
         print(f"{name}: {paper.authors}, {paper.title}, {paper.where}")
-        print(columns([["", one.slug, one.title] for one in paper.tables]))
+        print(columns([["", table.slug, table.title] for table in paper.tables]))
         print()
     return 0
 
 
 def show(options: argparse.Namespace) -> int:
-    """The specification and the published values of tables."""
+    """What tables print, and what measures it."""
     from bench.papers.describe import described
 
-    for paper, tables in _chosen(options):
+    for paper, tables in _papers(options):
         for table in tables:
             print(described(paper, table))
             print()
@@ -122,7 +119,7 @@ def show(options: argparse.Namespace) -> int:
 def run(options: argparse.Namespace) -> int:
     """Measure what is missing, then write the tables from the records."""
     from bench.cli.progress import display
-    from bench.papers.measured import Setting
+    from bench.papers.measured import Overrides
     from bench.papers.places import Places, roots_of
     from bench.papers.session import Session
     from bench.run.runner import Limits
@@ -132,7 +129,7 @@ def run(options: argparse.Namespace) -> int:
     limits = Limits.of(run_options)
     plugins = registry(run_options)
     places = Places(plugins, roots_of(options.root), tuple(options.stand_in))
-    tables = _chosen(options)
+    tables = _papers(options)
     store = Store(run_options.results)
     store.open()
     # Records alone are read without the lock: another run may hold it for hours.
@@ -146,20 +143,20 @@ def run(options: argparse.Namespace) -> int:
             session = Session(
                 plugins,
                 places,
-                Setting(options.budget, options.seeds),
+                Overrides(options.budget, options.seeds),
                 store,
                 listener,
                 limits,
                 run_options.device,
                 times=not options.no_times,
             )
-            done = session.all(tables, measure=not options.no_run)
-        written = done.write(options.out or store.tables / "papers")
+            results = session.run(tables, measure=not options.no_run)
+        written = results.write(options.out or store.tables / "papers")
     for path in written:
         print(path)
-    for line in done.summary():
+    for line in results.summary():
         say(line)
-    return 1 if done.bad else 0
+    return 1 if results.failed else 0
 
 
 def verify(options: argparse.Namespace) -> int:
@@ -170,19 +167,16 @@ def verify(options: argparse.Namespace) -> int:
         raise BenchError("--accept puts --tables in the place of --against: name both")
     plugins = registry(options)
     count = 0
-    for paper, _ in _chosen(options):
-        found = list(against_bench(paper, plugins, options.tables))
-        if options.against is not None and (not options.accept or found):
-            found += against_tables(paper.id, plugins, options.tables, options.against)
-        if options.accept and not found:
+    for paper, _ in _papers(options):
+        differences = list(against_bench(paper, plugins, options.tables))
+        if options.against is not None and (not options.accept or differences):
+            differences += against_tables(paper.id, plugins, options.tables, options.against)
+        if options.accept and not differences:
             accept(paper.id, options.tables, options.against)
-            print(f"{paper.id}: accepted")
-            continue
-        for sentence in found:
+        holds = "accepted" if options.accept else "holds"
+        for sentence in differences or [holds]:
             print(f"{paper.id}: {sentence}")
-        count += len(found)
-        if not found:
-            print(f"{paper.id}: holds")
+        count += len(differences)
     if count:
         say(f"{count} differences; see CONTRIBUTING.md on accepting them")
     return 1 if count else 0

@@ -84,13 +84,17 @@ def _at(path: str, values: Any, kind: type) -> tuple[Any, list[inspect.Type], li
     titles: list[str] = []
     for key, index in _STEP.findall(path):
         types = [one for outer in types for one in _inner(outer, key)]
-        if index == "..." or values is None:  # a key of a mapping: msgspec does not say which
-            values = None
-            continue
-        values = values[key] if key else values[int(index)]
+        values = _under(values, key, index)
         if index and isinstance(values, dict):
             titles += [str(values[name]) for name in _TITLES if name in values]
     return values, types, titles
+
+
+def _under(values: Any, key: str, index: str) -> Any:
+    """What stands under a key or an index; None under one that msgspec does not name."""
+    if values is None or index == "...":
+        return None
+    return values[key] if key else values[int(index)]
 
 
 def _inner(outer: inspect.Type, key: str) -> list[inspect.Type]:

@@ -154,16 +154,23 @@ def _counted(test: ClaimTest, comparisons: Sequence[Comparison], verdict: str) -
         return mostly[0]
     if len(comparisons) == 1:
         return ": ".join(filter(None, (_interval(comparisons[0]), *mostly)))
+    parts = [
+        _states(states),
+        _enough(test.enough, comparisons) if test.enough else "",
+        _chance(len(comparisons)) if states["fails"] else "",
+        *(mostly if verdict in ("undecided", "untested") else ()),
+    ]
+    return "; ".join(filter(None, parts))
+
+
+def _states(states: Counter[str]) -> str:
     counts = [f"{states[state]} {word}" for state, word in _IN_WORDS.items() if states[state]]
-    parts = [f"of {len(comparisons)} comparisons {', '.join(counts)}"]
-    if test.enough:
-        parts.append(_enough(test.enough, comparisons))
-    if states["fails"]:
-        chance = len(comparisons) * (1 - LEVEL) / 2
-        parts.append(f"by chance alone {chance:.2g} would fail if nothing differed")
-    if verdict in ("undecided", "untested"):
-        parts += mostly
-    return "; ".join(parts)
+    return f"of {states.total()} comparisons {', '.join(counts)}"
+
+
+def _chance(comparisons: int) -> str:
+    chance = comparisons * (1 - LEVEL) / 2
+    return f"by chance alone {chance:.2g} would fail if nothing differed"
 
 
 def _enough(enough: int, comparisons: Sequence[Comparison]) -> str:

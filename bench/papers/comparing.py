@@ -254,10 +254,9 @@ def _obstacle(contrast: Contrast, left: _Measured, right: _Measured) -> str:
     records = [*left.records, *right.records]
     if any(record.cell.budget == "smoke" for record in records):
         return "a smoke budget is no evidence"
-    if contrast.paired and any(_images(row) != left.images for row in (*left.rows, *right.rows)):
-        return "the two sides have results on different test images"
-    if not contrast.paired and left.images == right.images:
-        return "the same data stand in for both datasets"
+    unlike = _unlike_images(contrast, left, right)
+    if unlike:
+        return unlike
     devices = {record.provenance.get("device") for record in records}
     if contrast.left.metric == TRAINING and len(devices) > 1:
         return "the two sides were trained on different devices"
@@ -265,6 +264,15 @@ def _obstacle(contrast: Contrast, left: _Measured, right: _Measured) -> str:
         if not measured.values:
             return f"{measured.side} has no {measured.side.metric} here"
     return ""
+
+
+def _unlike_images(contrast: Contrast, left: _Measured, right: _Measured) -> str:
+    """That the sides share images, or do not, other than the contrast wants; "" where they fit."""
+    if not contrast.paired:
+        same = left.images == right.images
+        return "the same data stand in for both datasets" if same else ""
+    same = all(_images(row) == left.images for row in (*left.rows, *right.rows))
+    return "" if same else "the two sides have results on different test images"
 
 
 def _images(row: Row) -> set[tuple[str, str]]:

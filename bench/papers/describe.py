@@ -2,50 +2,61 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+
 from bench.papers.files import paper_dataset
 from bench.papers.published import Number
-from bench.papers.spec import Entry, Paper, Table, Where
+from bench.papers.spec import Conditions, Paper, PaperEntry, PaperTable
 from bench.run.grammar import parse_part
 
 
-def described(paper: Paper, table: Table) -> str:
+def described(paper: Paper, table: PaperTable) -> str:
     """What is printed, with its source, and what measures it."""
-    lines = [f"{paper.id}, {table.name}: {table.title}", f"{paper.authors}, {paper.where}"]
-    lines += [text for text in (table.says and f"the text: {table.says}", table.note) if text]
-    settings = dict.fromkeys(entry.where for line in table.lines for entry in line.entries if entry)
-    lines += [f"setting: {_setting(where)}" for where in settings]
-    for asked in dict.fromkeys(name for where in settings for name in _datasets(where)):
-        about = paper_dataset(parse_part(asked).name)
-        loader = about.plugin or "no loader yet"
-        lines.append(f"data: {asked} ({about.kind}-label, {loader}). {about.obtain}")
-    rows = [["", "published", "source", "measured by"]]
-    for line in table.lines:
-        for column, entry in zip(table.columns, line.entries, strict=True):
-            if entry is not None:
-                name = ", ".join(filter(None, (line.block, line.label, column.title)))
-                rows.append([name, *_printed(entry.published), _run(entry)])
-    widths = [max(len(row[i]) for row in rows) for i in range(3)]
-    lines += ["", *("  ".join([*_padded(row, widths), row[3]]).rstrip() for row in rows)]
-    return "\n".join(lines)
+    conditions = tuple(dict.fromkeys(entry.conditions for entry in table.entries))
+    lines = [
+        f"{paper.id}, {table.name}: {table.title}",
+        f"{paper.authors}, {paper.where}",
+        f"the text: {table.says}" if table.says else "",
+        table.note,
+        *(f"setting: {_in_words(one)}" for one in conditions),
+        *map(_dataset, dict.fromkeys(name for one in conditions for name in _datasets(one))),
+    ]
+    return "\n".join([*filter(None, lines), "", *_aligned(_rows(table))])
 
 
-def _padded(row: list[str], widths: list[int]) -> list[str]:
-    return [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
-
-
-def _setting(where: Where) -> str:
-    data = where.dataset + (f" to {where.target}, {where.target_protocol}" if where.target else "")
+def _in_words(conditions: Conditions) -> str:
+    data = conditions.dataset
+    if conditions.target:
+        data += f" to {conditions.target}, {conditions.target_protocol}"
     return (
-        f"{data}, protocol {where.protocol}, budget {where.budget}, epochs chosen on "
-        f"{where.selection}, {where.seeds} seeds"
+        f"{data}, protocol {conditions.protocol}, budget {conditions.budget}, epochs chosen on "
+        f"{conditions.selection}, {conditions.seeds} seeds"
     )
 
 
-def _datasets(where: Where) -> list[str]:
-    return [where.dataset, where.target] if where.target else [where.dataset]
+def _datasets(conditions: Conditions) -> Iterable[str]:
+    return filter(None, (conditions.dataset, conditions.target))
+
+
+def _dataset(name: str) -> str:
+    dataset = paper_dataset(parse_part(name).name)
+    loader = dataset.plugin or "no loader yet"
+    return f"data: {name} ({dataset.kind}-label, {loader}). {dataset.obtain}"
+
+
+def _rows(table: PaperTable) -> list[list[str]]:
+    """Each entry: its place, the printed value, its source, and what measures it."""
+    rows = [["", "published", "source", "measured by"]]
+    for row in table.rows:
+        for column, entry in zip(table.columns, row.entries, strict=True):
+            if entry is not None:
+                place = ", ".join(filter(None, (row.block, row.label, column.title)))
+                rows.append([place, *_printed(entry.published), _run(entry)])
+    return rows
 
 
 def _printed(number: Number | None) -> tuple[str, str]:
+    """The value with its unit where that is per cent, and its source."""
     if number is None:
         return "--", ""
     value = number.printed or "lost"
@@ -53,5 +64,12 @@ def _printed(number: Number | None) -> tuple[str, str]:
     return value, " ".join(filter(None, (number.id, number.origin, number.why_not and "(no)")))
 
 
-def _run(entry: Entry) -> str:
+def _run(entry: PaperEntry) -> str:
     return entry.run or f"nothing: {entry.why}"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """One line per row, its columns below one another; the last is as long as it is."""
+    widths = [max(len(row[i]) for row in rows) for i in range(3)]
+    padded = ([cell.ljust(width) for cell, width in zip(row, widths, strict=False)] for row in rows)
+    return ["  ".join([*cells, row[3]]).rstrip() for cells, row in zip(padded, rows, strict=True)]

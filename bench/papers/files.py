@@ -84,8 +84,8 @@ class PaperDataset(_Strict, frozen=True, kw_only=True):
     obtain: str
 
 
-class Protocol(_Strict, frozen=True, kw_only=True):
-    """How published values were measured, of ``protocols.toml``, which explains the fields."""
+class PublishedProtocol(_Strict, frozen=True, kw_only=True):
+    """How published values were measured: an entry of ``protocols.toml``, which explains it."""
 
     name: str
     about: str
@@ -170,7 +170,7 @@ class _Datasets(_Strict, frozen=True, kw_only=True):
 
 
 class _Protocols(_Strict, frozen=True, kw_only=True):
-    protocol: tuple[Protocol, ...]
+    protocol: tuple[PublishedProtocol, ...]
 
 
 def text(name: str) -> str:
@@ -223,7 +223,7 @@ def paper_dataset(name: str) -> PaperDataset:
 
 
 @cache
-def protocols() -> dict[str, Protocol]:
+def protocols() -> dict[str, PublishedProtocol]:
     """How published values were measured, by the names in their column ``protocol``."""
     return _by_name("protocols.toml", read("protocols.toml", _Protocols).protocol)
 
@@ -234,7 +234,7 @@ def paper_setup(paper: str) -> PaperSetup:
     return read(f"{paper}.toml", PaperSetup)
 
 
-N = TypeVar("N", PaperDataset, Protocol)
+N = TypeVar("N", PaperDataset, PublishedProtocol)
 
 
 def _by_name(file: str, entries: Iterable[N]) -> dict[str, N]:

@@ -1,16 +1,16 @@
-"""Runs the cells that a paper's tables name: shared with every other run of the results folder."""
+"""Which runs stand behind the papers' tables: each once, grouped as `bench run` takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from bench.api import BenchError
-from bench.papers.measured import HUMAN, Setting, asked_of, method_of
-from bench.papers.places import Gap, Place, Places
+from bench.papers.measured import Overrides
+from bench.papers.methods import HUMAN, method_of
+from bench.papers.places import Located, MissingDataError, Place, Places
 from bench.papers.reading import TIME
-from bench.papers.spec import Table, Where
+from bench.papers.spec import Conditions, PaperTable
 from bench.plugins import Registry
 from bench.run.grammar import split_outside
 from bench.run.index import FaceIndex
@@ -20,15 +20,25 @@ from bench.run.plan import Plan, make_plan
 
 @dataclass(frozen=True)
 class Group:
-    """Methods that one request runs: those of one setting."""
+    """Methods under the same conditions, which are planned and run together.
+
+    Attributes
+    ----------
+    options : RunOptions
+        With all methods.
+    runs : tuple of str
+        The methods one by one.
+    data : str
+        The papers' datasets, in words.
+    """
 
     options: RunOptions
     runs: tuple[str, ...]
-    asked: str
+    data: str
 
     @property
-    def votes_of(self) -> str:
-        """The dataset that is asked about, without its folder."""
+    def measured(self) -> str:
+        """The dataset that is measured, without its folder."""
         if self.options.target is None:
             return self.options.dataset
         return split_outside(self.options.target, ":")[0]
@@ -42,7 +52,7 @@ class Grid:
     ----------
     groups : list of Group
     timed : list of (str, Place)
-        Methods whose time per image is asked for, with the faces that they are shown.
+        Methods whose time per image is wanted, with the faces that they are shown.
     gaps : dict of str to str
         Datasets that are not there, with the sentence why.
     """
@@ -53,65 +63,65 @@ class Grid:
 
 
 def grid_of(
-    tables: Iterable[Table],
-    extras: Iterable[tuple[Where, str]],
+    tables: Iterable[PaperTable],
+    extras: Iterable[tuple[Conditions, str]],
     places: Places,
-    setting: Setting,
+    overrides: Overrides,
     device: str,
 ) -> Grid:
     """The runs behind these tables, each once, in their order.
 
     Parameters
     ----------
-    extras : iterable of (Where, str)
-        Further methods: yardsticks, what claims ask for.
+    extras : iterable of (Conditions, str)
+        Further methods: what claims ask for.
     """
-    found = Grid()
-    runs: dict[tuple[Any, ...], dict[str, None]] = {}
-    named = [
-        (entry.where, entry.run, entry.metric)
-        for table in tables
-        for line in table.lines
-        for entry in line.entries
-        if entry is not None and entry.run
+    grid = Grid()
+    runs: dict[tuple[RunOptions, str], dict[str, None]] = {}
+    for conditions, run, metric in _wanted(tables, extras):
+        try:
+            located = places.locate(overrides.over(conditions), run)
+        except MissingDataError as missing:
+            grid.gaps |= {gap.dataset: gap.why for gap in missing.gaps}
+            continue
+        if metric != TIME:
+            key = (_options(located, device), conditions.data)
+            runs.setdefault(key, {})[located.run] = None
+        elif (located.run, located.source) not in grid.timed:
+            grid.timed.append((located.run, located.source))
+    grid.groups = [
+        Group(replace(options, methods=", ".join(methods)), tuple(methods), data)
+        for (options, data), methods in runs.items()
     ]
-    for where, run, metric in (*named, *((where, run, "") for where, run in extras)):
-        if run == HUMAN:
-            continue  # comes with every run on data that has votes
-        where = setting.over(where, places)
-        source, filled = places.find(where.dataset), places.filled(run)
-        target = places.find(where.target, target=True) if where.target else None
-        missing = [one for one in (source, target, filled) if isinstance(one, Gap)]
-        if missing or isinstance(source, Gap) or isinstance(target, Gap):
-            found.gaps |= {gap.asked: gap.why for gap in missing}
-            continue
-        text = str(filled)
-        if metric == TIME:
-            if (text, source) not in found.timed:
-                found.timed.append((text, source))
-            continue
-        key = (
-            *(source.text, source.root, where.protocol),
-            *(None if target is None else target.placed, where.target_protocol),
-            *(where.selection, where.budget, where.seeds, asked_of(where)),
-        )
-        runs.setdefault(key, {})[text] = None
-    for key, methods in runs.items():
-        text, root, protocol, target_text, target_protocol, selection, budget, seeds, asked = key
-        options = RunOptions(
-            dataset=text,
-            methods=", ".join(methods),
-            root=root,
-            protocol=protocol,
-            seeds=seeds,
-            budget=budget,  # type: ignore[arg-type]
-            selection=selection,  # type: ignore[arg-type]
-            device=device,
-            target=target_text,
-            target_protocol=target_protocol or None,
-        )
-        found.groups.append(Group(options, tuple(methods), asked))
-    return found
+    return grid
+
+
+def _wanted(
+    tables: Iterable[PaperTable], extras: Iterable[tuple[Conditions, str]]
+) -> Iterator[tuple[Conditions, str, str]]:
+    """Conditions, method and metric of what is to be run; people come with data that have votes."""
+    for table in tables:
+        for entry in table.entries:
+            if entry.run not in ("", HUMAN):
+                yield entry.conditions, entry.run, entry.metric
+    for conditions, run in extras:
+        yield conditions, run, ""
+
+
+def _options(located: Located, device: str) -> RunOptions:
+    """Options of a run without its methods."""
+    conditions, source, target = located.conditions, located.source, located.target
+    return RunOptions(
+        dataset=source.text,
+        root=source.root,
+        protocol=conditions.protocol,
+        seeds=conditions.seeds,
+        budget=conditions.budget,  # type: ignore[arg-type]
+        selection=conditions.selection,  # type: ignore[arg-type]
+        device=device,
+        target=None if target is None else target.placed,
+        target_protocol=conditions.target_protocol or None,
+    )
 
 
 def planned(
@@ -139,15 +149,11 @@ def planned(
     for run in group.runs:
         try:
             method_of(registry, run)
-            make_plan(registry, _only(group.options, run), index)
+            make_plan(registry, replace(group.options, methods=run), index)
         except BenchError as error:
             refuse(run, str(error))
         else:
             fitting.append(run)
     if not fitting:
         return None
-    return make_plan(registry, _only(group.options, ", ".join(fitting)), index)
-
-
-def _only(options: RunOptions, methods: str) -> RunOptions:
-    return replace(options, methods=methods)
+    return make_plan(registry, replace(group.options, methods=", ".join(fitting)), index)

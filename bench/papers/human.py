@@ -1,4 +1,8 @@
-"""The human row of a plan: people's votes, half against half, as a record of its own."""
+"""The human row: people's votes, half against half, as a record beside those of methods.
+
+It is no plug-in, since it learns nothing and predicts no face of a dataset without votes; the
+papers' tables show it as a yardstick.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from bench.api import Dataset, FaceSet
+from bench.papers.methods import HUMAN
 from bench.plugins import Registry
 from bench.run.code import code_hash
-from bench.run.job import key_of
+from bench.run.job import Cell, Job, key_of
 from bench.run.methods import dataset_spec
 from bench.run.plan import Plan
 from bench.run.record import Record, new_record
@@ -21,7 +26,6 @@ from bench.run.scoring import criteria_code
 from bench.score import human
 from bench.score.human import halves
 
-NAME = "human"
 SPLITS = 200
 _SEED = 20_190
 _MEANS = (
@@ -37,9 +41,9 @@ def has_panel(registry: Registry, dataset: str, faces: FaceSet) -> bool:
 
 
 def _plugin(registry: Registry, dataset: str) -> Dataset:
-    made = dataset_spec(registry, dataset).make()
-    assert isinstance(made, Dataset)
-    return made
+    plugin = dataset_spec(registry, dataset).make()
+    assert isinstance(plugin, Dataset)
+    return plugin
 
 
 def human_records(
@@ -54,54 +58,64 @@ def human_records(
     there : callable
         Whether there is a record with this key, so that none is made.
     """
-    plugin, faces = _plugin(registry, dataset), plan.faces
-    assert faces.votes is not None
+    plugin = _plugin(registry, dataset)
+    records = []
+    for job in {job.fold.hash: job for job in plan.jobs}.values():
+        key = key_of(
+            method=HUMAN,
+            fingerprint=plan.faces.fingerprint,
+            split=job.fold.hash,
+            splits=SPLITS,
+            code=_code(),
+        )
+        if not there(key):
+            records.append(_record(key, job, plan.faces, plugin))
+    return records
+
+
+def _record(key: str, job: Job, faces: FaceSet, plugin: Dataset) -> Record:
+    """People's votes on the test part of a job's fold, as a record."""
 
     def read(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        said = plugin.panel(votes)
-        assert said is not None
-        return said
+        panel = plugin.panel(votes)
+        assert panel is not None
+        return panel
 
-    found = []
-    for job in {job.fold.hash: job for job in plan.jobs}.values():
-        fold = job.fold
-        key = key_of(
-            method=NAME, fingerprint=faces.fingerprint, split=fold.hash, splits=SPLITS, code=_code()
-        )
-        if there(key):
-            continue
-        cell = replace(
-            job.cell,
-            features=None,
-            features_params={},
-            classifier=NAME,
-            classifier_params={"splits": SPLITS},
-            stochastic=False,
-            seed=0,
-            budget="any",
-            selection="none",
-            weights=None,
-            source={},
-            others={},
-            tuned={},
-        )
-        started = datetime.now(UTC)
-        prior = faces.labels[fold.train].mean(axis=0)
-        judged = halves(faces.votes[fold.test], read, prior, faces.kind, _SEED, SPLITS)
-        record = new_record(
-            key,
-            cell,
-            "ok",
-            started=started,
-            criteria={name: judged.mean.get(name) for name in judged.mean},
-            criteria_code=criteria_code(),
-            measures={f"sd_{name}": value for name, value in judged.sd.items()}
-            | {"skipped": judged.skipped},
-            notes=(f"{NAME}: {_MEANS}",),
-            footnotes=(_MEANS,),
-        )
-        found.append(record)
-    return found
+    assert faces.votes is not None
+    started = datetime.now(UTC)
+    prior = faces.labels[job.fold.train].mean(axis=0)
+    judged = halves(faces.votes[job.fold.test], read, prior, faces.kind, _SEED, SPLITS)
+    deviations = {f"sd_{name}": value for name, value in judged.sd.items()}
+    return new_record(
+        key,
+        _cell(job.cell),
+        "ok",
+        started=started,
+        criteria={name: judged.mean.get(name) for name in judged.mean},
+        criteria_code=criteria_code(),
+        measures={**deviations, "skipped": judged.skipped},
+        notes=(f"{HUMAN}: {_MEANS}",),
+        footnotes=(_MEANS,),
+    )
+
+
+def _cell(cell: Cell) -> Cell:
+    """The cell of people on the test part of another cell."""
+    return replace(
+        cell,
+        features=None,
+        features_params={},
+        classifier=HUMAN,
+        classifier_params={"splits": SPLITS},
+        stochastic=False,
+        seed=0,
+        budget="any",
+        selection="none",
+        weights=None,
+        source={},
+        others={},
+        tuned={},
+    )
 
 
 @cache

@@ -28,7 +28,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bench.api import BenchError, near
-from bench.papers.files import catalogue, own_method, papers, protocols
+from bench.papers.files import PublishedProtocol, catalogue, own_method, papers, protocols
 from bench.papers.published import Number, numbers
 from bench.score.criteria import BY_NAME
 
@@ -210,14 +210,19 @@ def tested_on(row: Number) -> int | None:
         return protocol.classes.get(value) if key == "class" else protocol.test
     if protocol.counts:
         return _count(row.paper, row.dataset, protocol.counts)
-    if protocol.folds is None and protocol.percent is None:
-        return None
     whole = _count(row.paper, row.dataset, "stage=selected") or _count(row.paper, row.dataset, "")
     if whole is None or key == "class":
         return None
+    return _held_out(protocol, whole, value if key == "fold" else "")
+
+
+def _held_out(protocol: PublishedProtocol, whole: int, fold: str) -> int | None:
+    """Of all images, those that one split, or one fold of a cross-validation, tests on."""
     if protocol.percent is not None:
         return round(whole * protocol.percent / 100)
-    return round(whole / (protocol.folds or 1)) if value.isdecimal() else whole
+    if protocol.folds is not None:
+        return round(whole / protocol.folds) if fold.isdecimal() else whole
+    return None
 
 
 def _smaller_test_part(first: Number, second: Number) -> int | None:
@@ -288,17 +293,17 @@ def _pairs(column: list[Number]) -> Iterator[tuple[str, Number, Number]]:
     """What is set against what in a column; a paper's own method stands first among equals."""
     own = own_method(column[0].paper)
     ranked = sorted(column, key=lambda row: (-_goodness(row), row.method != own))
+    others = [row for row in ranked if row.method != own]
     rivals = [("second best", ranked[0], ranked[1:])]
-    ours = next((row for row in ranked if row.method == own), None)
-    if ours:
-        others = [row for row in ranked if row.method != own]
+    if len(others) < len(ranked):
+        ours = next(row for row in ranked if row.method == own)
         alike = [row for row in others if row.protocol == ours.protocol]
         rivals += [("other method", ours, others), ("same protocol", ours, alike)]
-    seen = set()
+    pairs: dict[tuple[str, str], tuple[str, Number, Number]] = {}
     for against, first, behind in rivals:
-        if behind and (first.id, behind[0].id) not in seen:
-            seen.add((first.id, behind[0].id))
-            yield against, first, behind[0]
+        if behind:
+            pairs.setdefault((first.id, behind[0].id), (against, first, behind[0]))
+    yield from pairs.values()
 
 
 def _goodness(row: Number) -> float:

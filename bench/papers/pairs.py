@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.papers.measured import Finder
-from bench.papers.spec import Paper, Table
-from bench.publish.layout import Block, Line, Value
-from bench.publish.layout import Table as Layout
+from bench.papers.spec import Paper, PaperTable
+from bench.publish.layout import Block, Line, Table, Value
 from bench.publish.rows import Row, ScoresOf
 from bench.run.scoring import Stored
 from bench.score.mcnemar import mcnemar
@@ -41,61 +40,64 @@ class Pair:
 def paired(first: Row, second: Row, scores_of: ScoresOf) -> list[Pair]:
     """The seeds and splits that both have, as far as their scores are stored."""
     stored = [
-        {(one.cell.split, one.cell.seed): scores_of(one) for one in row.ok}
+        {(record.cell.split, record.cell.seed): scores_of(record) for record in row.ok}
         for row in (first, second)
     ]
-    found = []
+    pairs = []
     for split, seed in sorted({*stored[0]} & {*stored[1]}):
-        one, two = (side[split, seed] for side in stored)
-        if one is None or two is None or not np.array_equal(one.truth, two.truth):
-            continue
-        right = [_right(one), _right(two)]
-        if right[0] is None or right[1] is None:
-            continue
-        corrected, broken, p = mcnemar(right[0], right[1])
-        found.append(Pair(split, seed, corrected, broken, p, len(right[0])))
-    return found
+        right = _right_of_both(stored[0][split, seed], stored[1][split, seed])
+        if right is not None:
+            corrected, broken, p = mcnemar(*right)
+            pairs.append(Pair(split, seed, corrected, broken, p, len(right[0])))
+    return pairs
 
 
-def pairs_of(table: Table, finder: Finder, scores_of: ScoresOf) -> list[Pair]:
-    """The pairs of a table of kind ``mcnemar``: its first line against its second."""
-    asked = [line.entries[0] for line in table.lines[:2]]
-    rows = [None if one is None else finder.row(one.where, one.run) for one in asked]
-    if len(rows) < 2 or rows[0] is None or rows[1] is None:
-        return []
-    return paired(rows[0], rows[1], scores_of)
+def pairs_of(table: PaperTable, finder: Finder, scores_of: ScoresOf) -> list[Pair]:
+    """The pairs of a table of kind ``mcnemar``: its first row against its second."""
+    rows = []
+    for entry in (row.entries[0] for row in table.rows[:2]):
+        row = None if entry is None else finder.row(entry.conditions, entry.run)
+        if row is not None:
+            rows.append(row)
+    return paired(rows[0], rows[1], scores_of) if len(rows) == 2 else []
 
 
-def in_rows(paper: Paper, table: Table, found: Sequence[Pair], data: str) -> Layout:
+def pairs_table(paper: Paper, table: PaperTable, pairs: Sequence[Pair], data: str) -> Table:
     """A line for each pair; ``data`` says what they were measured on."""
     columns = ("Corrected", "Broken", "Net", "p (McNemar)", "n")
-    first, second = (line.label for line in table.lines[:2])
+    first, second = (row.label for row in table.rows[:2])
     lines = [
         Line(
-            f"{one.split}, seed {one.seed}",
+            f"{pair.split}, seed {pair.seed}",
             (),
             (
-                Value(one.corrected, digits=0),
-                Value(one.broken, digits=0),
-                Value(one.corrected - one.broken, digits=0),
-                Value(one.p),
-                Value(one.n, digits=0),
+                Value(pair.corrected, digits=0),
+                Value(pair.broken, digits=0),
+                Value(pair.corrected - pair.broken, digits=0),
+                Value(pair.p),
+                Value(pair.n, digits=0),
             ),
         )
-        for one in found
+        for pair in pairs
     ]
-    return Layout(
+    return Table(
         name=f"{paper.id}-{table.slug}-mcnemar",
         caption=f"{paper.id} {table.name}: images that {second} corrects of {first}, and "
         f"those that it breaks. {data}",
         columns=tuple((title, "") for title in columns),
         blocks=(Block(f"{second} against {first}", tuple(lines)),),
         notes=(),
-        remarks=() if found else ("Nothing to compare: not measured, or scores are not stored.",),
+        remarks=() if pairs else ("Nothing to compare: not measured, or scores are not stored.",),
     )
 
 
-def _right(stored: Stored) -> np.ndarray | None:
-    if stored.scores is None:
+def _right_of_both(
+    first: Stored | None, second: Stored | None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Which images each gets right, bool (n,); None without the scores of both on one truth."""
+    if first is None or second is None or first.scores is None or second.scores is None:
         return None
-    return np.asarray(stored.scores.argmax(axis=1) == stored.truth.argmax(axis=1))
+    if not np.array_equal(first.truth, second.truth):
+        return None
+    truth = first.truth.argmax(axis=1)
+    return first.scores.argmax(axis=1) == truth, second.scores.argmax(axis=1) == truth

@@ -1,4 +1,4 @@
-"""Published beside measured: one outcome per number, with its verdict and the reason for it."""
+"""Published beside measured: a table's entries, each with its verdict and the reason for it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from scipy.stats import t as student
 from bench.papers.margins import Worse
 from bench.papers.measured import Finder, Measured
 from bench.papers.published import Number
-from bench.papers.spec import Entry, Line, Table, Where
+from bench.papers.reading import TIME
+from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 NOT_COMPARABLE, NO_VERDICT = "not comparable", "no verdict"
@@ -26,14 +27,13 @@ RULE = (
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Reproduction:
     """One entry of a table: what is printed, what was measured, and whether they agree.
 
     Attributes
     ----------
-    where : Where
-        The setting as specified, with what the run overrode.
-    published : Number or None
+    conditions : Conditions
+        Those of the specification, with what the run overrode.
     verdict : str
         Empty where nothing is published.
     why : str
@@ -42,11 +42,11 @@ class Outcome:
         What else there is to say of the published value: worse than a trivial predictor.
     """
 
-    table: Table
-    line: Line
-    column: str
-    entry: Entry
-    where: Where
+    table: PaperTable
+    row: PaperRow
+    column: PaperColumn
+    entry: PaperEntry
+    conditions: Conditions
     measured: Measured
     verdict: str
     why: str
@@ -59,19 +59,15 @@ class Outcome:
 
     @property
     def difference(self) -> float | None:
-        """Measured less published, as bench measures."""
+        """Measured less published, in bench's unit."""
         printed = None if self.published is None else self.published.fraction
         value = self.measured.value
         return None if printed is None or value is None else value - printed
 
-    @property
-    def place(self) -> str:
-        """Table, block, line and column, for people."""
-        parts = (self.table.name, self.line.block, self.line.label, self.column)
-        return ", ".join(filter(None, parts))
 
-
-def outcomes(table: Table, finder: Finder, worse: Sequence[Worse] = ()) -> list[Outcome]:
+def reproductions(
+    table: PaperTable, finder: Finder, worse: Sequence[Worse] = ()
+) -> list[Reproduction]:
     """Every entry of a table that has a published value or a method to run.
 
     Parameters
@@ -79,64 +75,88 @@ def outcomes(table: Table, finder: Finder, worse: Sequence[Worse] = ()) -> list[
     worse : sequence of Worse
         Published values that a trivial predictor beats.
     """
-    beaten = {one.row.id: f"worse than {_said(one.trivial)}" for one in worse}
-    found = []
-    for line in table.lines:
-        for column, entry in zip(table.columns, line.entries, strict=True):
+    beaten = {one.row.id: f"worse than {_named(one.trivial)}" for one in worse}
+    results = []
+    for row in table.rows:
+        for column, entry in zip(table.columns, row.entries, strict=True):
             if entry is None:
                 continue
             measured = finder.measured(entry)
-            where = finder.setting.over(entry.where)
-            verdict, why = judged(entry.published, measured, where)
+            conditions = finder.overrides.over(entry.conditions)
+            verdict, why = judged(entry.published, measured, conditions)
             beside = "" if entry.published is None else beaten.get(entry.published.id, "")
-            found.append(
-                Outcome(table, line, column.title, entry, where, measured, verdict, why, beside)
+            results.append(
+                Reproduction(table, row, column, entry, conditions, measured, verdict, why, beside)
             )
-    return found
+    return results
 
 
-def _said(trivial: Number) -> str:
+def _named(trivial: Number) -> str:
     return f"{trivial.method} ({trivial.printed}, {trivial.id})"
 
 
-def judged(number: Number | None, measured: Measured, where: Where) -> tuple[str, str]:
-    """Whether a measurement reproduces a printed number (`RULE`), and why it is or is not said."""
+def judged(number: Number | None, measured: Measured, conditions: Conditions) -> tuple[str, str]:
+    """Whether a measurement reproduces a printed number (`RULE`), and why it does or cannot."""
     if number is None:
         return "", "nothing is printed"
-    if number.value is None:
-        return NOT_COMPARABLE, "the printed value is lost"
-    if not number.comparable:
-        return NOT_COMPARABLE, number.why_not
+    if barred := _barred(number):
+        return NOT_COMPARABLE, barred
     if measured.value is None:
         return NO_VERDICT, measured.gap
+    if unlike := _unlike(number, measured):
+        return NOT_COMPARABLE, unlike
+    if missing := _missing(measured, conditions):
+        return NO_VERDICT, missing
+    return _within_reach(number, measured)
+
+
+def _barred(number: Number) -> str:
+    """Why nothing can be held against a printed number; "" where something can."""
+    return "the printed value is lost" if number.value is None else number.why_not
+
+
+def _unlike(number: Number, measured: Measured) -> str:
+    """How the measurement is of something else than the printed number; "" where it is not."""
     if measured.stand_ins:
-        return NOT_COMPARABLE, f"measured on a stand-in: {', '.join(measured.stand_ins)}"
+        return f"measured on a stand-in: {', '.join(measured.stand_ins)}"
     if measured.synthetic:
-        return NOT_COMPARABLE, "measured on faces that bench rendered"
-    if number.metric == "time_per_image":
-        return NOT_COMPARABLE, f"timed on {measured.device}, printed for {number.protocol}"
+        return "measured on faces that bench rendered"
+    if number.metric == TIME:
+        return f"timed on {measured.device}, printed for {number.protocol}"
+    return ""
+
+
+def _missing(measured: Measured, conditions: Conditions) -> str:
+    """What a verdict would need besides; "" where nothing is missing."""
     row = measured.row
     assert row is not None
     if row.cell.budget not in ("any", "paper"):
-        return NO_VERDICT, f"budget {row.cell.budget} is shorter than the paper's"
-    if len(row.ok) < len(row.records) or (row.cell.stochastic and len(row.seeds) < where.seeds):
-        return NO_VERDICT, "cells are missing"
-    count = len(row.splits) if len(row.splits) > 1 else len(row.seeds)
-    if measured.sd is None or count < 2:
-        return NO_VERDICT, "n = 1"
-    reach = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * measured.sd
-    reach = reach * math.sqrt(1 + 1 / count) + number.rounding
-    printed = number.fraction
+        return f"budget {row.cell.budget} is shorter than the paper's"
+    seeds = conditions.seeds if row.cell.stochastic else 0
+    if len(row.ok) < len(row.records) or len(row.seeds) < seeds:
+        return "cells are missing"
+    if measured.sd is None or measured.count < 2:
+        return "n = 1"
+    return ""
+
+
+def _within_reach(number: Number, measured: Measured) -> tuple[str, str]:
+    """Whether the printed number lies in the interval for one more run."""
+    value, sd, printed, count = measured.value, measured.sd, number.fraction, measured.count
+    assert value is not None
+    assert sd is not None
     assert printed is not None
-    off = measured.value - printed
-    said = f"{abs(off):.3g} {'above' if off > 0 else 'below'}, interval ± {reach:.3g}, n = {count}"
-    return (REPRODUCED if abs(off) <= reach else NOT_REPRODUCED), said
+    reach = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * sd
+    reach = reach * math.sqrt(1 + 1 / count) + number.rounding
+    off = value - printed
+    why = f"{abs(off):.3g} {'above' if off > 0 else 'below'}, interval ± {reach:.3g}, n = {count}"
+    return (REPRODUCED if abs(off) <= reach else NOT_REPRODUCED), why
 
 
-def counted(found: Iterable[Outcome]) -> dict[str, int]:
+def counted(results: Iterable[Reproduction]) -> dict[str, int]:
     """How often each verdict was given."""
     counts: dict[str, int] = {}
-    for one in found:
-        if one.verdict:
-            counts[one.verdict] = counts.get(one.verdict, 0) + 1
+    for result in results:
+        if result.verdict:
+            counts[result.verdict] = counts.get(result.verdict, 0) + 1
     return counts

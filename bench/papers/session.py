@@ -1,4 +1,4 @@
-"""``bench paper run``: measures what tables ask for in one results folder, and writes them."""
+"""``bench paper run``: measures what tables ask for in one results folder, and judges it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
 from bench.papers.claims import Verdict, evaluate, needs
 from bench.papers.comparing import Need
-from bench.papers.grid import grid_of, planned
+from bench.papers.grid import Group, grid_of, planned
 from bench.papers.human import has_panel, human_records
 from bench.papers.margins import worse_than_trivial
-from bench.papers.measured import HUMAN, Finder, Setting, method_of
+from bench.papers.measured import Finder, Overrides
+from bench.papers.methods import HUMAN, method_of
 from bench.papers.pairs import pairs_of
 from bench.papers.places import Place, Places
 from bench.papers.published import claims
-from bench.papers.reproduction import counted, outcomes
-from bench.papers.spec import Paper, Table, Where
-from bench.papers.write import Findings, write
+from bench.papers.reproduction import counted, reproductions
+from bench.papers.spec import Conditions, Paper, PaperTable
+from bench.papers.timing import FACES, read_timings, time_per_image, write_timing
+from bench.papers.write import PaperResults, write
 from bench.papers.yardsticks import with_yardsticks
 from bench.plugins import Registry
 from bench.publish.rows import Row, ScoresOf, in_convention, newest
@@ -33,46 +35,52 @@ from bench.run.runner import Limits, Listener
 from bench.run.runner import run as run_plan
 from bench.run.sources import Sources
 from bench.run.store import Store
-from bench.run.timing import FACES, time_per_image
 
 CONVENTION = "sklearn"
-"""Of the criteria: without ties and empty rows all conventions agree, and RAF-ML has none."""
+"""Of the criteria: papers whose data have neither ties nor empty rows are the same under all."""
+
+Chosen = Sequence[tuple[Paper, Sequence[PaperTable]]]
 
 
-@dataclass
-class Done:
-    """What a session found, ready to be written.
+@dataclass(frozen=True)
+class SessionResults:
+    """What a session measured, ready to be written.
 
     Attributes
     ----------
-    bad : list of Record
+    failed : list of Record
         Cells that failed or ran out of time.
     """
 
     registry: Registry
-    setting: Setting
-    papers: list[Findings] = field(default_factory=list)
-    bad: list[Record] = field(default_factory=list)
+    overrides: Overrides
+    papers: list[PaperResults]
+    failed: list[Record]
 
     def write(self, out: Path) -> list[Path]:
         """Write the tables of every paper into ``out/<paper>/``; returns the files."""
         return [
-            path for found in self.papers for path in write(found, self.registry, self.setting, out)
+            path
+            for results in self.papers
+            for path in write(results, self.registry, self.overrides, out)
         ]
 
     def summary(self) -> list[str]:
-        """One line per paper: how many numbers, with which verdicts."""
-        lines = []
-        for found in self.papers:
-            counts = counted(found.outcomes)
-            said = [f"{count} {verdict}" for verdict, count in counts.items()]
-            tested = [one.verdict for one in found.verdicts]
-            said += [f"claims: {tested.count(one)} {one}" for one in dict.fromkeys(tested)]
-            lines.append(f"{found.paper.id}: {', '.join(said) or 'nothing is printed'}")
-        for record in self.bad:
-            name = "+".join(filter(None, (record.cell.features, record.cell.classifier)))
-            lines.append(f"{record.status}: {name} ({record.cell.dataset}): {record.reason}")
-        return lines
+        """A line for each paper, how many numbers have which verdict, and for each failure."""
+        return [*map(_verdicts_in_words, self.papers), *map(_failure_in_words, self.failed)]
+
+
+def _verdicts_in_words(results: PaperResults) -> str:
+    counts = counted(results.reproductions)
+    verdicts = [f"{count} {verdict}" for verdict, count in counts.items()]
+    tested = [verdict.verdict for verdict in results.verdicts]
+    verdicts += [f"claims: {tested.count(name)} {name}" for name in dict.fromkeys(tested)]
+    return f"{results.paper.id}: {', '.join(verdicts) or 'nothing is printed'}"
+
+
+def _failure_in_words(record: Record) -> str:
+    name = "+".join(filter(None, (record.cell.features, record.cell.classifier)))
+    return f"{record.status}: {name} ({record.cell.dataset}): {record.reason}"
 
 
 @dataclass(frozen=True)
@@ -84,18 +92,20 @@ class Session:
     limits : Limits
         What the run may take.
     device : str
+    times : bool
+        Whether times per image are taken too.
     """
 
     registry: Registry
     places: Places
-    setting: Setting
+    overrides: Overrides
     store: Store
     listener: Listener
     limits: Limits
     device: str
     times: bool = True
 
-    def all(self, chosen: Sequence[tuple[Paper, Sequence[Table]]], measure: bool = True) -> Done:
+    def run(self, chosen: Chosen, measure: bool = True) -> SessionResults:
         """Run what is missing of these tables, then judge them; the caller holds the lock.
 
         Parameters
@@ -104,151 +114,173 @@ class Session:
             False takes the records as they are.
         """
         papers = [(paper, [with_yardsticks(one) for one in tables]) for paper, tables in chosen]
-        done = Done(self.registry, self.setting)
-        refused: dict[tuple[str, str], str] = {}
+        runs = _Runs(self)
         if measure:
-            tables = [table for _, of_paper in papers for table in of_paper]
-            extras = [extra for paper, of_paper in papers for extra in _extras(paper, of_paper)]
-            refused, done.bad = self.run(tables, extras)
+            runs.all(papers)
         finder = Finder(
             self.registry,
             self._records(),
             self.places,
-            self.setting,
-            self.store.timings(),
-            refused,
+            self.overrides,
+            read_timings(self.store.root),
+            runs.refused,
         )
-        for paper, tables in papers:
-            worse = worse_than_trivial(paper.id)
-            done.papers.append(
-                Findings(
-                    paper,
-                    [one for table in tables for one in outcomes(table, finder, worse)],
-                    _verdicts(paper, tables, finder, self.store.scores),
-                    {
-                        table.name: pairs_of(table, finder, self.store.scores)
-                        for table in tables
-                        if table.kind == "mcnemar"
-                    },
-                )
-            )
-        return done
+        results = [self._judged(paper, tables, finder) for paper, tables in papers]
+        return SessionResults(self.registry, self.overrides, results, runs.failed)
 
-    def run(
-        self, tables: Sequence[Table], extras: Iterable[tuple[Where, str]]
-    ) -> tuple[dict[tuple[str, str], str], list[Record]]:
-        """Run what is missing; returns what was refused and why, and what failed."""
-        grid = grid_of(tables, extras, self.places, self.setting, self.device)
-        for why in grid.gaps.values():
-            self.listener.said(f"left out: {why}")
-        refused: dict[tuple[str, str], str] = {}
-        bad: list[Record] = []
-
-        def refuse(asked: str, run: str, why: str) -> None:
-            refused[asked, run] = why
-            self.listener.said(f"left out: {run} on {asked}: {why}")
-
-        index = FaceIndex(self.store.cache)
-        for group in grid.groups:
-            plan = planned(self.registry, group, index, partial(refuse, group.asked))
-            if plan is None:
-                continue
-            self._say_of(plan)
-            outcome = run_plan(plan, self.store, self.listener, self.limits)
-            bad += outcome.bad
-            if not has_panel(self.registry, group.votes_of, plan.faces):
-                refused[group.asked, HUMAN] = "no votes of single people here"
-                continue
-            for record in human_records(self.registry, group.votes_of, plan, self.store.has):
-                self.store.write(record)
-        if self.times:
-            self.time(grid.timed)
-        return refused, bad
-
-    def time(self, asked: Sequence[tuple[str, Place]]) -> None:
-        """Time methods that are not timed yet, one after the other."""
-        sources = Sources(self.registry)
-        known = {(one.method, one.dataset) for one in self.store.timings()}
-        for run, place in asked:
-            features, _ = method_of(self.registry, run)
-            assert features is not None
-            if (features.written, place.text) in known:
-                continue
-            try:
-                faces = sources.placed(place.placed).faces.take(slice(0, FACES))
-                landmarks = getattr(features.entry.load(), "needs_landmarks", False)
-                if landmarks and faces.landmarks is None:
-                    faces = with_landmarks(self.store.cache / "landmarks", faces, "cpu")
-                found = time_per_image(features, place.text, faces, self.device, sources)
-                self.store.write_timing(found)
-            except BenchError as error:
-                self.listener.said(f"left out: {run} is not timed: {error}")
+    def _judged(self, paper: Paper, tables: Sequence[PaperTable], finder: Finder) -> PaperResults:
+        """The results of a paper from what is measured."""
+        worse = worse_than_trivial(paper.id)
+        return PaperResults(
+            paper,
+            [result for table in tables for result in reproductions(table, finder, worse)],
+            _verdicts(paper, tables, finder, self.store.scores),
+            {
+                table.name: pairs_of(table, finder, self.store.scores)
+                for table in tables
+                if table.kind == "mcnemar"
+            },
+        )
 
     def _records(self) -> list[Record]:
         """What the folder holds, in the convention of the papers' tables."""
-        found = []
+        records = []
         for record in newest(self.store.records()).kept:
             try:
-                found.append(in_convention(record, CONVENTION, self.store.scores))
+                records.append(in_convention(record, CONVENTION, self.store.scores))
             except BenchError as error:
                 self.listener.said(f"left out: {error}")
-        return found
+        return records
 
-    def _say_of(self, plan: Plan) -> None:
+
+@dataclass
+class _Runs:
+    """The runs of a session.
+
+    Attributes
+    ----------
+    refused : dict of (str, str) to str
+        Data and methods that could not be planned, and why.
+    failed : list of Record
+    """
+
+    session: Session
+    refused: dict[tuple[str, str], str] = field(default_factory=dict)
+    failed: list[Record] = field(default_factory=list)
+
+    def all(self, papers: Chosen) -> None:
+        """Run every group of methods that these tables and their claims need."""
+        session = self.session
+        tables = [table for _, of_paper in papers for table in of_paper]
+        extras = [extra for paper, of_paper in papers for extra in _extras(paper, of_paper)]
+        grid = grid_of(tables, extras, session.places, session.overrides, session.device)
+        for why in grid.gaps.values():
+            session.listener.said(f"left out: {why}")
+        index = FaceIndex(session.store.cache)
+        for group in grid.groups:
+            plan = planned(session.registry, group, index, partial(self._refuse, group.data))
+            if plan is not None:
+                self._run(group, plan)
+        if session.times:
+            _time(session, grid.timed)
+
+    def _refuse(self, data: str, run: str, why: str) -> None:
+        self.refused[data, run] = why
+        self.session.listener.said(f"left out: {run} on {data}: {why}")
+
+    def _run(self, group: Group, plan: Plan) -> None:
+        """Run a group's plan, then add people's row where the data have votes."""
+        session = self.session
         if plan.faces.synthetic:
-            self.listener.said(f"{plan.faces.name} is SYNTHETIC: bench made these faces")
+            session.listener.said(f"{plan.faces.name} is SYNTHETIC: bench made these faces")
         for note in plan.findings:
-            self.listener.said(note)
+            session.listener.said(note)
+        self.failed += run_plan(plan, session.store, session.listener, session.limits).bad
+        if not has_panel(session.registry, group.measured, plan.faces):
+            self.refused[group.data, HUMAN] = "no votes of single people here"
+            return
+        for record in human_records(session.registry, group.measured, plan, session.store.has):
+            session.store.write(record)
 
 
-def _extras(paper: Paper, tables: Sequence[Table]) -> Iterable[tuple[Where, str]]:
+def _time(session: Session, timed: Sequence[tuple[str, Place]]) -> None:
+    """Time methods that are not timed yet, one after the other."""
+    sources = Sources(session.registry)
+    known = {(timing.method, timing.dataset) for timing in read_timings(session.store.root)}
+    for run, place in timed:
+        features, _ = method_of(session.registry, run)
+        assert features is not None
+        if (features.written, place.text) in known:
+            continue
+        try:
+            faces = sources.placed(place.placed).faces.take(slice(0, FACES))
+            landmarks = getattr(features.entry.load(), "needs_landmarks", False)
+            if landmarks and faces.landmarks is None:
+                faces = with_landmarks(session.store.cache / "landmarks", faces, "cpu")
+            timing = time_per_image(features, place.text, faces, session.device, sources)
+            write_timing(session.store.root, timing)
+        except BenchError as error:
+            session.listener.said(f"left out: {run} is not timed: {error}")
+
+
+# -- claims ---------------------------------------------------------------------------------------
+
+
+def _extras(paper: Paper, tables: Sequence[PaperTable]) -> Iterable[tuple[Conditions, str]]:
     """What claims about these tables need besides them."""
     names = {table.name for table in tables}
     tests = load_tests()
     for claim in claims(paper.id):
         for need in needs(tests[claim.id]):
             if need.table in names:
-                yield _where(paper, need), need.run
+                yield conditions_of(paper, need), need.run
 
 
 def _verdicts(
-    paper: Paper, tables: Sequence[Table], finder: Finder, scores_of: ScoresOf
+    paper: Paper, tables: Sequence[PaperTable], finder: Finder, scores_of: ScoresOf
 ) -> list[Verdict]:
     """Every claim about these tables, tested."""
     names = {table.name for table in tables}
     tests = load_tests()
 
-    def find(need: Need) -> Row | None:
-        return finder.row(_where(paper, need), need.run)
+    def row(need: Need) -> Row | None:
+        return finder.row(conditions_of(paper, need), need.run)
 
-    def timed(need: Need) -> float | None:
-        return finder.seconds(_where(paper, need), need.run)
+    def seconds(need: Need) -> float | None:
+        return finder.seconds(conditions_of(paper, need), need.run)
 
     return [
-        evaluate(claim, tests[claim.id], find, timed, scores_of)
+        evaluate(claim, tests[claim.id], row, seconds, scores_of)
         for claim in claims(paper.id)
-        if len(names) == len(paper.tables) or names & {n.table for n in needs(tests[claim.id])}
+        if len(names) == len(paper.tables)
+        or names & {need.table for need in needs(tests[claim.id])}
     ]
 
 
-def _where(paper: Paper, need: Need) -> Where:
-    """The setting that a table has for a run on a dataset.
+def conditions_of(paper: Paper, need: Need) -> Conditions:
+    """The conditions that a table has for a run on a dataset.
 
-    That of the same run, else of another with the same method, else of any; where the table has no
-    such dataset, its first setting with that dataset in it.
+    Those of the same run, else of another with the same method, else of any; where the table has no
+    such dataset, its first ones with that dataset in them.
     """
-    table = next(one for one in paper.tables if one.name == need.table)
-    entries = [entry for line in table.lines for entry in line.entries if entry is not None]
-    fitting = [
-        entry
-        for entry in entries
-        if need.dataset in (entry.where.target or entry.where.dataset, entry.where.dataset)
-    ]
-    method = re.split(r"[\[+]", need.run)[0]
-    fitting.sort(key=lambda e: (e.run != need.run, re.split(r"[\[+]", e.run)[0] != method))
-    if fitting:
-        return fitting[0].where
-    first = entries[0].where
+    table = next(table for table in paper.tables if table.name == need.table)
+    method = _method(need.run)
+    entries = sorted(
+        (entry for entry in table.entries if need.dataset in _datasets(entry.conditions)),
+        key=lambda entry: (entry.run != need.run, _method(entry.run) != method),
+    )
+    if entries:
+        return entries[0].conditions
+    first = table.entries[0].conditions
     if first.target:
         return replace(first, target=need.dataset)
     return replace(first, dataset=need.dataset)
+
+
+def _datasets(conditions: Conditions) -> tuple[str, ...]:
+    return tuple(filter(None, (conditions.dataset, conditions.target)))
+
+
+def _method(run: str) -> str:
+    """The first name of a run."""
+    return re.split(r"[\[+]", run)[0]

@@ -1,110 +1,113 @@
-"""A paper's table in its own layout with measured values, and the reproduction table beside it."""
+"""A paper's table in its own layout with measured values, and the tables that stand below it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from bench.papers import reproduction
 from bench.papers.margins import Margin
-from bench.papers.reproduction import RULE, Outcome, counted
-from bench.papers.spec import Paper
-from bench.papers.spec import Table as Spec
-from bench.publish.captions import origin, span, training
+from bench.papers.reproduction import REPRODUCED, RULE, Reproduction, counted
+from bench.papers.spec import Paper, PaperRow, PaperTable
+from bench.publish.captions import origin, paragraph, parts, span, training
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
+from bench.publish.rows import Row
 from bench.run.job import Cell
 
-_PARTS = ("n_train", "n_valid", "n_test")
 _ONE, _PERCENT = 1.0, 0.01
 _LETTER = re.compile(r"^\([a-z]\) ")  # of a block, as printed; tables letter their own
 
 
-def in_own_layout(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table:
+def in_own_layout(paper: Paper, table: PaperTable, results: Sequence[Reproduction]) -> Table:
     """Measured values where the paper has its own.
 
     A value has as many digits, and the unit, of the published one in its place. Every line that is
     about rendered faces, or about a stand-in, says so.
     """
     notes = Notes()
-    at = {(id(one.line), one.column): one for one in found}
-    rendered = _rendered(found)
+    by_place = {(*_key(result.row), result.column.title): result for result in results}
+    rendered = _rendered(results)
     blocks: dict[str, list[Line]] = {}
-    for line in table.lines:
-        row = [at.get((id(line), column.title)) for column in table.columns]
-        values = tuple(_value(one, notes) for one in row)
-        label = line.label + _marked([one for one in row if one is not None], rendered)
-        blocks.setdefault(_LETTER.sub("", line.block), []).append(Line(label, (), values))
+    for row in table.rows:
+        of_row = [by_place.get((*_key(row), column.title)) for column in table.columns]
+        values = tuple(_value(result, notes) for result in of_row)
+        mark = _mark([result for result in of_row if result is not None], rendered)
+        blocks.setdefault(_unlettered(row.block), []).append(Line(row.label + mark, (), values))
+    whose = f"{table.name} of {paper.authors}, {paper.where}"
+    quoted = f"The paper's text: {table.says}" if table.says else ""
     return Table(
         name=f"{paper.id}-{table.slug}",
-        caption=_caption(paper, table, found),
+        caption=f"{table.title}: {whose}, as measured by bench. {conditions(results)}",
         columns=tuple((column.title, column.direction) for column in table.columns),
-        blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
+        blocks=_blocks(blocks),
         notes=tuple(notes.texts),
-        remarks=tuple(filter(None, (table.note, _quoted(table)))),
+        remarks=tuple(filter(None, (table.note, quoted))),
     )
 
 
-def beside(paper: Paper, table: Spec, found: Sequence[Outcome]) -> Table | None:
+def beside(paper: Paper, table: PaperTable, results: Sequence[Reproduction]) -> Table | None:
     """Published, measured ± spread, their difference, n and the verdict, a line for each number.
 
     None where the paper prints nothing.
     """
-    notes = Notes()
-    blocks: dict[str, list[Line]] = {}
-    printed = [one for one in found if one.published is not None]
-    rendered = _rendered(found)
-    for one in printed:
-        scale, digits = _unit(one)
-        number, measured = one.published, one.measured
-        assert number is not None
-        difference = None if one.difference is None else one.difference / scale
-        count = _count(one)
-        said = [one.why if one.verdict != reproduction.REPRODUCED else "", one.beside]
-        marks = tuple(notes.add(shortened(text)) for text in said if text)
-        label = f"{one.line.label}: {one.column}{_marked([one], rendered)}"
-        values = (
-            Value(number.value, digits=digits),
-            Value(_scaled(measured.value, scale), _scaled(measured.sd, scale), digits=digits),
-            Value(difference, digits=digits),
-            Value(count, digits=0),
-        )
-        title = f"{_LETTER.sub('', one.line.block) or table.name}: {one.verdict}"
-        blocks.setdefault(title, []).append(Line(label, marks, values))
+    printed = [result for result in results if result.published is not None]
     if not printed:
         return None
+    notes = Notes()
+    rendered = _rendered(results)
+    blocks: dict[str, list[Line]] = {}
+    for result in printed:
+        title = f"{_unlettered(result.row.block) or table.name}: {result.verdict}"
+        blocks.setdefault(title, []).append(_beside(result, rendered, notes))
     counts = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counted(printed).items()))
     return Table(
         name=f"{paper.id}-{table.slug}-reproduction",
         caption=f"{paper.title}: {table.name}, published beside measured. {counts}. {RULE}",
         columns=(("Published", ""), ("Measured", ""), ("Difference", ""), ("n", "")),
-        blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
+        blocks=_blocks(blocks),
         notes=tuple(notes.texts),
         remarks=(),
     )
 
 
-def gains(paper: Paper, table: Spec, found: Sequence[Margin]) -> Table | None:
+def _beside(result: Reproduction, rendered: set[tuple[str, ...]], notes: Notes) -> Line:
+    """The line of a printed number."""
+    scale, digits = _unit(result)
+    number, measured = result.published, result.measured
+    assert number is not None
+    reasons = ("" if result.verdict == REPRODUCED else result.why, result.beside)
+    return Line(
+        f"{result.row.label}: {result.column.title}{_mark([result], rendered)}",
+        tuple(notes.add(shortened(reason)) for reason in reasons if reason),
+        (
+            Value(number.value, digits=digits),
+            Value(_scaled(measured.value, scale), _scaled(measured.sd, scale), digits=digits),
+            Value(_scaled(result.difference, scale), digits=digits),
+            Value(measured.count or None, digits=0),
+        ),
+    )
+
+
+def gains(paper: Paper, table: PaperTable, margins: Sequence[Margin]) -> Table | None:
     """The printed gains of a table against the noise of its test set.
 
     None where no two printed values stand side by side.
     """
     notes = Notes()
     blocks: dict[str, list[Line]] = {}
-    for one in found:
-        about = ", ".join(filter(None, (one.dataset, one.metric, one.pick)))
-        bound = "an upper bound of the standard error: the ratio is a lower one"
-        said = (one.why, bound if one.at_most else "")
-        marks = tuple(notes.add(text) for text in said if text)
+    bound = "an upper bound of the standard error: the ratio is a lower one"
+    for margin in margins:
+        column = ", ".join(filter(None, (margin.dataset, margin.metric, margin.pick)))
+        reasons = (margin.why, bound if margin.at_most else "")
         values = (
-            Value(one.margin, digits=4),
-            Value(one.n, digits=0),
-            Value(one.se, digits=4),
-            Value(one.ratio, digits=2),
-            Value(one.images, digits=1),
+            Value(margin.margin, digits=4),
+            Value(margin.n, digits=0),
+            Value(margin.se, digits=4),
+            Value(margin.ratio, digits=2),
+            Value(margin.images, digits=1),
         )
-        label = f"{about}: {one.best} over {one.second}"
-        title = f"{_LETTER.sub('', one.part) or table.name}: {one.against}"
+        label = f"{column}: {margin.best} over {margin.second}"
+        marks = tuple(notes.add(reason) for reason in reasons if reason)
+        title = f"{_unlettered(margin.part) or table.name}: {margin.against}"
         blocks.setdefault(title, []).append(Line(label, marks, values))
     if not blocks:
         return None
@@ -114,99 +117,109 @@ def gains(paper: Paper, table: Spec, found: Sequence[Margin]) -> Table | None:
         "Margin and standard error of the unpaired difference in fractions (coverage in labels); "
         "a ratio below 2 may be chance.",
         columns=tuple((t, "") for t in ("Margin", "n", "Standard error", "Ratio", "Images")),
-        blocks=tuple(Block(title, tuple(lines)) for title, lines in blocks.items()),
+        blocks=_blocks(blocks),
         notes=tuple(notes.texts),
         remarks=(),
     )
 
 
-def _value(one: Outcome | None, notes: Notes) -> Value:
-    if one is None:
+def _blocks(lines: Mapping[str, Sequence[Line]]) -> tuple[Block, ...]:
+    return tuple(Block(title, tuple(of_block)) for title, of_block in lines.items())
+
+
+def _key(row: PaperRow) -> tuple[str, str]:
+    return row.block, row.label
+
+
+def _unlettered(block: str) -> str:
+    return _LETTER.sub("", block)
+
+
+# -- values ---------------------------------------------------------------------------------------
+
+
+def _value(result: Reproduction | None, notes: Notes) -> Value:
+    if result is None:
         return Value(None)
-    scale, digits = _unit(one)
-    if one.measured.value is None:
-        return Value(None, note=notes.add(shortened(one.measured.gap)), digits=digits)
-    spread = _scaled(one.measured.sd, scale)
-    return Value(one.measured.value / scale, spread, digits=digits)
+    scale, digits = _unit(result)
+    measured = result.measured
+    if measured.value is None:
+        return Value(None, note=notes.add(shortened(measured.gap)), digits=digits)
+    return Value(measured.value / scale, _scaled(measured.sd, scale), digits=digits)
 
 
-def _unit(one: Outcome) -> tuple[float, int]:
-    """How many of bench's units one of the table's is, and how many decimals it has."""
-    number = one.published
-    if number is None or number.value is None:
-        place = [column.title for column in one.table.columns].index(one.column)
-        for line in one.table.lines:
-            entry = line.entries[place]
-            other = None if entry is None else entry.published
-            if other is not None and other.value is not None:
-                return other.scale, other.decimals
-        return (_PERCENT, 2) if one.table.columns[place].percent else (_ONE, 3)
-    return number.scale, number.decimals
+def _unit(result: Reproduction) -> tuple[float, int]:
+    """How many of bench's units one of the table's is, and how many decimals it has.
+
+    Those of the printed number, else of the first that is printed in its column.
+    """
+    place = result.table.columns.index(result.column)
+    of_column = [row.entries[place] for row in result.table.rows]
+    for entry in (result.entry, *of_column):
+        number = None if entry is None else entry.published
+        if number is not None and number.value is not None:
+            return number.scale, number.decimals
+    return (_PERCENT, 2) if result.column.percent else (_ONE, 3)
 
 
 def _scaled(value: float | None, scale: float) -> float | None:
     return None if value is None else value / scale
 
 
-def _count(one: Outcome) -> int | None:
-    row = one.measured.row
-    if row is None or one.measured.value is None:
-        return None
-    return len(row.splits) if len(row.splits) > 1 else len(row.seeds)
+# -- what the values rest on ----------------------------------------------------------------------
 
 
-def _rendered(found: Sequence[Outcome]) -> set[tuple[str, ...]]:
+def _rendered(results: Sequence[Reproduction]) -> set[tuple[str, ...]]:
     """The data in a table that bench rendered."""
-    return {one.measured.used for one in found if one.measured.rendered}
+    return {result.measured.used for result in results if result.measured.rendered}
 
 
-def _marked(found: Sequence[Outcome], rendered: set[tuple[str, ...]]) -> str:
+def _mark(results: Sequence[Reproduction], rendered: set[tuple[str, ...]]) -> str:
     """What a line has to say of the data in it, also where it has no value."""
-    if any(one.measured.rendered or one.measured.used in rendered for one in found):
+    measured = [result.measured for result in results]
+    if any(one.rendered or one.used in rendered for one in measured):
         return " (SYNTHETIC)"
-    if any(one.measured.taught_by_rendered for one in found):
+    if any(one.taught_by_rendered for one in measured):
         return " (taught by SYNTHETIC faces too)"
-    used = sorted({text for one in found if one.measured.stand_ins for text in one.measured.used})
-    return f" (on {', '.join(used)})" if used else ""
+    used = {text for one in measured if one.stand_ins for text in one.used}
+    return f" (on {', '.join(sorted(used))})" if used else ""
 
 
-def _quoted(table: Spec) -> str:
-    return f"The paper's text: {table.says}" if table.says else ""
-
-
-def _caption(paper: Paper, table: Spec, found: Sequence[Outcome]) -> str:
-    whose = f"{table.name} of {paper.authors}, {paper.where}"
-    return f"{table.title}: {whose}, as measured by bench. {conditions(found)}"
-
-
-def conditions(found: Sequence[Outcome]) -> str:
+def conditions(results: Sequence[Reproduction]) -> str:
     """Everything that the values depend on, in words."""
-    rows = [one.measured.row for one in found if one.measured.row is not None]
+    rows = [result.measured.row for result in results if result.measured.row is not None]
+    spreads = any(result.measured.sd is not None for result in results)
+    devices = sorted({result.measured.device for result in results} - {""})
+    measured = [*_data(rows), *(_trainings(rows, spreads) if rows else ())]
+    if devices:
+        measured.append(f"Timed on {'; '.join(devices)}")
+    return paragraph([_stand_ins(results), *(measured or ["Nothing is measured yet"])])
+
+
+def _stand_ins(results: Sequence[Reproduction]) -> str:
+    stand_ins = sorted({text for result in results for text in result.measured.stand_ins})
+    return f"STAND-IN DATA: {'; '.join(stand_ins)}" if stand_ins else ""
+
+
+def _data(rows: Sequence[Row]) -> list[str]:
+    """A sentence for each dataset and protocol that something is measured on."""
+    data: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in (record.cell for row in rows for record in row.records):
+        key = (cell.dataset, str(cell.protocol), cell.fingerprint)
+        data.setdefault(key, []).append(cell)
+    return [
+        f"{dataset} ({origin(of_data[0])}), protocol {protocol}, "
+        f"{parts(of_data, 'train', 'valid', 'test')}, data {fingerprint[:8]}"
+        for (dataset, protocol, fingerprint), of_data in data.items()
+    ]
+
+
+def _trainings(rows: Sequence[Row], spreads: bool) -> list[str]:
+    """Budget, seeds, and what ± stands for."""
     cells = [record.cell for row in rows for record in row.records]
-    stand_ins = sorted({text for one in found for text in one.measured.stand_ins})
-    sentences = []
-    if stand_ins:
-        sentences.append(f"STAND-IN DATA: {'; '.join(stand_ins)}")
-    data: dict[tuple[Any, ...], list[Cell]] = {}
-    for cell in cells:
-        data.setdefault((cell.dataset, str(cell.protocol), cell.fingerprint), []).append(cell)
-    for (dataset, protocol, fingerprint), of_one in data.items():
-        sizes = "/".join(
-            span({getattr(cell, name) for cell in of_one})
-            for name in ("n_train", "n_valid", "n_test")
-        )
-        sentences.append(
-            f"{dataset} ({origin(of_one[0])}), protocol {protocol}, n train/valid/test = {sizes}, "
-            f"data {fingerprint[:8]}"
-        )
-    if cells:
-        seeds = span({len(row.seeds) for row in rows if row.ok and row.cell.stochastic} or {1})
-        sentences += [training(cells), f"Seeds of stochastic methods: {seeds}"]
-        if any(one.measured.sd is not None for one in found):
-            sentences.append("± the standard deviation over splits, or over seeds of one split")
-    timed = sorted({one.measured.device for one in found} - {""})
-    if timed:
-        sentences.append(f"Timed on {'; '.join(timed)}")
-    elif not cells:
-        sentences.append("Nothing is measured yet")
-    return ". ".join(sentences) + "."
+    seeds = span({len(row.seeds) for row in rows if row.ok and row.cell.stochastic} or {1})
+    return [
+        training(cells),
+        f"Seeds of stochastic methods: {seeds}",
+        "± the standard deviation over splits, or over seeds of one split" if spreads else "",
+    ]

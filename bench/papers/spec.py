@@ -70,7 +70,7 @@ _NINE = tuple(
 
 
 @dataclass(frozen=True)
-class Where:
+class Conditions:
     """Under what an entry is measured; ``target`` is empty unless the protocol is ``cross``."""
 
     dataset: str
@@ -81,9 +81,14 @@ class Where:
     budget: str
     seeds: int
 
+    @property
+    def data(self) -> str:
+        """The datasets in words."""
+        return self.dataset + (f" to {self.target}" if self.target else "")
+
 
 @dataclass(frozen=True)
-class Entry:
+class PaperEntry:
     """One number of a table.
 
     Attributes
@@ -102,7 +107,7 @@ class Entry:
         None where the paper prints nothing.
     """
 
-    where: Where
+    conditions: Conditions
     run: str
     why: str
     metric: str
@@ -122,7 +127,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Column:
+class PaperColumn:
     """A column.
 
     Attributes
@@ -139,16 +144,16 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Line:
+class PaperRow:
     """A row: one entry per column, None where the paper's cell is empty."""
 
     block: str
     label: str
-    entries: tuple[Entry | None, ...]
+    entries: tuple[PaperEntry | None, ...]
 
 
 @dataclass(frozen=True)
-class Table:
+class PaperTable:
     """A table or figure of a paper.
 
     Attributes
@@ -167,8 +172,8 @@ class Table:
     name: str
     title: str
     kind: str
-    columns: tuple[Column, ...]
-    lines: tuple[Line, ...]
+    columns: tuple[PaperColumn, ...]
+    rows: tuple[PaperRow, ...]
     says: str
     note: str
     left_out: Mapping[str, str]
@@ -179,9 +184,9 @@ class Table:
         return _slug(self.name)
 
     @property
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[PaperEntry]:
         """The entries of all rows, in their order."""
-        return [entry for line in self.lines for entry in line.entries if entry is not None]
+        return [entry for row in self.rows for entry in row.entries if entry is not None]
 
 
 @dataclass(frozen=True)
@@ -192,7 +197,7 @@ class Paper:
     title: str
     authors: str
     where: str
-    tables: tuple[Table, ...]
+    tables: tuple[PaperTable, ...]
 
 
 @cache
@@ -217,7 +222,7 @@ def read(paper: str, source: str) -> Paper:
     return Paper(paper, setup.title, setup.authors, setup.where, tables)
 
 
-def table(paper: str, name: str) -> Table:
+def table(paper: str, name: str) -> PaperTable:
     """One table: ``3``, ``table 3``, ``Figure 7``, ``times``.
 
     Raises
@@ -236,7 +241,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
-def _table(paper: str, setup: TableSetup, place: str) -> Table:
+def _table(paper: str, setup: TableSetup, place: str) -> PaperTable:
     if (setup.kind == "figure") != bool(setup.says):
         raise BenchError(f"{place}: says, what the text says of it, belongs to figures alone")
     columns = _NINE if setup.columns == "nine" else setup.columns
@@ -244,12 +249,12 @@ def _table(paper: str, setup: TableSetup, place: str) -> Table:
         raise BenchError(f"{place}: at least one column and one row are wanted")
     rows = tuple(_row(paper, setup, columns, row, place) for row in setup.rows)
     _check_once((f"{row.block} {row.label}".strip() for row in rows), place)
-    return Table(
+    return PaperTable(
         paper,
         setup.name,
         setup.title,
         setup.kind,
-        tuple(Column(one.title, one.direction, one.percent) for one in columns),
+        tuple(PaperColumn(one.title, one.direction, one.percent) for one in columns),
         rows,
         setup.says,
         setup.note,
@@ -263,14 +268,14 @@ def _row(
     columns: tuple[ColumnSetup, ...],
     row: RowSetup,
     place: str,
-) -> Line:
+) -> PaperRow:
     place = f"{place}, row {row.block} {row.label}".replace("  ", " ")
     _check_titles(row, columns, place)
     wanted = [one.title for one in columns if row.only is None or one.title in row.only]
     if row.published and len(row.published) != len(wanted):
         raise BenchError(f"{place}: {len(row.published)} ids for {len(wanted)} entries")
     ids = dict(zip(wanted, row.published or [""] * len(wanted), strict=True))
-    entries: list[Entry | None] = []
+    entries: list[PaperEntry | None] = []
     for column in columns:
         if column.title not in ids:
             entries.append(None)
@@ -278,7 +283,7 @@ def _row(
         at = f"{place}, {column.title}"
         setups = (table, column, row, row.columns.get(column.title, Setup()))
         entries.append(_entry(_stated(setups), _number(paper, ids[column.title], at), at))
-    return Line(row.block, row.label, tuple(entries))
+    return PaperRow(row.block, row.label, tuple(entries))
 
 
 def _check_titles(row: RowSetup, columns: tuple[ColumnSetup, ...], place: str) -> None:
@@ -304,12 +309,12 @@ def _number(paper: str, id: str, place: str) -> Number | None:
     return known[id] if id else None
 
 
-def _entry(stated: dict[str, Any], published: Number | None, place: str) -> Entry:
+def _entry(stated: dict[str, Any], published: Number | None, place: str) -> PaperEntry:
     """An entry from what table, column and row state."""
     _check_conditions(stated, place)
     _check_metric(stated, place)
-    return Entry(
-        Where(**{field.name: stated[field.name] for field in fields(Where)}),
+    return PaperEntry(
+        Conditions(**{field.name: stated[field.name] for field in fields(Conditions)}),
         _run(stated, place),
         stated["why"],
         stated["metric"],
@@ -352,6 +357,11 @@ def _run(stated: dict[str, Any], place: str) -> str:
         return ""
     if "classifier" in stated:
         run = f"{run}+{stated['classifier']}"
+    _check_one_method(run, place)
+    return str(run)
+
+
+def _check_one_method(run: str, place: str) -> None:
     try:
         terms = parse_methods(run)
     except BenchError as error:
@@ -359,7 +369,6 @@ def _run(stated: dict[str, Any], place: str) -> str:
     parts = [part for term in terms for part in (term.left, term.right) if part is not None]
     if len(terms) > 1 or any(len(list(part.choices())) > 1 for part in parts):
         raise BenchError(f"{place}: {run} is several methods; an entry has one")
-    return str(run)
 
 
 def _check_once(names: Iterable[str], place: str) -> None:

@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.api import BenchError
-from bench.papers.measured import Setting, params_of, trains
+from bench.papers.measured import Overrides
+from bench.papers.methods import params_of, trains
 from bench.papers.probe import criteria_probe
 from bench.papers.published import by_id
-from bench.papers.spec import Paper, Table
+from bench.papers.reading import TIME
+from bench.papers.spec import Paper, PaperTable
 from bench.papers.write import ABOUT, REPRODUCTION
 from bench.papers.yardsticks import with_yardsticks
 from bench.plugins import Registry
@@ -39,7 +41,7 @@ _OF_RUN = (
     "synthetic",
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
-_UNTIMED = ("time_per_image",)  # no two machines agree
+_UNTIMED = (TIME,)  # no two machines agree
 
 Rows = dict[tuple[str, ...], dict[str, str]]
 
@@ -63,38 +65,53 @@ def against_bench(paper: Paper, registry: Registry, folder: Path) -> Iterator[st
         There are no tables, or their files cannot be read.
     """
     rows, about = _rows(folder / paper.id), _about(folder / paper.id)
-    names = {place[0] for place in rows}
-    setting = Setting(about["budget"], about["seeds"])
+    overrides = Overrides(about["budget"], about["seeds"])
     expected: Rows = {}
     for table in paper.tables:
-        if table.name in names:
-            expected |= _expected(table, setting)
+        if any(place[0] == table.name for place in rows):
+            expected |= _expected(table, overrides)
     yield from _differences(expected, rows, _EXACT, "these tables have")
+    yield from _lost_numbers(paper, rows)
+    for run, before in about["parameters"].items():
+        yield from _changed_parameters(registry, run, before)
+    yield from _changed_criteria(about["criteria"])
+
+
+def _lost_numbers(paper: Paper, rows: Rows) -> Iterator[str]:
+    """Published numbers that written tables name, and that are no longer there."""
     known = by_id(paper.id)
     for place, row in rows.items():
-        number = known.get(row["published_id"])
-        if row["published_id"] and number is None:
-            yield f"{', '.join(filter(None, place))}: no published number {row['published_id']}"
-    for run, before in about["parameters"].items():
-        try:
-            now = json.loads(json.dumps(params_of(registry, run)))
-        except BenchError as error:
-            yield f"{run}: {error}"
-            continue
-        for side in sorted({*before, *now}):
-            was, has = before.get(side, {}), now.get(side, {})
-            for name in sorted({*was, *has}):
-                if was.get(name) != has.get(name):
-                    yield (
-                        f"{run}: parameter {name} of {has.get('name') or was.get('name')} is "
-                        f"{has.get(name)}, and {was.get(name)} in these tables"
-                    )
-    probe = criteria_probe()
-    for name in sorted({*probe, *about["criteria"]}):
-        if probe.get(name) != about["criteria"].get(name):
+        if row["published_id"] and row["published_id"] not in known:
+            yield f"{_in_words(place)}: no published number {row['published_id']}"
+
+
+def _changed_parameters(
+    registry: Registry, run: str, before: Mapping[str, Mapping[str, Any]]
+) -> Iterator[str]:
+    """Parameters of a method, by side, that had another value when tables were written."""
+    try:
+        now = json.loads(json.dumps(params_of(registry, run)))
+    except BenchError as error:
+        yield f"{run}: {error}"
+        return
+    for side in sorted({*before, *now}):
+        was, has = before.get(side, {}), now.get(side, {})
+        for name in sorted({*was, *has}):
+            if was.get(name) != has.get(name):
+                yield (
+                    f"{run}: parameter {name} of {has.get('name') or was.get('name')} is "
+                    f"{has.get(name)}, and {was.get(name)} in these tables"
+                )
+
+
+def _changed_criteria(before: Mapping[str, float | None]) -> Iterator[str]:
+    """Criteria that gave another value on the fixed rows when tables were written."""
+    now = criteria_probe()
+    for name in sorted({*now, *before}):
+        if now.get(name) != before.get(name):
             yield (
-                f"criterion {name} gives {probe.get(name)} on the fixed rows, and gave "
-                f"{about['criteria'].get(name)} when these tables were made"
+                f"criterion {name} gives {now.get(name)} on the fixed rows, and gave "
+                f"{before.get(name)} when these tables were made"
             )
 
 
@@ -128,21 +145,21 @@ def accept(paper: str, folder: Path, other: Path) -> None:
     shutil.copytree(folder / paper, target)
 
 
-def _expected(table: Table, setting: Setting) -> Rows:
+def _expected(table: PaperTable, overrides: Overrides) -> Rows:
     """What this bench says of a table's entries, as `write` would put it."""
-    found: Rows = {}
-    for line in with_yardsticks(table).lines:
-        for column, entry in zip(table.columns, line.entries, strict=True):
+    expected: Rows = {}
+    for row in with_yardsticks(table).rows:
+        for column, entry in zip(table.columns, row.entries, strict=True):
             if entry is not None:
                 number = entry.published
-                told: dict[str, Any] = {**vars(entry), **vars(setting.over(entry.where))}
-                told["fold"] = entry.fold or None
-                told["published_id"] = number and number.id
-                told["published"] = number and number.printed
-                told["unit"] = number and number.unit
-                place = (table.name, line.block, line.label, column.title)
-                found[place] = {name: _text(told[name]) for name in _EXACT}
-    return found
+                values: dict[str, Any] = {**vars(entry), **vars(overrides.over(entry.conditions))}
+                values["fold"] = entry.fold or None
+                values["published_id"] = number and number.id
+                values["published"] = number and number.printed
+                values["unit"] = number and number.unit
+                place = (table.name, row.block, row.label, column.title)
+                expected[place] = {name: _text(values[name]) for name in _EXACT}
+    return expected
 
 
 def _differences(
@@ -152,18 +169,21 @@ def _differences(
     other: str,
 ) -> Iterator[str]:
     for place in expected.keys() - rows.keys():
-        yield f"{', '.join(filter(None, place))}: {other} no such entry"
+        yield f"{_in_words(place)}: {other} no such entry"
     for place in sorted(rows.keys() - expected.keys()):
-        yield f"{', '.join(filter(None, place))}: {other} an entry of that name, too many"
-    for place, row in expected.items():
-        if place not in rows:
-            continue
-        for column in columns:
-            if row[column] != rows[place][column]:
+        yield f"{_in_words(place)}: {other} an entry of that name, too many"
+    for place in expected:
+        for column in columns if place in rows else ():
+            here, there = expected[place][column], rows[place][column]
+            if here != there:
                 yield (
-                    f"{', '.join(filter(None, place))}: {column} is {row[column] or 'empty'}, and "
-                    f"{other} {rows[place][column] or 'nothing'}"
+                    f"{_in_words(place)}: {column} is {here or 'empty'}, and {other} "
+                    f"{there or 'nothing'}"
                 )
+
+
+def _in_words(place: tuple[str, ...]) -> str:
+    return ", ".join(filter(None, place))
 
 
 def _moved(
@@ -173,39 +193,43 @@ def _moved(
     where: Path,
     tolerance: float,
 ) -> Iterator[str]:
-    said = ", ".join(filter(None, place))
+    """How far an entry's value lies from that of other tables, where that is too far."""
+    entry = _in_words(place)
     if row["fingerprint"] != other["fingerprint"]:
-        yield f"{said}: data {row['fingerprint'][:8]}, and {other['fingerprint'][:8]} in {where}"
+        yield f"{entry}: data {row['fingerprint'][:8]}, and {other['fingerprint'][:8]} in {where}"
     if row["metric"] in _UNTIMED:
         return
     if bool(row["measured"]) != bool(other["measured"]):
-        yield f"{said}: {row['measured'] or row['why']}, and {other['measured'] or other['why']}"
+        yield f"{entry}: {row['measured'] or row['why']}, and {other['measured'] or other['why']}"
     elif row["measured"]:
-        one, two = float(row["measured"]), float(other["measured"])
-        allowed = tolerance * max(1, abs(two))
-        if abs(one - two) > allowed:
-            yield f"{said}: {one:.6g}, and {two:.6g} in {where} (± {allowed:g} allowed)"
+        here, there = float(row["measured"]), float(other["measured"])
+        allowed = tolerance * max(1, abs(there))
+        if abs(here - there) > allowed:
+            yield f"{entry}: {here:.6g}, and {there:.6g} in {where} (± {allowed:g} allowed)"
 
 
 def _rewritten(path: Path, other: Path) -> Iterator[str]:
     """The lines of two texts that differ in more than their numbers."""
-    texts = [one.read_text(encoding="utf-8") if one.is_file() else "" for one in (path, other)]
-    lines = [[_NUMBER.sub("#", line) for line in text.splitlines()] for text in texts]
-    if lines[0] != lines[1]:
-        found = difflib.unified_diff(lines[1], lines[0], str(other), str(path), lineterm="", n=0)
-        yield "\n".join(found)
+    here, there = (
+        [_NUMBER.sub("#", line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if file.is_file()
+        else []
+        for file in (path, other)
+    )
+    if here != there:
+        yield "\n".join(difflib.unified_diff(there, here, str(other), str(path), lineterm="", n=0))
 
 
 def _texts(folder: Path) -> set[str]:
-    found = {path.name for end in ("md", "tex") for path in folder.glob(f"*.{end}")}
-    return found - {"times.md", "times.tex"}  # they name the processor
+    names = {path.name for end in ("md", "tex") for path in folder.glob(f"*.{end}")}
+    return names - {"times.md", "times.tex"}  # they name the processor
 
 
 def _rows(folder: Path) -> Rows:
     path = folder / REPRODUCTION
     try:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"), newline=""))
-        found: Rows = {tuple(row[name] for name in _PLACE): row for row in reader}
+        rows: Rows = {tuple(row[name] for name in _PLACE): row for row in reader}
     except FileNotFoundError:
         raise BenchError(
             f"{folder} holds no {REPRODUCTION}: bench paper run {folder.name} writes it"
@@ -213,20 +237,20 @@ def _rows(folder: Path) -> Rows:
     except (KeyError, UnicodeDecodeError) as error:
         raise BenchError(f"{path} cannot be read ({error}): write it anew") from error
     missing = [
-        name for name in (*_EXACT, *_OF_RUN) if found and name not in next(iter(found.values()))
+        name for name in (*_EXACT, *_OF_RUN) if rows and name not in next(iter(rows.values()))
     ]
     if missing:
         raise BenchError(
             f"{path} has no column {missing[0]}: another bench wrote it; write it anew"
         )
-    return found
+    return rows
 
 
 def _about(folder: Path) -> dict[str, Any]:
     path = folder / ABOUT
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("budget", "seeds", "criteria", "parameters")}
+        about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return {name: about[name] for name in ("budget", "seeds", "criteria", "parameters")}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path} cannot be read ({error}): write the tables anew") from error
 

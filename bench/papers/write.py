@@ -4,31 +4,34 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from bench.data.files import write_text
 from bench.papers import sheet
 from bench.papers.claims import Verdict
 from bench.papers.margins import Margin, margins
-from bench.papers.measured import HUMAN, Setting, params_of
-from bench.papers.pairs import Pair, in_rows
+from bench.papers.measured import Measured, Overrides
+from bench.papers.methods import HUMAN, params_of
+from bench.papers.pairs import Pair, pairs_table
 from bench.papers.probe import criteria_probe
 from bench.papers.reading import epochs
-from bench.papers.reproduction import Outcome
-from bench.papers.spec import Paper
+from bench.papers.reproduction import Reproduction
+from bench.papers.spec import Paper, PaperTable
 from bench.plugins import Registry
 from bench.publish import latex, markdown
 from bench.publish.frames import csv_text, frame_of
+from bench.publish.layout import Table
 
 REPRODUCTION = "reproduction.csv"
 ABOUT = "about.json"
 
-_OUTCOME_COLUMNS = (
+_REPRODUCTION_COLUMNS = (
     *("table", "block", "row", "column", "metric", "true", "predicted", "fold", "run"),
     *("dataset", "target", "protocol", "target_protocol", "selection", "budget", "seeds"),
     *("published_id", "published", "unit", "measured", "spread", "n_seeds", "n_folds", "n_test"),
@@ -49,176 +52,207 @@ _CURVE_COLUMNS = ("table", "row", "column", "seed", "split", "epoch", "value")
 
 
 @dataclass(frozen=True)
-class Findings:
-    """What was found about one paper.
+class PaperResults:
+    """What is measured of one paper.
 
     Attributes
     ----------
-    outcomes : sequence of Outcome
+    reproductions : sequence of Reproduction
         Of the tables that are wanted.
     pairs : mapping of str to sequence of Pair
         By the name of the table.
     """
 
     paper: Paper
-    outcomes: Sequence[Outcome]
+    reproductions: Sequence[Reproduction]
     verdicts: Sequence[Verdict]
     pairs: Mapping[str, Sequence[Pair]]
 
+    @property
+    def by_table(self) -> list[tuple[PaperTable, list[Reproduction]]]:
+        """The tables, each with its own."""
+        tables = {result.table.name: result.table for result in self.reproductions}
+        return [
+            (table, [result for result in self.reproductions if result.table.name == name])
+            for name, table in tables.items()
+        ]
 
-def write(findings: Findings, registry: Registry, setting: Setting, out: Path) -> list[Path]:
+
+def write(results: PaperResults, registry: Registry, overrides: Overrides, out: Path) -> list[Path]:
     """Write everything about one paper into ``out/<paper>/``; returns the files."""
-    paper, found, verdicts = findings.paper, findings.outcomes, findings.verdicts
     texts: dict[str, str] = {}
-    gains: list[Margin] = []
-    tables = list({id(one.table): one.table for one in found}.values())
-    for table in tables:
-        of_table = [one for one in found if one.table is table]
-        shown = [sheet.in_own_layout(paper, table, of_table)]
-        beside = sheet.beside(paper, table, of_table)
-        every = margins(paper.id, None, _deviation(of_table))
-        gained = [one for one in every if one.table.lower() == table.name.lower()]
-        noise = sheet.gains(paper, table, gained)
-        shown += [one for one in (beside, noise) if one is not None]
-        gains += gained
-        if table.name in findings.pairs:
-            data = sheet.conditions(of_table)
-            shown.append(in_rows(paper, table, findings.pairs[table.name], data))
-        texts[f"{table.slug}.tex"] = latex.render(shown)
-        texts[f"{table.slug}.md"] = markdown.render(shown)
-    texts[REPRODUCTION] = csv_text(frame_of(map(_outcome, found), _OUTCOME_COLUMNS))
-    curves = [row for one in found for row in _curve(one)]
-    if curves:
-        texts["curves.csv"] = csv_text(frame_of(curves, _CURVE_COLUMNS))
-    if gains:
-        texts["margins.csv"] = csv_text(frame_of(map(_margin, gains), _MARGIN_COLUMNS))
-    compared_images = [
-        {"table": name, **vars(pair)} for name, pairs in findings.pairs.items() for pair in pairs
-    ]
-    if compared_images:
-        texts["pairs.csv"] = csv_text(frame_of(compared_images, _PAIR_COLUMNS))
-    if verdicts:
-        texts["claims.csv"] = csv_text(frame_of(map(_claim, verdicts), _CLAIM_COLUMNS))
-        compared = [row for verdict in verdicts for row in _comparisons(verdict)]
-        texts["comparisons.csv"] = csv_text(frame_of(compared, _COMPARISON_COLUMNS))
-    texts[ABOUT] = json.dumps(_about(paper, found, registry, setting), indent=1) + "\n"
-    folder = out / paper.id
+    gained: list[Margin] = []
+    for table, of_table in results.by_table:
+        gains = _gains(results.paper, table, of_table)
+        sheets = _sheets(results, table, of_table, gains)
+        texts[f"{table.slug}.tex"] = latex.render(sheets)
+        texts[f"{table.slug}.md"] = markdown.render(sheets)
+        gained += gains
+    texts |= {name: csv_text(frame) for name, frame in _frames(results, gained).items()}
+    about = _about(results, registry, overrides)
+    texts[ABOUT] = json.dumps(about, indent=1) + "\n"
+    folder = out / results.paper.id
     for name, text in texts.items():
         write_text(folder / name, text)
     return [folder / name for name in texts]
 
 
-def _deviation(found: Sequence[Outcome]) -> dict[str, float]:
+def _frames(results: PaperResults, gains: Sequence[Margin]) -> dict[str, pd.DataFrame]:
+    """The CSV files, by name; without those that have nothing to say."""
+    reproduced = results.reproductions
+    frames = {REPRODUCTION: frame_of(map(_reproduction, reproduced), _REPRODUCTION_COLUMNS)}
+    curves = frame_of((row for one in reproduced for row in _curve(one)), _CURVE_COLUMNS)
+    pairs = frame_of(_pairs(results.pairs), _PAIR_COLUMNS)
+    printed = frame_of(map(_margin, gains), _MARGIN_COLUMNS)
+    optional = {"curves.csv": curves, "margins.csv": printed, "pairs.csv": pairs}
+    frames |= {name: frame for name, frame in optional.items() if len(frame)}
+    if results.verdicts:
+        frames["claims.csv"] = frame_of(map(_claim, results.verdicts), _CLAIM_COLUMNS)
+        compared = (row for verdict in results.verdicts for row in _comparisons(verdict))
+        frames["comparisons.csv"] = frame_of(compared, _COMPARISON_COLUMNS)
+    return frames
+
+
+def _gains(paper: Paper, table: PaperTable, of_table: Sequence[Reproduction]) -> list[Margin]:
+    """The margins of the printed table."""
+    every = margins(paper.id, None, _deviation(of_table))
+    return [margin for margin in every if margin.table.lower() == table.name.lower()]
+
+
+def _sheets(
+    results: PaperResults,
+    table: PaperTable,
+    of_table: Sequence[Reproduction],
+    gains: Sequence[Margin],
+) -> list[Table]:
+    """What stands in the files of a table, from top to bottom."""
+    paper = results.paper
+    sheets = [
+        sheet.in_own_layout(paper, table, of_table),
+        sheet.beside(paper, table, of_table),
+        sheet.gains(paper, table, gains),
+    ]
+    if table.name in results.pairs:
+        pairs = results.pairs[table.name]
+        sheets.append(pairs_table(paper, table, pairs, sheet.conditions(of_table)))
+    return [one for one in sheets if one is not None]
+
+
+def _deviation(of_table: Sequence[Reproduction]) -> dict[str, float]:
     """By criterion, how much one image's contribution varies: the median over measured methods.
 
     From the resampled test images of real faces; without criteria that do not vary.
     """
-    each: dict[str, list[float]] = {}
-    for one in found:
-        row = one.measured.row
-        if row is None or not row.ok or one.measured.synthetic:
+    deviations: dict[str, list[float]] = {}
+    for result in of_table:
+        row = result.measured.row
+        if row is None or not row.ok or result.measured.synthetic:
             continue
-        estimate = row.estimate(one.entry.metric)
+        estimate = row.estimate(result.entry.metric)
         if estimate is not None and estimate.replicates is not None:
             deviation = float(np.std(estimate.replicates)) * math.sqrt(row.ok[0].cell.n_test)
-            each.setdefault(one.entry.metric, []).append(deviation)
-    return {
-        name: float(np.median(values)) for name, values in each.items() if np.median(values) > 0
-    }
+            deviations.setdefault(result.entry.metric, []).append(deviation)
+    medians = {name: float(np.median(values)) for name, values in deviations.items()}
+    return {name: median for name, median in medians.items() if median > 0}
 
 
-def _about(
-    paper: Paper, found: Sequence[Outcome], registry: Registry, setting: Setting
-) -> dict[str, Any]:
-    runs = sorted({one.entry.run for one in found} - {"", HUMAN})
+# -- rows of the files ----------------------------------------------------------------------------
+
+
+def _about(results: PaperResults, registry: Registry, overrides: Overrides) -> dict[str, Any]:
+    runs = sorted({result.entry.run for result in results.reproductions} - {"", HUMAN})
     return {
-        "paper": paper.id,
-        "budget": setting.budget,
-        "seeds": setting.seeds,
+        "paper": results.paper.id,
+        "budget": overrides.budget,
+        "seeds": overrides.seeds,
         "criteria": criteria_probe(),
         "parameters": {run: params_of(registry, run) for run in runs},
     }
 
 
-def _outcome(one: Outcome) -> dict[str, Any]:
-    entry, where, number, measured = one.entry, one.where, one.published, one.measured
-    row = measured.row
-    result = row is not None and measured.value is not None
+def _reproduction(result: Reproduction) -> dict[str, Any]:
+    entry, number, measured = result.entry, result.published, result.measured
     return {
-        "table": one.table.name,
-        "block": one.line.block,
-        "row": one.line.label,
-        "column": one.column,
+        "table": result.table.name,
+        "block": result.row.block,
+        "row": result.row.label,
+        "column": result.column.title,
         "metric": entry.metric,
         "true": entry.true,
         "predicted": entry.predicted,
         "fold": entry.fold or None,
         "run": entry.run,
-        "dataset": where.dataset,
-        "target": where.target,
-        "protocol": where.protocol,
-        "target_protocol": where.target_protocol,
-        "selection": where.selection,
-        "budget": where.budget,
-        "seeds": where.seeds,
+        **asdict(result.conditions),
         "published_id": number.id if number else None,
         "published": number.printed if number else None,
         "unit": number.unit if number else None,
         "measured": measured.value,
         "spread": measured.sd,
-        "n_seeds": len(row.seeds) if row and result else None,
-        "n_folds": len(row.splits) if row and result else None,
-        "n_test": sum({r.cell.split_hash: r.cell.n_test for r in row.ok}.values()) if row else None,
-        "difference": one.difference,
-        "verdict": one.verdict,
-        "why": one.why,
-        "beside": one.beside,
+        "difference": result.difference,
+        "verdict": result.verdict,
+        "why": result.why,
+        "beside": result.beside,
         "used": " ".join(measured.used),
-        "used_protocol": str(row.cell.protocol) if row else None,
         "stand_ins": "; ".join(measured.stand_ins),
-        "synthetic": measured.synthetic if result else None,
-        "fingerprint": row.cell.fingerprint if row else None,
+        **_cells_behind(measured),
     }
 
 
-def _curve(one: Outcome) -> list[dict[str, Any]]:
-    kind, _, column = one.entry.metric.partition(":")
-    if kind != "curve" or one.measured.row is None:
-        return []
-    return [
-        {
-            "table": one.table.name,
-            "row": one.line.label,
-            "column": one.column,
-            "seed": record.cell.seed,
-            "split": record.cell.split,
-            "epoch": epoch,
-            "value": value,
-        }
-        for record in one.measured.row.ok
-        for epoch, value in enumerate(epochs(record, column), 1)
-    ]
+def _cells_behind(measured: Measured) -> dict[str, Any]:
+    """How many cells a measured value is made of, and on which data; empty without cells."""
+    row = measured.row
+    if row is None:
+        return {}
+    behind = {
+        "n_test": sum({r.cell.split_hash: r.cell.n_test for r in row.ok}.values()),
+        "used_protocol": str(row.cell.protocol),
+        "fingerprint": row.cell.fingerprint,
+    }
+    if measured.value is not None:
+        behind |= {"n_seeds": len(row.seeds), "n_folds": len(row.splits)}
+        behind |= {"synthetic": measured.synthetic}
+    return behind
 
 
-def _margin(one: Margin) -> dict[str, Any]:
-    return {**vars(one), "standard_error": one.se}
+def _curve(result: Reproduction) -> Iterable[dict[str, Any]]:
+    kind, _, column = result.entry.metric.partition(":")
+    if kind != "curve" or result.measured.row is None:
+        return
+    for record in result.measured.row.ok:
+        for epoch, value in enumerate(epochs(record, column), 1):
+            yield {
+                "table": result.table.name,
+                "row": result.row.label,
+                "column": result.column.title,
+                "seed": record.cell.seed,
+                "split": record.cell.split,
+                "epoch": epoch,
+                "value": value,
+            }
 
 
-def _claim(one: Verdict) -> dict[str, Any]:
+def _pairs(pairs: Mapping[str, Sequence[Pair]]) -> Iterable[dict[str, Any]]:
+    for name, of_table in pairs.items():
+        for pair in of_table:
+            yield {"table": name, **vars(pair)}
+
+
+def _margin(margin: Margin) -> dict[str, Any]:
+    return {**vars(margin), "standard_error": margin.se}
+
+
+def _claim(verdict: Verdict) -> dict[str, Any]:
     return {
-        "claim": one.claim.id,
-        "says": one.claim.claim,
-        "verdict": one.verdict,
-        "why": one.why,
-        "on": one.on,
-        "published_left": "; ".join(one.claim.published_left),
-        "published_right": "; ".join(one.claim.published_right),
+        "claim": verdict.claim.id,
+        "says": verdict.claim.claim,
+        "verdict": verdict.verdict,
+        "why": verdict.why,
+        "on": verdict.on,
+        "published_left": "; ".join(verdict.claim.published_left),
+        "published_right": "; ".join(verdict.claim.published_right),
     }
 
 
-def _comparisons(one: Verdict) -> list[dict[str, Any]]:
-    names = ("left", "right", "dataset", "metric", "difference", "low", "high", "n", "verdict")
-    return [
-        {"claim": one.claim.id, **{name: getattr(each, name) for name in names}, "on": one.on}
-        for each in one.comparisons
-    ]
+def _comparisons(verdict: Verdict) -> Iterable[dict[str, Any]]:
+    for comparison in verdict.comparisons:
+        yield {**vars(comparison), "claim": verdict.claim.id, "on": verdict.on}

@@ -3,50 +3,53 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 
 from bench.papers.files import catalogue
-from bench.papers.measured import HUMAN
-from bench.papers.spec import Entry, Line, Table
+from bench.papers.methods import HUMAN
+from bench.papers.spec import PaperEntry, PaperRow, PaperTable
 from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
 
 BLOCK = "yardsticks (not in the paper)"
 
-_NINE = {one.name for one in CRITERIA}
-_SINGLE = {one.name for one in SINGLE_CRITERIA}
+_NINE = {criterion.name for criterion in CRITERIA}
+_SINGLE = {criterion.name for criterion in SINGLE_CRITERIA}
 _PEOPLE = "people: half of the votes against the other half"
 
 
-def with_yardsticks(table: Table) -> Table:
-    """The table with lines for trivial predictors and people below its own.
+def with_yardsticks(table: PaperTable) -> PaperTable:
+    """The table with rows for trivial predictors and people below its own.
 
-    Only in columns that hold a criterion, each in the setting that most of the column has.
+    Only in columns that hold a criterion, each under the conditions that most of the column has.
     """
-    if table.kind != "table":
-        return table
     columns = [_common(table, number) for number in range(len(table.columns))]
-    metrics = {entry.metric for entry in columns if entry is not None}
-    if not metrics:
+    if table.kind != "table" or not any(columns):
         return table
+    rows = [
+        PaperRow(BLOCK, label, tuple(entry and replace(entry, run=run) for entry in columns))
+        for label, run in _runs(columns).items()
+    ]
+    return replace(table, rows=(*table.rows, *rows))
+
+
+def _runs(columns: Iterable[PaperEntry | None]) -> dict[str, str]:
+    """The yardsticks that fit these columns, by label."""
+    metrics = {entry.metric for entry in columns if entry is not None}
     kind = "multi" if metrics & _NINE else "single"
-    labels = {one.label: one.run for one in catalogue().yardstick if one.kind == kind}
-    labels[_PEOPLE] = HUMAN
-    lines = tuple(
-        Line(BLOCK, label, tuple(entry and replace(entry, run=run) for entry in columns))
-        for label, run in labels.items()
-    )
-    return replace(table, lines=table.lines + lines)
+    runs = {one.label: one.run for one in catalogue().yardstick if one.kind == kind}
+    return {**runs, _PEOPLE: HUMAN}
 
 
-def _common(table: Table, number: int) -> Entry | None:
-    """A column's criterion in its setting, without method and published value."""
-    entries = [line.entries[number] for line in table.lines]
-    found = Counter(
-        (entry.where, entry.metric)
+def _common(table: PaperTable, number: int) -> PaperEntry | None:
+    """A column's criterion under its conditions, without method and published value."""
+    entries = [row.entries[number] for row in table.rows]
+    counts = Counter(
+        (entry.conditions, entry.metric)
         for entry in entries
         if entry is not None and entry.run and entry.metric in _NINE | _SINGLE
     )
-    if not found:
+    if not counts:
         return None
-    where, metric = found.most_common(1)[0][0]
-    return Entry(where, "", "", metric)
+    conditions, metric = counts.most_common(1)[0][0]
+    return PaperEntry(conditions, "", "", metric)

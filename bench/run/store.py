@@ -21,10 +21,9 @@ import numpy as np
 from bench import __version__
 from bench.api import BenchError
 from bench.data.files import explained, sha256, whole, write_text
-from bench.run.job import SCHEMA, key_of
+from bench.run.job import SCHEMA
 from bench.run.record import OLDER_SCHEMAS, Record
 from bench.run.scoring import Stored
-from bench.run.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -220,29 +219,6 @@ class Store:
             except FileNotFoundError:
                 continue
             found.append(Record.from_json(text, path))
-        return found
-
-    # -- times per image ----------------------------------------------------------------------
-
-    def write_timing(self, timing: Timing) -> None:
-        """Keep how long a method takes for one face, in the place of what was kept of it before."""
-        name = key_of(method=timing.method, dataset=timing.dataset, device=timing.device)
-        write_text(self.root / "times" / f"{name}.json", json.dumps(asdict(timing), indent=1))
-
-    def timings(self) -> list[Timing]:
-        """All that are kept.
-
-        Raises
-        ------
-        BenchError
-            A file that is none.
-        """
-        found = []
-        for path in sorted((self.root / "times").glob("*.json")):
-            try:
-                found.append(msgspec.json.decode(path.read_bytes(), type=Timing))
-            except msgspec.MsgspecError as error:
-                raise BenchError(f"{path} cannot be read ({error}): delete it") from error
         return found
 
     # -- the index --------------------------------------------------------------------------

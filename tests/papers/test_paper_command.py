@@ -178,7 +178,7 @@ def test_verify_against_other_tables(tables: Path, run_paper: Any, tmp_path: Pat
         (("run", "dbm-cnn", "--root", "raf-ml=nowhere"), "--root raf-ml=nowhere: no such folder"),
         (("run", "dbm-cnn", "--stand-in", "synthetik"), "synthetic"),
         (("run", "dbm-cnn", "--stand-in", "fer-plus-ml"), "give its folder with --root"),
-        (("run", "dbm-cnn", "--seeds", "0"), "--seeds 0: at least 1"),
+        (("run", "dbm-cnn", "--seeds", "0"), "--seeds 0: expected int >= 1"),
         (("verify", "dbm-cnn", "--tables", "nowhere"), "holds no reproduction.csv"),
         (("verify", "dbm-cnn", "--accept"), "name both"),
     ],
@@ -229,13 +229,13 @@ def test_records_of_another_convention_are_gaps(
     assert found["LBP", "Coverage"] == "not run yet"
 
 
-def test_a_criterion_that_is_missing_or_no_number_is_a_gap(
+def test_a_criterion_that_is_missing_or_undefined_is_a_gap(
     tables: Path, small: dict[str, str], run_paper: Any, tmp_path: Path
 ) -> None:
     for path in (tmp_path / "results" / "runs").glob("*/record.json"):
         record = json.loads(path.read_text("utf-8"))
         if record["cell"]["features"] == "hog":
-            record["criteria"]["coverage"] = float("nan")
+            record["criteria"]["coverage"] = None
             del record["criteria"]["one_error"]
             path.write_text(json.dumps(record), "utf-8")
     where = ("--results", str(tmp_path / "results"), "--out", str(tables))

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from bench.api import BenchError
-from bench.papers.places import Gap, Place, Places, roots_of
+from bench.papers.places import Gap, MissingDataError, Place, Places, roots_of
+from bench.papers.spec import Conditions
 from bench.plugins import Registry
+
+CONDITIONS = Conditions("raf-ml", "holdout-60-20-20", "", "", "valid", "paper", 5)
 
 
 @pytest.fixture(scope="module")
@@ -125,14 +129,33 @@ def test_a_stand_in_is_divided_by_its_own_split(registry: Registry, tmp_path: Pa
 
 def test_second_datasets_are_put_into_methods(registry: Registry, tmp_path: Path) -> None:
     run = "tfe-jl[people={casia-webface}]"
-    here = Places(registry, {"casia-webface": tmp_path})
-    assert here.filled(run) == f"tfe-jl[people=people:{tmp_path}]"
-    assert here.standing_in(run) == []
-    stand_in = Places(registry, {}, ("synthetic-people",))
-    assert stand_in.filled(run) == "tfe-jl[people=synthetic-people]"
-    assert stand_in.standing_in(run) == ["synthetic-people for casia-webface"]
-    assert isinstance(Places(registry).filled(run), Gap)
-    assert Places(registry).filled("lbp+clr") == "lbp+clr"
+    roots = {"raf-ml": tmp_path, "casia-webface": tmp_path}
+    here = Places(registry, roots).locate(CONDITIONS, run)
+    assert here.run == f"tfe-jl[people=people:{tmp_path}]"
+    assert (here.used, here.stand_ins) == (("raf-ml",), ())
+    stand_in = Places(registry, {"raf-ml": tmp_path}, ("synthetic-people",)).locate(CONDITIONS, run)
+    assert stand_in.run == "tfe-jl[people=synthetic-people]"
+    assert stand_in.stand_ins == ("synthetic-people for casia-webface",)
+    with pytest.raises(MissingDataError, match="casia-webface is not here"):
+        Places(registry, {"raf-ml": tmp_path}).locate(CONDITIONS, run)
+    assert Places(registry, roots).locate(CONDITIONS, "lbp+clr").run == "lbp+clr"
+
+
+def test_an_entry_is_located_with_its_target_and_the_split_of_its_stand_in(
+    registry: Registry, tmp_path: Path
+) -> None:
+    cross = replace(CONDITIONS, protocol="cross", target="jaffe", target_protocol="cv5")
+    located = Places(registry, {"raf-ml": tmp_path}, ("synthetic[images=90]",)).locate(cross, "hog")
+    shifted = "synthetic[images=90,seed=1,lighting=0.5,style=0.5]"
+    assert (located.source.text, located.measured.text) == ("raf-ml", shifted)
+    assert located.used == ("raf-ml", shifted)
+    assert located.stand_ins == (f"{shifted} for jaffe",)
+    alone = Places(registry, {}, ("synthetic",)).locate(CONDITIONS, "hog")
+    assert (alone.measured, alone.conditions.protocol) == (alone.source, "official")
+    with pytest.raises(MissingDataError) as missing:
+        Places(registry).locate(cross, "tfe-jl[people={casia-webface}]")
+    assert [gap.dataset for gap in missing.value.gaps] == ["raf-ml", "jaffe", "casia-webface"]
+    assert str(missing.value) == missing.value.gaps[0].why
 
 
 def test_roots_are_read_from_words(tmp_path: Path) -> None:

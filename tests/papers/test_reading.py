@@ -11,12 +11,12 @@ import pytest
 from bench.api import BenchError
 from bench.papers.measured import _value
 from bench.papers.reading import better, epochs, known, read
-from bench.papers.spec import Entry, Where
+from bench.papers.spec import Conditions, PaperEntry
 from bench.publish.rows import Row
 from bench.run.record import Record
 
 CURVE = "epoch,valid,phase\n1,0.1,one\n2,0.2,one\n3,,one\n1,0.5,two\n2,0.6,two\n3,0.7,two\n"
-WHERE = Where("toy", "official", "", "", "valid", "paper", 1)
+CONDITIONS = Conditions("toy", "official", "", "", "valid", "paper", 1)
 
 
 @pytest.fixture
@@ -76,7 +76,7 @@ def test_epochs_without_a_value_are_left_out(record: Record) -> None:
 def test_tables_read_the_same_numbers(
     record: Record, metric: str, classes: dict[str, str], value: float
 ) -> None:
-    entry = Entry(WHERE, "net", "", metric, **classes)
+    entry = PaperEntry(CONDITIONS, "net", "", metric, **classes)
     assert _value(Row((record,)), entry) == (value, None)
 
 

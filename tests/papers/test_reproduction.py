@@ -13,10 +13,10 @@ from scipy.stats import t as student
 from bench.papers.measured import Measured
 from bench.papers.published import Number, by_id
 from bench.papers.reproduction import judged
-from bench.papers.spec import Where
+from bench.papers.spec import Conditions
 from bench.publish.rows import Row
 
-WHERE = Where("raf-ml", "official", "", "", "valid", "paper", 3)
+CONDITIONS = Conditions("raf-ml", "official", "", "", "valid", "paper", 3)
 PRINTED = by_id("dbm-cnn")["dbm-cnn:0039"]
 
 
@@ -41,7 +41,7 @@ def printed(value: float, **changes: Any) -> Number:
 def test_reproduced_within_the_interval_for_one_more_run(
     measured: Callable[..., Measured], side: int, seeds: int
 ) -> None:
-    sd, where = 0.01, dataclasses.replace(WHERE, seeds=seeds)
+    sd, where = 0.01, dataclasses.replace(CONDITIONS, seeds=seeds)
     reach = student.ppf(0.975, seeds - 1) * sd * math.sqrt(1 + 1 / seeds) + 0.0005
     inside = measured(0.4 + side * (reach - 1e-6), sd, seeds)
     outside = measured(0.4 + side * (reach + 1e-6), sd, seeds)
@@ -54,8 +54,8 @@ def test_reproduced_within_the_interval_for_one_more_run(
 
 def test_percentages_count_as_fractions(measured: Callable[..., Measured]) -> None:
     number = dataclasses.replace(printed(84.29), unit="%", printed="84.29")
-    assert judged(number, measured(0.8429, 0.001), WHERE)[0] == "reproduced"
-    assert judged(number, measured(0.80, 0.001), WHERE)[0] == "not reproduced"
+    assert judged(number, measured(0.8429, 0.001), CONDITIONS)[0] == "reproduced"
+    assert judged(number, measured(0.80, 0.001), CONDITIONS)[0] == "not reproduced"
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_no_verdict_where_none_is_due(
     measured: Callable[..., Measured], changes: dict[str, Any], verdict: str, why: str
 ) -> None:
     told = {"sd": 0.01, **changes}
-    found = judged(printed(0.4), measured(0.4, told.pop("sd"), **told), WHERE)
+    found = judged(printed(0.4), measured(0.4, told.pop("sd"), **told), CONDITIONS)
     assert found[0] == verdict
     assert why in found[1]
 
@@ -85,15 +85,15 @@ def test_what_cannot_be_compared_says_why(measured: Callable[..., Measured]) -> 
     barred = printed(0.4, comparable=False, why_not="an impossible value")
     stand_in = dataclasses.replace(found, stand_ins=("fer-plus-ml for raf-ml",))
     missing = Measured(gap="raf-ml is not here")
-    assert judged(None, found, WHERE)[0] == ""
-    assert judged(lost, found, WHERE) == ("not comparable", "the printed value is lost")
-    assert judged(barred, found, WHERE) == ("not comparable", "an impossible value")
-    assert "fer-plus-ml for raf-ml" in judged(printed(0.4), stand_in, WHERE)[1]
-    assert judged(printed(0.4), missing, WHERE) == ("no verdict", "raf-ml is not here")
+    assert judged(None, found, CONDITIONS)[0] == ""
+    assert judged(lost, found, CONDITIONS) == ("not comparable", "the printed value is lost")
+    assert judged(barred, found, CONDITIONS) == ("not comparable", "an impossible value")
+    assert "fer-plus-ml for raf-ml" in judged(printed(0.4), stand_in, CONDITIONS)[1]
+    assert judged(printed(0.4), missing, CONDITIONS) == ("no verdict", "raf-ml is not here")
 
 
 def test_a_single_seed_of_many_asked_for_has_no_verdict(make: Callable[..., Any]) -> None:
     records = [make("net", None, seed=seed, budget="paper", stochastic=True) for seed in range(3)]
     failed = make("net", None, seed=2, budget="paper", stochastic=True, status="error")
     found = Measured(0.4, 0.01, Row((*records[:2], failed)))
-    assert judged(printed(0.4), found, WHERE) == ("no verdict", "cells are missing")
+    assert judged(printed(0.4), found, CONDITIONS) == ("no verdict", "cells are missing")

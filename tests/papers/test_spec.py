@@ -11,9 +11,9 @@ from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
 from bench.papers.claims import needs
 from bench.papers.files import paper_dataset, papers
-from bench.papers.measured import params_of
+from bench.papers.methods import params_of
 from bench.papers.published import claims, numbers
-from bench.papers.spec import Entry, load, read, table
+from bench.papers.spec import PaperEntry, load, read, table
 from bench.plugins import Registry
 from bench.run.grammar import parse_methods
 from bench.run.methods import dataset_spec
@@ -30,7 +30,7 @@ def spec(rows: str = ROW, head: str = HEAD, columns: str = COLUMNS) -> str:
     return f"{ABOUT}\n{head}{columns}rows = [{rows}]\n"
 
 
-def entries(paper: str) -> list[Entry]:
+def entries(paper: str) -> list[PaperEntry]:
     return [entry for table in load(paper).tables for entry in table.entries]
 
 
@@ -70,7 +70,7 @@ def test_every_entry_has_the_row_of_its_metric_data_class_and_fold(paper: str) -
         if number is None:
             continue
         variant = dict(piece.split("=", 1) for piece in number.variant.split("; ") if piece)
-        dataset = (entry.where.target or entry.where.dataset).partition("[")[0]
+        dataset = (entry.conditions.target or entry.conditions.dataset).partition("[")[0]
         assert dataset in number.dataset.split(", "), number.id
         assert number.metric == OTHER_NAMES.get(entry.metric, entry.metric), number.id
         if entry.metric == "recall":
@@ -103,7 +103,9 @@ def test_every_run_is_one_method_of_the_registry(paper: str, registry: Registry)
 def test_every_dataset_is_known_and_its_plugin_is_in_the_registry(
     paper: str, registry: Registry
 ) -> None:
-    places = {name for one in entries(paper) for name in (one.where.dataset, one.where.target)}
+    places = {
+        name for one in entries(paper) for name in (one.conditions.dataset, one.conditions.target)
+    }
     for name in places - {""}:
         found = paper_dataset(name.partition("[")[0])
         assert found.obtain, name
@@ -151,31 +153,31 @@ def test_an_entry_is_made_of_table_column_and_row() -> None:
         '{ title = "RAkEL", with = "rakel", selection = "last" }]\n'
     )
     (made,) = read("dbm-cnn", spec(rows, columns=columns)).tables
-    (first, second), (third, fourth) = (line.entries for line in made.lines)
+    (first, second), (third, fourth) = (line.entries for line in made.rows)
     assert first is not None
     assert second is not None
     assert third is not None
     assert fourth is None
     assert (first.run, second.run, third.run) == ("dbm-cnn+clr", "dbm-cnn+rakel", "")
-    assert (first.where.seeds, third.where.seeds) == (1, 5)
-    assert (first.where.selection, second.where.selection) == ("valid", "last")
+    assert (first.conditions.seeds, third.conditions.seeds) == (1, 5)
+    assert (first.conditions.selection, second.conditions.selection) == ("valid", "last")
     assert third.why == "quoted"
     assert third.published is None
     printed = [first.published, second.published]
     assert [one and one.variant for one in printed] == ["classifier=clr", "classifier=rakel"]
-    assert (made.slug, made.lines[0].block) == ("table-3", "B")
+    assert (made.slug, made.rows[0].block) == ("table-3", "B")
 
 
 def test_a_confusion_is_found_by_its_two_classes_and_a_target_by_its_dataset() -> None:
-    (row,) = [line for line in table("dbm-cnn", "1").lines if line.label == "Fear"]
-    first, last = row.entries[0], table("dbm-cnn", "5").lines[27].entries[4]
+    (row,) = [line for line in table("dbm-cnn", "1").rows if line.label == "Fear"]
+    first, last = row.entries[0], table("dbm-cnn", "5").rows[27].entries[4]
     assert first is not None
     assert first.published is not None
     assert first.published.variant.endswith("; true=fear; predicted=surprise")
     assert (first.true, first.predicted) == ("fear", "surprise")
     assert last is not None
     assert last.published is not None
-    assert (last.where.protocol, last.where.target) == (CROSS, "jaffe")
+    assert (last.conditions.protocol, last.conditions.target) == (CROSS, "jaffe")
     assert last.published.dataset == "jaffe"
 
 
@@ -248,6 +250,6 @@ def test_what_is_wrong_in_a_file_is_said_with_its_place(source: str, said: str) 
 
 def test_the_specification_of_the_test_is_right_where_nothing_is_changed() -> None:
     (made,) = read("dbm-cnn", spec()).tables
-    (entry,) = made.lines[0].entries
+    (entry,) = made.rows[0].entries
     assert entry is not None
     assert entry.published is not None

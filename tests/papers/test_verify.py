@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.papers.measured import HUMAN, trains
+from bench.papers.methods import HUMAN, trains
 from bench.plugins import Registry
 
 
