@@ -8,6 +8,7 @@ from zlib import crc32
 
 import numpy as np
 import torch
+from bench.methods._resnet18 import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18Layers
 from torch import Tensor, nn
 from torchvision.transforms.v2.functional import resize
 
@@ -19,7 +20,6 @@ from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Adam, OneCycle, Recipe
-from bench.nn.resnet import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18Layers
 from bench.nn.train import TrainingSummary
 
 PARTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
@@ -114,8 +114,8 @@ class Fusion(nn.Module):
 class MFJLE(TrainedNetwork):
     """MF-JLE, IEEE Access 9 (2021): L = L_g + Σ λ_i L_i (Eq. 1), λ_i = 0.01.
 
-    Six independent ResNet-18 (`bench.nn.resnet`): one sees the face, five see square crops round
-    the eyes, the nose tip and the corners of the mouth, which MTCNN finds. Each has the binary
+    Six independent ResNet-18 (`_resnet18`): one sees the face, five see square crops round the
+    eyes, the nose tip and the corners of the mouth, which MTCNN finds. Each has the binary
     cross-entropy (Eq. 2) as its loss; RGB, 224×224, ImageNet's mean and standard deviation; Adam,
     rate 1e-4, times 0.9 every 50 of 218 epochs, batch 128. The six share no weights, and Adam's
     steps do not depend on the scale of a gradient, so that λ acts on the fusion and hardly on

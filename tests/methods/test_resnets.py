@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 import torchvision
+from bench.methods._resnet18 import ResNet18Layers
 from layers import Step, count, images_for, method, paper_model, run
 from torch import nn
 
@@ -189,3 +190,11 @@ def test_resnet_has_no_weight_decay(name: str) -> None:
     groups = network.groups(paper_model(name))
     decay = network.recipe.optimizer.weight_decay
     assert [group.get("weight_decay", decay) for group in groups] == [0] * len(groups)
+
+
+def test_the_embedding_is_the_mean_over_places() -> None:
+    network = ResNet18Layers(2).eval()
+    seen: list[torch.Tensor] = []
+    network.layer4.register_forward_hook(lambda module, given, out: seen.append(out))
+    out = network(torch.rand(2, 3, 70, 70))
+    assert torch.allclose(out.embedding, nn.functional.adaptive_avg_pool2d(seen[0], 1).flatten(1))
