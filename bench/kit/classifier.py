@@ -27,7 +27,7 @@ TRAIN, TEST, FEATURES, LABELS = 40, 20, 12, 4
 ROUNDING = 1e-6  # of scores that are computed in another order
 
 
-class Data:
+class Samples:
     """Rows whose labels can partly be seen: X float64, Y bool, for training and test."""
 
     def __init__(self, seed: int = 0, features: int = FEATURES, labels: int = LABELS) -> None:
@@ -83,12 +83,12 @@ def _works_or_refuses(subject: Subject, X: np.ndarray, Y: np.ndarray, made: Any 
         made.fit(X, known(subject, Y))
     except BenchError:
         return
-    answers(subject, made, Data().X_test, Y.shape[1])
+    answers(subject, made, Samples().X_test, Y.shape[1])
 
 
 def shapes_types_and_finite_scores(subject: Subject) -> None:
     """Scores float (n, L), labels bool (n, L), and scikit-learn's names give the same."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     scores, labels = answers(subject, made, data.X_test, LABELS)
     for X, Y in ((data.X * 1e4, data.Y), (data.X * 1e-4, data.Y), (data.X + 1e3, data.Y)):
@@ -106,7 +106,7 @@ def shapes_types_and_finite_scores(subject: Subject) -> None:
 
 def labels_follow_the_threshold(subject: Subject) -> None:
     """No label is absent where its score is above that of a present one."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     X = np.concatenate([data.X, data.X_test])
     scores, labels = answers(subject, made, X, LABELS)
@@ -133,7 +133,7 @@ def follow_threshold(scores: np.ndarray, labels: np.ndarray, threshold: str) -> 
 
 def same_seed_gives_the_same_bytes(subject: Subject) -> None:
     """Two fresh objects, whatever the state of the global generators."""
-    data = Data()
+    data = Samples()
     seed = {"random_state": 3} if "random_state" in subject.plugin.params else {}
     made = []
     for number in (1, 2):
@@ -160,7 +160,7 @@ def clone_and_deep_copy(subject: Subject) -> None:
     """scikit-learn's clone is unfitted with the same parameters; a deep copy answers the same."""
     from sklearn.base import clone
 
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     require(made.get_params() == subject.make().get_params(), "fit changes the parameters")
     twin = clone(made)
@@ -178,13 +178,13 @@ def clone_and_deep_copy(subject: Subject) -> None:
 
 def prediction_before_fit_refused(subject: Subject) -> None:
     """Before fit there is nothing to predict with."""
-    refused("scores before fit", lambda: subject.make().scores(Data().X_test))
-    refused("labels before fit", lambda: subject.make().labels(Data().X_test))
+    refused("scores before fit", lambda: subject.make().scores(Samples().X_test))
+    refused("labels before fit", lambda: subject.make().labels(Samples().X_test))
 
 
 def inputs_are_not_written_to(subject: Subject) -> None:
     """Read-only arrays are taken, writable ones stay as they are."""
-    data = Data()
+    data = Samples()
     data.Y = known(subject, data.Y)
     before = [array.copy() for array in (data.X, data.Y, data.X_test)]
     made = fitted(subject, data.X, data.Y)
@@ -197,7 +197,7 @@ def inputs_are_not_written_to(subject: Subject) -> None:
 
 def unseen_labels(subject: Subject) -> None:
     """Labels that no training row has, but test rows may, are answered for like the others."""
-    data = Data()
+    data = Samples()
     for unseen in (slice(1, 2), slice(1, LABELS)):
         data.Y[:, unseen] = False
         answers(subject, fitted(subject, data.X, data.Y), data.X_test, LABELS)
@@ -205,7 +205,7 @@ def unseen_labels(subject: Subject) -> None:
 
 def all_zero_and_all_one_columns(subject: Subject) -> None:
     """Labels that do not vary in training, beside others and alone."""
-    data = Data()
+    data = Samples()
     data.Y[:, 0], data.Y[:, 2] = False, True
     for Y in (data.Y, np.zeros_like(data.Y), np.ones_like(data.Y)):
         answers(subject, fitted(subject, data.X, Y), data.X_test, LABELS)
@@ -213,7 +213,7 @@ def all_zero_and_all_one_columns(subject: Subject) -> None:
 
 def distributions_are_shares(subject: Subject) -> None:
     """Rows of a label distribution sum to 1; what learns from them refuses label sets."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     shares = made.distribution(data.X_test)
     check_distribution(subject.name, shares, (TEST, LABELS))
@@ -229,7 +229,7 @@ def one_class_per_row(subject: Subject) -> None:
     """Single-label data, where it is meant for them: classes that training has, and has not."""
     if "single" not in subject.plugin.kinds:  # type: ignore[attr-defined]
         raise InapplicableError("it is not meant for single-label data")
-    data = Data()
+    data = Samples()
     data.Y = np.eye(LABELS, dtype=bool)[data.X[:, :LABELS].argmax(axis=1)]
     for present in (np.ones(TRAIN, bool), ~data.Y[:, 1], data.Y[:, 0]):
         made = subject.make()
@@ -241,13 +241,13 @@ def one_class_per_row(subject: Subject) -> None:
 
 def one_label(subject: Subject) -> None:
     """L = 1 works or is refused in a sentence."""
-    data = Data(labels=1)
+    data = Samples(labels=1)
     _works_or_refuses(subject, data.X, data.Y)
 
 
 def constant_and_duplicate_features(subject: Subject) -> None:
     """Columns that say nothing or the same twice, and none that says anything."""
-    data = Data()
+    data = Samples()
     for X in (data.X, data.X_test):
         X[:, 0], X[:, 1], X[:, 2] = 7.0, 0.0, X[:, 3]
     answers(subject, fitted(subject, data.X, data.Y), data.X_test, LABELS)
@@ -257,14 +257,14 @@ def constant_and_duplicate_features(subject: Subject) -> None:
 
 def duplicate_rows(subject: Subject) -> None:
     """Rows that are the same, with other labels."""
-    data = Data()
+    data = Samples()
     data.X[:20] = data.X[20:]
     answers(subject, fitted(subject, data.X, data.Y), data.X_test, LABELS)
 
 
 def one_row_predicted(subject: Subject) -> None:
     """A single row, and none."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     answers(subject, made, data.X_test[:1], LABELS)
     answers(subject, made, data.X_test[:0], LABELS)
@@ -272,7 +272,7 @@ def one_row_predicted(subject: Subject) -> None:
 
 def few_training_rows(subject: Subject) -> None:
     """Fewer rows than neighbours, folds or clusters: works, or is refused in a sentence."""
-    data = Data()
+    data = Samples()
     for rows in (1, 2, 3, 5, 8):
         _works_or_refuses(subject, data.X[:rows], data.Y[:rows])
     _works_or_refuses(subject, data.X, data.Y, subject.plain())
@@ -280,7 +280,7 @@ def few_training_rows(subject: Subject) -> None:
 
 def float32_and_float64(subject: Subject) -> None:
     """Both precisions, and one after the other."""
-    data = Data()
+    data = Samples()
     small, small_test = data.X.astype(np.float32), data.X_test.astype(np.float32)
     for X in (data.X, small):
         made = fitted(subject, X, data.Y)
@@ -290,7 +290,7 @@ def float32_and_float64(subject: Subject) -> None:
 
 def memory_layout_does_not_matter(subject: Subject) -> None:
     """Column order and strided views give what contiguous rows give."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     for layout in (np.asfortranarray, _strided):
         other = fitted(subject, layout(data.X), layout(data.Y))
@@ -310,7 +310,7 @@ def _strided(array: np.ndarray) -> np.ndarray:
 
 def wrong_input_refused(subject: Subject) -> None:
     """Values that are not finite, other numbers of rows or columns: one sentence each."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     Y = known(subject, data.Y)
     refused("fit with fewer labels than rows", lambda: subject.make().fit(data.X, Y[:-1]))
@@ -328,7 +328,7 @@ def wrong_input_refused(subject: Subject) -> None:
 
 def fit_twice_equals_fit_once(subject: Subject) -> None:
     """Nothing is left of an earlier fit, not even of one to data of another shape."""
-    data, other = Data(), Data(1, FEATURES + 3, LABELS + 1)
+    data, other = Samples(), Samples(1, FEATURES + 3, LABELS + 1)
     once = fitted(subject, data.X, data.Y)
     Y = known(subject, data.Y)
     twice = fitted(subject, data.X, Y).fit(data.X, Y)
@@ -339,7 +339,7 @@ def fit_twice_equals_fit_once(subject: Subject) -> None:
 
 def rows_do_not_depend_on_the_batch(subject: Subject) -> None:
     """A row alone, in reverse order, and among others gets the same answer."""
-    data = Data()
+    data = Samples()
     made = fitted(subject, data.X, data.Y)
     scores, labels = answers(subject, made, data.X_test, LABELS)
     alone = [answers(subject, made, data.X_test[row : row + 1], LABELS) for row in range(TEST)]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from importlib import resources
 from pathlib import Path
 
 import pytest
 from runs import PLUGINS
 
-from bench.kit.classifier import Data
+from bench.kit.classifier import Samples
 from bench.kit.examine import CHECKS, Finding, examine, subjects, title, verdict
 from bench.kit.general import Subject
+from bench.kit.hooks import overridden
 from bench.plugins import Entry, Registry
 
 ENTRIES = [entry for entry in Registry() if entry.builtin and entry.state == "ready"]
@@ -55,7 +57,7 @@ def test_slow_members_pass(name: str) -> None:
 @pytest.mark.parametrize("value", [False, True])
 def test_labels_that_do_not_vary_are_predicted_as_in_training(entry: Entry, value: bool) -> None:
     (subject,) = subjects(entry)
-    data = Data()
+    data = Samples()
     data.Y[:, 1] = value
     assert (subject.make().fit(data.X, data.Y).labels(data.X_test)[:, 1] == value).all()
     data.Y[:] = value
@@ -205,6 +207,13 @@ OTHER_FAULTS = {
             "    def fit(self, faces, rng):\n        return super().fit(faces, rng)\n\n"
             "    def loss",
         ),
+        "overridden hooks are called": (
+            "    def loss",
+            "    def learn(self, model, train, valid, seed):\n"
+            "        plain = super().loss\n"
+            "        return self.phase('', model, self.recipe, train, valid, seed, plain)\n\n"
+            "    def loss",
+        ),
     },
     "dataset": {
         "metadata is complete": ("Say here how to get the data.", ""),
@@ -274,3 +283,77 @@ def test_missing_weights_are_no_failure(tmp_path: Path) -> None:
     (check,) = (one for one in CHECKS["Classifier"] if title(one) == "float32 and float64")
     found = verdict(subject, "Classifier", check)
     assert (found.status, found.reason) == ("does not apply", "give --weights PATH")
+
+
+# -- networks derived from others -----------------------------------------------------------------
+
+DERIVED = (PLUGINS / "derived.py").read_text(encoding="utf-8")
+
+
+def hooks_check(entry: Entry) -> Finding:
+    (subject,) = subjects(entry)
+    (check,) = (one for one in CHECKS["Network"] if title(one) == "overridden hooks are called")
+    return verdict(subject, "Network", check)
+
+
+def test_a_loss_that_is_heard_passes(tmp_path: Path) -> None:
+    found = hooks_check(entry_of(tmp_path / "derived.py", DERIVED))
+    assert (found.status, found.reason) == ("ok", "")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "reason"),
+    [
+        (
+            "return super().loss(out, batch)",
+            'raise RuntimeError("no loss")',
+            r"RuntimeError \(derived\.py:\d+\): no loss",
+        ),
+        (
+            "    def loss(self",
+            "    def keep(self, faces):\n"
+            "        self.loss = super().loss\n"
+            "        return super().keep(faces)\n\n"
+            "    def loss(self",
+            r"Derived\.loss: never called, neither in training nor in an answer, and so without "
+            "effect; override what the class above calls in its place, or take it out",
+        ),
+        (
+            "    def loss(self",
+            "    def network(self, labels, channels):\n"
+            "        raise RuntimeError('nobody asks for it')\n\n"
+            "    def build(self, labels, channels):\n"
+            "        return Above.network(self, labels, channels)\n\n"
+            "    def loss(self",
+            r"Derived\.network: never called, .*",
+        ),
+        (
+            "    def loss(self",
+            "    def groups(self, model):\n        return super().groups(model)\n\n"
+            "    def takes_sets(self):\n        return True\n\n"
+            "    def budgeted(self, recipes):\n        raise KeyError('no recipe')\n\n"
+            "    def loss(self",
+            r"KeyError \(derived\.py:\d+\): 'no recipe'",
+        ),
+    ],
+)
+def test_a_hook_that_breaks_or_is_not_heard_fails(
+    tmp_path: Path, old: str, new: str, reason: str
+) -> None:
+    assert DERIVED.count(old) == 1
+    found = hooks_check(entry_of(tmp_path / "derived.py", DERIVED.replace(old, new)))
+    assert found.status == "failed"
+    assert re.fullmatch(reason, found.reason)
+
+
+def test_hooks_are_those_that_its_own_file_overrides(tmp_path: Path) -> None:
+    (subject,) = subjects(entry_of(tmp_path / "derived.py", DERIVED))
+    assert {name: owner.__name__ for name, owner in overridden(subject.plugin).items()} == {
+        "loss": "Derived"
+    }
+    families = {
+        entry.name: set(overridden(entry.load())) for entry in ENTRIES if entry.kind == "Network"
+    }
+    assert families["resnet18"] >= {"network", "loss", "takes_sets"}
+    assert families["dbm-cnn"] >= {"build", "loss", "groups", "check"}
+    assert all(families.values())
