@@ -1,12 +1,16 @@
-"""MULAN's file pairs: ARFF (Weka's table format, dense or sparse) and the XML list of labels."""
+"""The two file formats of `mulan`: ARFF (Weka's tables, dense or sparse) and XML lists of labels.
+
+They are apart from mulan.py for their length.
+"""
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from xml.parsers import expat
 
 import numpy as np
@@ -131,20 +135,27 @@ def read_label_names(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def features_and_labels(
-    arff: Arff, label_names: Iterable[str]
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...], tuple[str, ...]]:
+class MultiLabelTable(NamedTuple):
+    """A table of features and labels.
+
+    Attributes
+    ----------
+    features : float64 (n, d)
+    labels : bool (n, L)
+    label_names : tuple of str
+        In the ARFF file's order, which is not always that of the XML file.
+    """
+
+    features: np.ndarray
+    labels: np.ndarray
+    label_names: tuple[str, ...]
+
+
+def features_and_labels(arff: Arff, label_names: Iterable[str]) -> MultiLabelTable:
     """Split a table into features and labels.
 
     Numeric features stay; a nominal one of three or more values becomes one 0/1 column per value,
     one of two values a single column (the values 0 and 1 as themselves, else 1 for the second).
-
-    Returns
-    -------
-    features : float64 (n, d)
-    labels : bool (n, L)
-        In the ARFF file's order, which is not always that of the XML file.
-    feature_names, label_names : tuple of str
 
     Raises
     ------
@@ -158,25 +169,25 @@ def features_and_labels(
             f"{arff.path} has no attribute for the label {shortened(name)}: {near(name, known)}"
         )
     columns: list[np.ndarray] = []
-    names: list[str] = []
-    labels: list[np.ndarray] = []
+    labels: dict[str, np.ndarray] = {}
     for index, attribute in enumerate(arff.attributes):
-        column = arff.data[:, index]
         if attribute.name in wanted:
-            labels.append(_label(arff, index))
-        elif attribute.values is not None and len(attribute.values) > 2:
-            columns += [column == position for position in range(len(attribute.values))]
-            names += [f"{attribute.name}={value}" for value in attribute.values]
+            labels[attribute.name] = _label(arff, index)
         else:
-            columns.append(_binary(attribute, column))
-            names.append(attribute.name)
+            columns += _feature(attribute, arff.data[:, index])
     if not columns:
         raise BenchError(f"{arff.path}: every attribute is a label; features are missing")
     features = np.empty((len(arff.data), len(columns)))
     for position, column in enumerate(columns):
         features[:, position] = column
-    ordered = tuple(a.name for a in arff.attributes if a.name in wanted)
-    return features, np.stack(labels, axis=1), tuple(names), ordered
+    return MultiLabelTable(features, np.stack(list(labels.values()), axis=1), tuple(labels))
+
+
+def _feature(attribute: Attribute, column: np.ndarray) -> list[np.ndarray]:
+    """The columns that an attribute becomes: one per value where it has three or more."""
+    if attribute.values is not None and len(attribute.values) > 2:
+        return [column == position for position in range(len(attribute.values))]
+    return [_binary(attribute, column)]
 
 
 def _binary(attribute: Attribute, column: np.ndarray) -> np.ndarray:
@@ -189,6 +200,7 @@ def _binary(attribute: Attribute, column: np.ndarray) -> np.ndarray:
 
 
 def _label(arff: Arff, index: int) -> np.ndarray:
+    """Column ``index`` of a table as a label, bool (n,)."""
     attribute, column = arff.attributes[index], arff.data[:, index]
     if attribute.values is not None and not set(attribute.values) <= {"0", "1"}:
         raise BenchError(
@@ -228,6 +240,7 @@ def _unescape(match: re.Match[str]) -> str:
 
 
 def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[Attribute, ...]:
+    """The attributes that a file declares, in order; reads up to its @data line."""
     attributes: dict[str, Attribute] = {}
     for line, text in numbered:
         tokens = _tokens(path, line, text)
@@ -254,13 +267,13 @@ def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[Attribute,
 
 
 def _attribute(path: Path, line: int, tokens: list[tuple[bool, str]]) -> Attribute:
-    braces = [position for position, (brace, _) in enumerate(tokens) if brace]
+    """The attribute that the tokens behind @attribute declare."""
     if len(tokens) < 2 or tokens[0][0]:
         raise BenchError(f"{path}:{line}: an attribute needs a name and a type")
-    name, kind = tokens[0][1], tokens[1][1].lower()
-    if not braces and len(tokens) == 2 and kind in _NUMERIC:
+    (_, name), (is_brace, kind) = tokens[:2]
+    if len(tokens) == 2 and not is_brace and kind.lower() in _NUMERIC:
         return Attribute(name, None)
-    if braces == [1, len(tokens) - 1] and (tokens[1][1], tokens[-1][1]) == ("{", "}"):
+    if _enclosed(tokens[1:]):
         values = tuple(text for _, text in tokens[2:-1])
         if not values or len(set(values)) < len(values):
             raise BenchError(
@@ -276,36 +289,21 @@ def _attribute(path: Path, line: int, tokens: list[tuple[bool, str]]) -> Attribu
 def _data(
     path: Path, numbered: Iterable[tuple[int, str]], attributes: tuple[Attribute, ...]
 ) -> tuple[np.ndarray, np.ndarray]:
-    converters: list[Callable[[str], float]] = [
-        float
-        if attribute.values is None
-        else {value: float(i) for i, value in enumerate(attribute.values)}.__getitem__
-        for attribute in attributes
-    ]
+    """The rows below @data, float64 (n, a), and the line of each, int64 (n,)."""
+    converters = [_converter(attribute) for attribute in attributes]
     width = len(attributes)
-    every = list(range(width))
+    every = range(width)
     values, lines = array("d"), array("q")
     for line, text in numbered:
-        if _SPECIAL.search(text):
-            tokens = _tokens(path, line, text)
-            words = [word for brace, word in tokens if not brace]
-            braces = [position for position, (brace, _) in enumerate(tokens) if brace]
-        else:
-            words, braces = _PLAIN.findall(text), []
-        if not words and not braces:
-            continue
-        if braces:
-            if braces != [0, len(words) + 1] or tokens[0][1] != "{" or tokens[-1][1] != "}":
-                raise BenchError(
-                    f"{path}:{line}: braces enclose a whole sparse row; instance weights are not "
-                    "supported"
-                )
-            columns = _sparse_columns(path, line, words[::2], len(words), width)
+        words, sparse = _words(path, line, text)
+        columns: Sequence[int] = every
+        if sparse:
+            columns = _sparse_columns(path, line, words, width)
             words = words[1::2]
-        else:
-            columns = every
-            if len(words) != width:
-                raise BenchError(f"{path}:{line}: {len(words)} values for {width} attributes")
+        elif not words:
+            continue
+        elif len(words) != width:
+            raise BenchError(f"{path}:{line}: {len(words)} values for {width} attributes")
         row = [0.0] * width
         try:
             for column, word in zip(columns, words, strict=True):
@@ -326,12 +324,40 @@ def _data(
     return data, numbers
 
 
-def _sparse_columns(path: Path, line: int, indices: list[str], words: int, width: int) -> list[int]:
+def _converter(attribute: Attribute) -> Callable[[str], float]:
+    """What makes a number of a word, or raises `ValueError` or `KeyError`."""
+    if attribute.values is None:
+        return float
+    return {value: float(place) for place, value in enumerate(attribute.values)}.__getitem__
+
+
+def _words(path: Path, line: int, text: str) -> tuple[list[str], bool]:
+    """The words of a row, and whether it is a sparse one, in braces."""
+    if not _SPECIAL.search(text):
+        return _PLAIN.findall(text), False
+    tokens = _tokens(path, line, text)
+    words = [word for brace, word in tokens if not brace]
+    sparse = len(words) < len(tokens)
+    if sparse and not _enclosed(tokens):
+        raise BenchError(
+            f"{path}:{line}: braces enclose a whole sparse row; instance weights are not supported"
+        )
+    return words, sparse
+
+
+def _enclosed(tokens: list[tuple[bool, str]]) -> bool:
+    """Whether braces open and close the tokens, and there are no others."""
+    braces = [(position, text) for position, (brace, text) in enumerate(tokens) if brace]
+    return braces == [(0, "{"), (len(tokens) - 1, "}")]
+
+
+def _sparse_columns(path: Path, line: int, words: list[str], width: int) -> list[int]:
+    """The columns of a sparse row of the words INDEX VALUE INDEX VALUE …."""
     try:
-        columns = [int(index) for index in indices]
+        columns = [int(index) for index in words[::2]]
     except ValueError:
         columns = [-1]
-    if words % 2 or any(not 0 <= column < width for column in columns):
+    if len(words) % 2 or any(not 0 <= column < width for column in columns):
         raise BenchError(
             f"{path}:{line}: a sparse row is a list of INDEX VALUE pairs with indices from 0 to "
             f"{width - 1}"
@@ -342,6 +368,7 @@ def _sparse_columns(path: Path, line: int, indices: list[str], words: int, width
 
 
 def _bad_value(path: Path, line: int, attribute: Attribute, word: str) -> str:
+    """The sentence on a word that is no value of the attribute."""
     where = f"{path}:{line}: the attribute {shortened(attribute.name)}"
     if word == "?":
         return f"{where} has a missing value (?); fill it in or remove the row"

@@ -1,4 +1,7 @@
-"""FER+: reading its two layouts, and the rules that turn ten annotators' votes into labels."""
+"""FER+: reading its two layouts, and the rules that turn ten annotators' votes into labels.
+
+`fer-plus` and `fer-plus-ml` share all of it.
+"""
 
 from __future__ import annotations
 
@@ -44,6 +47,8 @@ _NEW = "fer2013new.csv"
 # label.csv, but its second image overwrites the first, so that only the last line has a picture.
 _OVERWRITTEN = {"fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png"}
 
+_Lines = dict[str, tuple[int, list[int]]]  # of label.csv, by image: line number and votes
+
 
 @dataclass(frozen=True)
 class Votes:
@@ -74,7 +79,7 @@ class Votes:
     notes: tuple[str, ...]
 
     def images(self, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Pixels of the rows asked for (ascending), and whether bench generated them.
+        """Pixels of some rows (ascending), and whether bench generated them.
 
         Returns
         -------
@@ -83,8 +88,8 @@ class Votes:
         Raises
         ------
         BenchError
-            Where no row is asked for, for an image that cannot be read, and for a csv file that
-            does not fit the votes.
+            Without any row, for an image that cannot be read, and for a csv file that does not fit
+            the votes.
         """
         if not len(rows):
             raise BenchError(f"{self.root}: the rules leave none of the {len(self.ids)} images")
@@ -182,7 +187,7 @@ def six_emotions(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]
     distribution : float64 (n, 6)
         Over ``EMOTIONS``; rows sum to 1, or to 0 where nobody voted for any.
     labels : bool (n, 6)
-        Of use only where ``keep`` is true.
+        Meaningful only where ``keep`` is true.
     keep : bool (n,)
     """
     votes = _without_outliers(votes)
@@ -217,6 +222,7 @@ def panel_of_classes(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _without_outliers(votes: np.ndarray) -> np.ndarray:
+    """The votes where a single vote for a class counts as none."""
     return np.where(votes > 1, votes, 0)
 
 
@@ -245,52 +251,23 @@ def _largest(votes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_folders(root: Path) -> Votes:
+    """The votes of FER+'s three folders."""
     ids: list[str] = []
     votes: list[list[int]] = []
     split: list[int] = []
     files: list[Path] = []
     notes = [f"votes from label.csv in {', '.join(_FOLDERS)}"]
     for folder, part in _FOLDERS.items():
-        path = root / folder / "label.csv"
-        if not path.is_file():
-            raise BenchError(f"{path} is missing; FER+ keeps the votes of each folder there")
-        lines: dict[str, tuple[int, list[int]]] = {}
-        for line, row in _rows(path):
-            name, counts = _label_line(path, line, row)
-            if name in lines and name not in _OVERWRITTEN:
-                raise BenchError(
-                    f"{path}:{line}: {name} has a line already (line {lines[name][0]}); "
-                    "delete one of them"
-                )
-            if name in lines:
-                notes.append(
-                    f"{folder}: {name} has two lines; the last counts, whose image was kept"
-                )
-            lines[name] = (line, counts)
-        # macOS leaves ._NAME beside NAME on foreign disks
-        pictures = {file.name for file in (root / folder).glob("*.png") if file.name[0] != "."}
-        if not pictures:
-            raise BenchError(
-                f"{root / folder} holds no images; FER+'s generate_training_data.py makes them "
-                "from Kaggle's fer2013.csv"
-            )
-        absent = [name for name in lines if name not in pictures]
-        if absent:
-            raise BenchError(
-                f"{path}:{lines[absent[0]][0]}: there is no image {absent[0]} beside it; restore "
-                f"the image or delete the line ({len(absent)} such lines)"
-            )
-        unnamed = sorted(pictures - lines.keys())
-        if unnamed:
-            raise BenchError(
-                f"{root / folder / unnamed[0]} has no line in label.csv; add the line or remove "
-                f"the image ({len(unnamed)} such images)"
-            )
-        for name, (_, counts) in lines.items():
-            ids.append(name)
-            votes.append(counts)
-            split.append(part)
-            files.append(root / folder / name)
+        lines, twice = _read_label_file(root / folder / "label.csv")
+        _check_pictures(root / folder, lines)
+        notes += [
+            f"{folder}: {name} has two lines; the last counts, whose image was kept"
+            for name in twice
+        ]
+        ids += lines
+        votes += [counts for _, counts in lines.values()]
+        split += [part] * len(lines)
+        files += [root / folder / name for name in lines]
     return Votes(
         root,
         np.array(ids),
@@ -300,6 +277,48 @@ def _read_folders(root: Path) -> Votes:
         tuple(files),
         tuple(notes),
     )
+
+
+def _read_label_file(path: Path) -> tuple[_Lines, list[str]]:
+    """Line and votes of each image by its name, and the names that stand twice."""
+    if not path.is_file():
+        raise BenchError(f"{path} is missing; FER+ keeps the votes of each folder there")
+    lines: _Lines = {}
+    twice: list[str] = []
+    for line, row in _rows(path):
+        name, counts = _label_line(path, line, row)
+        if name in lines:
+            if name not in _OVERWRITTEN:
+                raise BenchError(
+                    f"{path}:{line}: {name} has a line already (line {lines[name][0]}); "
+                    "delete one of them"
+                )
+            twice.append(name)
+        lines[name] = (line, counts)
+    return lines, twice
+
+
+def _check_pictures(folder: Path, lines: _Lines) -> None:
+    """Refuse a line without a picture, and a picture without a line."""
+    # macOS leaves ._NAME beside NAME on foreign disks
+    pictures = {file.name for file in folder.glob("*.png") if file.name[0] != "."}
+    if not pictures:
+        raise BenchError(
+            f"{folder} holds no images; FER+'s generate_training_data.py makes them from Kaggle's "
+            "fer2013.csv"
+        )
+    absent = [name for name in lines if name not in pictures]
+    if absent:
+        raise BenchError(
+            f"{folder / 'label.csv'}:{lines[absent[0]][0]}: there is no image {absent[0]} beside "
+            f"it; restore the image or delete the line ({len(absent)} such lines)"
+        )
+    unnamed = sorted(pictures - lines.keys())
+    if unnamed:
+        raise BenchError(
+            f"{folder / unnamed[0]} has no line in label.csv; add the line or remove the image "
+            f"({len(unnamed)} such images)"
+        )
 
 
 def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
@@ -323,6 +342,7 @@ def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
 
 
 def _read_pair(root: Path, pixels: Path) -> Votes:
+    """The votes of fer2013new.csv, whose rows are those of Kaggle's file ``pixels``."""
     path = root / _NEW
     ids: list[str] = []
     votes: list[list[int]] = []
@@ -386,6 +406,7 @@ def _csv_pixels(path: Path, split: np.ndarray, wanted: np.ndarray) -> np.ndarray
 
 
 def _parse_pixels(path: Path, line: int, text: str) -> np.ndarray:
+    """The pixels of one image, uint8 (48 · 48,), from blank-separated numbers."""
     try:
         values = bytes(map(int, text.split()))  # refuses what is not within 0 … 255
     except ValueError:
@@ -396,6 +417,7 @@ def _parse_pixels(path: Path, line: int, text: str) -> np.ndarray:
 
 
 def _part(path: Path, line: int, usage: str) -> int:
+    """The part of the split that Kaggle's column Usage names."""
     part = _USAGES.get(usage.strip())
     if part is None:
         raise BenchError(f"{path}:{line}: Usage {shortened(usage)} is none of {', '.join(_USAGES)}")
@@ -403,6 +425,7 @@ def _part(path: Path, line: int, usage: str) -> int:
 
 
 def _counts(path: Path, line: int, fields: list[str]) -> list[int]:
+    """The votes of one image, by class."""
     try:
         counts = [int(field) for field in fields]
     except ValueError:

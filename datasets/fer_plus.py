@@ -24,9 +24,9 @@ class FERPlus(Dataset):
     expression recognition with crowd-sourced label distribution", ICMI 2016, 279–283.
 
     Grey images of 48×48 pixels; eight classes; the authors' processing of the votes
-    (`_ferplus.processed`). As in the authors' code, the choice of ``labels`` is about
-    train: valid and test are always ``majority``. The class of an image is the largest share of
-    its processed distribution, the first in class order where shares tie.
+    (`_ferplus.processed`). As in the authors' code, the choice of ``labels`` concerns train alone:
+    valid and test are always ``majority``. The class of an image is the largest share of its
+    processed distribution, the first in class order where shares tie.
 
     Protocols: ``official``; ``no-duplicates``, in which train and valid lose every image that
     correlates above 0.9, straight or mirrored, with an image of a later part (FER2013 holds many
@@ -87,11 +87,11 @@ class FERPlus(Dataset):
 
     def check(self, faces: FaceSet) -> list[str]:
         """The counts, where they are those of neither vote file."""
-        found = tuple(np.bincount(self.split(faces, "official"), minlength=3).tolist())
-        if found in _PUBLISHED[self.labels]:
+        counts = tuple(np.bincount(self.split(faces, "official"), minlength=3).tolist())
+        if counts in _PUBLISHED[self.labels]:
             return []
-        expected = " or ".join("/".join(map(str, counts)) for counts in _PUBLISHED[self.labels])
+        expected = " or ".join("/".join(map(str, known)) for known in _PUBLISHED[self.labels])
         return [
-            f"{'/'.join(map(str, found))} images in train/valid/test with labels={self.labels}; "
+            f"{'/'.join(map(str, counts))} images in train/valid/test with labels={self.labels}; "
             f"FER+'s own files give {expected}"
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -50,35 +51,26 @@ class Jaffe(Dataset):
 
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:
         root = find_root(root, self.name, ("*README_FIRST.txt",))
-        table = next(root / name for name in _READMES if (root / name).is_file())
-        ratings = _read_ratings(table)
-        files = _image_files(root)
-        for index, path in files.items():
-            if index not in ratings:
-                raise BenchError(
-                    f"{path} has no row {index} in {table}; remove the image or unpack again"
-                )
-        rated = np.array([ratings[index] for index in files])
+        paths, rated, imageless = _rated_images(root)
         present = rated > self.threshold
         kept = np.flatnonzero(present.any(axis=1))
-        paths = [path for row, path in enumerate(files.values()) if present[row].any()]
-        if not paths:
+        if not len(kept):
             raise BenchError(f"jaffe[threshold={self.threshold:g}] keeps no image; lower it")
-        images, rendered = read_images(paths, colour="grey")
+        images, rendered = read_images([paths[row] for row in kept], colour="grey")
+        names = [paths[row].name for row in kept]
         faces = FaceSet(
             name=self.name,
             kind=self.kind,
             label_names=tuple(EMOTIONS),
-            ids=np.array([path.name for path in paths]),
+            ids=np.array(names),
             labels=present[kept],
             images=images,
             distribution=rated[kept] / rated[kept].sum(axis=1, keepdims=True),
-            subject=np.array([path.name.split(".")[0] for path in paths]),
+            subject=np.array([name.split(".")[0] for name in names]),
             synthetic=marker.is_synthetic(root) or rendered,
             notes=(
-                f"{len(kept)} of {len(files)} images have a rating above {self.threshold:g}, "
-                f"{len(files) - len(kept)} are left out; {len(ratings) - len(files)} rated "
-                "stimuli have no image",
+                f"{len(kept)} of {len(paths)} images have a rating above {self.threshold:g}, "
+                f"{len(paths) - len(kept)} are left out; {imageless} rated stimuli have no image",
             ),
         )
         return predominant(faces) if self.labels == "predominant" else faces
@@ -104,20 +96,29 @@ class Jaffe(Dataset):
         )
 
 
+def _rated_images(root: Path) -> tuple[list[Path], np.ndarray, int]:
+    """Images in the order of INDEX, their mean ratings (n, 6), and how many rated have no image."""
+    table = next(root / name for name in _READMES if (root / name).is_file())
+    ratings, files = _read_ratings(table), _image_files(root)
+    for index, path in files.items():
+        if index not in ratings:
+            raise BenchError(
+                f"{path} has no row {index} in {table}; remove the image or unpack again"
+            )
+    rated = np.array([ratings[index] for index in files])
+    return list(files.values()), rated, len(ratings) - len(files)
+
+
 def _image_files(root: Path) -> dict[int, Path]:
     """Images by INDEX, the third part of ``SUBJECT.POSE.INDEX.tiff``, in its order.
 
     They lie in ``root``, or in ``root/jaffe`` or ``root/jaffedbase``, as the archives unpack.
     """
-    found: list[Path] = []
-    for folder in (root, root / "jaffe", root / "jaffedbase"):
-        if folder.is_dir() and not found:
-            tiffs = [path for path in folder.iterdir() if path.suffix.lower() in (".tif", ".tiff")]
-            found = sorted(path for path in tiffs if not path.name.startswith("."))
-    if not found:
+    tiffs = next(filter(None, map(_tiffs, (root, root / "jaffe", root / "jaffedbase"))), None)
+    if tiffs is None:
         raise BenchError(f"{root} holds no .tiff images, nor does {root / 'jaffe'}: unpack them")
     files: dict[int, Path] = {}
-    for path in found:
+    for path in tiffs:
         match = re.fullmatch(r"[A-Z]{2}\.[A-Z]{2}\d\.(\d{1,3})", path.stem)
         if not match:
             raise BenchError(f"{path} is not named SUBJECT.POSE.INDEX.tiff, as KA.AN1.39.tiff is")
@@ -128,28 +129,43 @@ def _image_files(root: Path) -> dict[int, Path]:
     return dict(sorted(files.items()))
 
 
+def _tiffs(folder: Path) -> list[Path]:
+    """TIFF images directly in a folder, by name; none where there is no such folder."""
+    if not folder.is_dir():
+        return []
+    suffixes = (".tif", ".tiff")
+    return sorted(path for path in folder.glob("[!.]*") if path.suffix.lower() in suffixes)
+
+
 def _read_ratings(path: Path) -> dict[int, list[float]]:
     """Mean ratings in the order of `EMOTIONS` by INDEX, from the readme's first table."""
-    columns: list[str] = []
     ratings: dict[int, list[float]] = {}
+    for number, row in _table_rows(path):
+        index = int(row["#"])
+        if index in ratings:
+            raise BenchError(f"{path}:{number}: index {index} stands twice; delete one row")
+        means = [row[short] for short in EMOTIONS.values()]
+        ratings[index] = numbers(means, path, number, low=1, high=5)
+    if not ratings:
+        raise BenchError(f"{path} holds no rating table (# HAP SAD SUR ANG DIS FEA PIC)")
+    return ratings
+
+
+def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line numbers and fields, by column, of the rows of the readme's first table."""
+    columns: list[str] = []
     # Latin-1 takes any byte: the table is ASCII, and the prose around it does not matter.
     for number, line in read_lines(path, encoding="latin-1"):
         fields = line.lstrip("# ").split()
-        if not columns and len(fields) == 7 and set(EMOTIONS.values()) < set(fields):
-            columns = ["#", *fields]
-        elif columns and "fear excluded" in line.lower():
-            break
-        elif columns and fields and fields[0].isdecimal():
+        if not columns:
+            is_heading = len(fields) == 7 and set(EMOTIONS.values()) < set(fields)
+            columns = ["#", *fields] if is_heading else []
+        elif "fear excluded" in line.lower():  # the second table
+            return
+        elif fields and fields[0].isdecimal():
             if len(fields) != len(columns):
                 raise BenchError(
                     f"{path}:{number}: {len(fields)} columns where {len(columns)} "
                     f"({' '.join(columns)}) are expected: {shortened(line)}"
                 )
-            index = int(fields[0])
-            if index in ratings:
-                raise BenchError(f"{path}:{number}: index {index} stands twice; delete one row")
-            wanted = [fields[columns.index(short)] for short in EMOTIONS.values()]
-            ratings[index] = numbers(wanted, path, number, low=1, high=5)
-    if not ratings:
-        raise BenchError(f"{path} holds no rating table (# HAP SAD SUR ANG DIS FEA PIC)")
-    return ratings
+            yield number, dict(zip(columns, fields, strict=True))

@@ -31,61 +31,73 @@ class Mulan(Dataset):
     )
 
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:
-        """Read the files that the protocol is about.
+        """Read the files that belong to the protocol.
 
         Raises
         ------
         BenchError
             Where a file is absent, cannot be read, or train and test differ in their attributes.
         """
-        member = self.member or ""
-        # The name becomes part of file names: it must not lead out of the root.
-        if not member or member != Path(member).name or "\\" in member or "\0" in member:
-            raise BenchError(f"mulan:{member}: write mulan:NAME with the files' name, mulan:yeast")
-        if root is None or not root.is_dir():
-            raise BenchError(
-                f"mulan:{member}: there is no folder {root}; give --root the folder of {member}.xml"
-            )
-        whole = root / f"{member}.arff"
-        fixed = {
-            "train": root / f"{member}-train.arff",
-            "test": root / f"{member}-test.arff",
-        }
-        has_fixed = all(path.is_file() for path in fixed.values())
-        if whole.is_file() and (protocol not in ("", *self.protocols) or not has_fixed):
-            parts = {"whole": whole}
-        elif has_fixed:
-            parts = fixed
-        else:
-            raise BenchError(
-                f"{root} holds neither {fixed['train'].name} with {fixed['test'].name} nor "
-                f"{whole.name}; give --root the folder that does"
-            )
-        names = read_label_names(root / f"{member}.xml")
-        tables = [read_arff(path) for path in parts.values()]
+        folder, name = self._place(root)
+        files = _files(folder, name, official=protocol in ("", *self.protocols))
+        label_names = read_label_names(folder / f"{name}.xml")
+        tables = [read_arff(path) for path in files.values()]
         _same_attributes(tables)
-        read = [features_and_labels(table, names) for table in tables]
-        split = np.repeat(np.array([TRAIN, TEST], np.int8), [len(table.data) for table in tables])
+        parts = [features_and_labels(table, label_names) for table in tables]
+        sizes = [len(part.labels) for part in parts]
+        split = np.repeat(np.array([TRAIN, TEST], np.int8), sizes) if len(parts) == 2 else None
         return FaceSet(
-            name=f"mulan:{member}",
+            name=f"mulan:{name}",
             kind="multi",
-            label_names=read[0][3],
+            label_names=parts[0].label_names,
             ids=np.array(
                 [
                     f"{part}-{row}"
-                    for part, table in zip(parts, tables, strict=True)
-                    for row in range(1, len(table.data) + 1)
+                    for part, size in zip(files, sizes, strict=True)
+                    for row in range(1, size + 1)
                 ]
             ),
-            labels=np.concatenate([labels for _, labels, _, _ in read]),
-            features=np.concatenate([features for features, _, _, _ in read]),
-            split=split if parts is fixed else None,
-            synthetic=is_synthetic(root),
-            notes=(f"rows from {' then '.join(path.name for path in parts.values())}",),
+            labels=np.concatenate([part.labels for part in parts]),
+            features=np.concatenate([part.features for part in parts]),
+            split=split,
+            synthetic=is_synthetic(folder),
+            notes=(f"rows from {' then '.join(path.name for path in files.values())}",),
         )
+
+    def _place(self, root: Path | None) -> tuple[Path, str]:
+        """The folder of the files, and what their names begin with."""
+        name = self.member or ""
+        # The name becomes part of file names: it must not lead out of the root.
+        if not name or name != Path(name).name or "\\" in name or "\0" in name:
+            raise BenchError(f"mulan:{name}: write mulan:NAME with the files' name, mulan:yeast")
+        if root is None or not root.is_dir():
+            raise BenchError(
+                f"mulan:{name}: there is no folder {root}; give --root the folder of {name}.xml"
+            )
+        return root, name
+
+
+def _files(folder: Path, name: str, official: bool) -> dict[str, Path]:
+    """The tables to read by part: ``train`` and ``test``, or ``whole``.
+
+    The fixed parts where the protocol is official, else the whole table; the other where one is
+    absent.
+    """
+    whole = folder / f"{name}.arff"
+    fixed = {part: folder / f"{name}-{part}.arff" for part in ("train", "test")}
+    has_fixed = all(path.is_file() for path in fixed.values())
+    if whole.is_file() and not (official and has_fixed):
+        return {"whole": whole}
+    if has_fixed:
+        return fixed
+    raise BenchError(
+        f"{folder} holds neither {fixed['train'].name} with {fixed['test'].name} nor {whole.name}; "
+        "give --root the folder that does"
+    )
 
 
 def _same_attributes(tables: list[Arff]) -> None:
+    """Refuse tables that differ in their attributes."""
     first, *others = tables
     for table in others:
         if len(table.attributes) != len(first.attributes):
@@ -93,9 +105,9 @@ def _same_attributes(tables: list[Arff]) -> None:
                 f"{table.path} has {len(table.attributes)} attributes, {first.path.name} has "
                 f"{len(first.attributes)}; train and test must be of one dataset"
             )
-        for mine, its in zip(first.attributes, table.attributes, strict=True):
-            if mine != its:
+        for own, other in zip(first.attributes, table.attributes, strict=True):
+            if own != other:
                 raise BenchError(
-                    f"{table.path}: the attribute {its.name!r} is {mine.name!r} or of another "
+                    f"{table.path}: the attribute {other.name!r} is {own.name!r} or of another "
                     f"type in {first.path.name}; train and test must be of one dataset"
                 )

@@ -70,58 +70,75 @@ class People(Dataset):
 
 def _persons(root: Path | None) -> dict[str, list[Path]]:
     """Image files by person, in the order of their names."""
-    if root is None:
-        raise BenchError("people needs --root DIR, a folder with one folder of images per person")
-    if not root.is_dir():
-        what = "is a file" if root.exists() else "does not exist"
-        raise BenchError(f"people: {root} {what}; pass a folder with one folder per person")
+    root = _checked_root(root)
     folders, loose = _inside(root)
     inside = {folder: _inside(folder) for folder in folders}
     deeper = [below for folders_below, _ in inside.values() for below in folders_below]
     if not any(images for _, images in inside.values()):
-        if not loose and any(_inside(folder)[1] for folder in deeper[:1]):
-            raise BenchError(
-                f"people: {root} is one folder too high: pass {deeper[0].parent}, whose folders "
-                "hold the images"
-            )
-        where = "images, but none" if loose else "no images"
-        raise BenchError(
-            f"people: {root} holds {where} in a folder per person; sort them as PERSON/IMAGE "
-            "(0000045/001.jpg)"
-        )
+        raise _no_persons(root, deeper, loose)
     if deeper or loose:
         raise BenchError(
             f"people: {(deeper or loose)[0]} does not lie where PERSON/IMAGE has it; move it, "
             "remove it or pass another folder"
         )
-    empty = [folder for folder, (_, images) in inside.items() if not images]
+    persons = {folder.name: images for folder, (_, images) in inside.items()}
+    _check_persons(root, persons)
+    return persons
+
+
+def _checked_root(root: Path | None) -> Path:
+    """The folder that the user gave."""
+    if root is None:
+        raise BenchError("people needs --root DIR, a folder with one folder of images per person")
+    if not root.is_dir():
+        problem = "is a file" if root.exists() else "does not exist"
+        raise BenchError(f"people: {root} {problem}; pass a folder with one folder per person")
+    return root
+
+
+def _check_persons(root: Path, persons: dict[str, list[Path]]) -> None:
+    """Refuse a person without images, and one person only."""
+    empty = [name for name, images in persons.items() if not images]
     if empty:
         raise BenchError(
-            f"people: {empty[0]} holds no images ({len(empty)} such folder(s) in all); unpack them "
-            "again or remove the folder"
+            f"people: {root / empty[0]} holds no images ({len(empty)} such folder(s) in all); "
+            "unpack them again or remove the folder"
         )
-    if len(inside) < 2:
+    if len(persons) < 2:
         raise BenchError(
-            f"people: {root} holds one person only ({shortened(folders[0].name)}), and identities "
-            "are learnt by telling persons apart; add the others"
+            f"people: {root} holds one person only ({shortened(next(iter(persons)))}), and "
+            "identities are learnt by telling persons apart; add the others"
         )
-    return {folder.name: images for folder, (_, images) in inside.items()}
+
+
+def _no_persons(root: Path, deeper: list[Path], loose: list[Path]) -> BenchError:
+    """The error for a root whose folders hold no image: it may be one folder too high."""
+    if not loose and any(_inside(folder)[1] for folder in deeper[:1]):
+        return BenchError(
+            f"people: {root} is one folder too high: pass {deeper[0].parent}, whose folders hold "
+            "the images"
+        )
+    where = "images, but none" if loose else "no images"
+    return BenchError(
+        f"people: {root} holds {where} in a folder per person; sort them as PERSON/IMAGE "
+        "(0000045/001.jpg)"
+    )
 
 
 def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Folders and image files right in a folder, each in the order of their names."""
+    """Folders and image files directly in a folder, each in the order of their names."""
     try:
         with os.scandir(folder) as entries:
-            found = sorted(
+            listing = sorted(
                 (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
             )
     except OSError as error:
         raise BenchError(
             f"people: {folder} cannot be read ({error.strerror}); ask its owner"
         ) from error
-    folders = [folder / name for name, is_folder in found if is_folder]
+    folders = [folder / name for name, is_folder in listing if is_folder]
     return folders, [
         folder / name
-        for name, is_folder in found
+        for name, is_folder in listing
         if not is_folder and Path(name).suffix.lower() in SUFFIXES
     ]

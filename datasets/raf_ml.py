@@ -135,11 +135,8 @@ def _image_paths(root: Path, lines: dict[str, int]) -> list[Path]:
     if not folder.is_dir():
         raise BenchError(f"{folder} does not exist: unpack {folder}.zip there")
     aligned = folder / "aligned" if (folder / "aligned").is_dir() else folder
-    present = {
-        path.name
-        for path in aligned.iterdir()
-        if path.suffix.lower() == ".jpg" and not path.name.startswith(".")
-    }
+    # macOS leaves hidden files beside images on foreign disks.
+    present = {path.name for path in aligned.glob("[!.]*") if path.suffix.lower() == ".jpg"}
     files = {name: "{}_aligned{}".format(*os.path.splitext(name)) for name in lines}
     for name, file in files.items():
         if file not in present:

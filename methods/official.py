@@ -48,7 +48,7 @@ class Official(Features):
         return sha256_once(path)
 
     def footnotes(self) -> tuple[str, ...]:
-        """That the network behind the vectors has seen the official training part."""
+        """Says that the network behind the vectors has seen the official training part."""
         if self.member == "LBP":
             return ()
         return ("vectors of a network that was trained on the official training part",)
@@ -68,6 +68,7 @@ class Official(Features):
         return np.array(rows, dtype=np.float32).reshape(len(faces), width)
 
     def _file(self) -> Path:
+        """The released file in the dataset's folder."""
         root = self.setting.root
         if root is None:
             raise UnavailableError(
@@ -84,35 +85,27 @@ class Official(Features):
         return path
 
     def _names(self) -> list[str]:
-        """Of the rows, in their order."""
+        """The image of each row, in their order."""
         assert self.setting.root is not None
         listed = self.setting.root / "EmoLabel" / "distribution.txt"
         return list(text.read_named(listed, 7, "NAME p1 p2 p3 p4 p5 p6"))
 
     def _variable(self, path: Path) -> str:
-        """The variable with the vectors; its rows are counted without reading them."""
-        try:
-            found = whosmat(path)
-        except NotImplementedError as error:
-            raise BenchError(
-                f"{path} is a MATLAB 7.3 file (HDF5): in MATLAB, load it and save it again with "
-                "save(..., '-v7')"
-            ) from error
-        except Exception as error:  # scipy raises a dozen kinds for a damaged file
-            raise BenchError(_damaged(path, error)) from error
+        """The name of the variable with the vectors; its rows are counted without reading them."""
+        variables = _variables(path)
         matrices = {
             name: shape
-            for name, shape, kind in found
+            for name, shape, kind in variables
             if len(shape) == 2 and NUMBERS.fullmatch(kind)
         }
         name = str(self.member)
         if name not in matrices and len(matrices) == 1:
             (name,) = matrices
         if name not in matrices:
+            content = ", ".join(f"{variable} ({kind})" for variable, _, kind in variables)
             raise BenchError(
-                f"{path} has no matrix {name} (it holds "
-                f"{', '.join(f'{one[0]} ({one[2]})' for one in found) or 'nothing'}); copy the "
-                "released file again"
+                f"{path} has no matrix {name} (it holds {content or 'nothing'}); copy the released "
+                "file again"
             )
         rows, images = matrices[name][0], len(self._names())
         if rows != images:
@@ -123,6 +116,7 @@ class Official(Features):
         return name
 
     def _read(self) -> dict[str, np.ndarray]:
+        """The vectors by the name of their image."""
         path = self._file()
         name = self._variable(path)
         try:
@@ -139,6 +133,19 @@ class Official(Features):
                 f"{names[bad[0]]}; copy the released file again"
             )
         return dict(zip(names, matrix.astype(np.float32), strict=True))
+
+
+def _variables(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape and MATLAB class of each variable in the file."""
+    try:
+        return list(whosmat(path))
+    except NotImplementedError as error:
+        raise BenchError(
+            f"{path} is a MATLAB 7.3 file (HDF5): in MATLAB, load it and save it again with "
+            "save(..., '-v7')"
+        ) from error
+    except Exception as error:  # scipy raises a dozen kinds for a damaged file
+        raise BenchError(_damaged(path, error)) from error
 
 
 def _damaged(path: Path, error: Exception) -> str:

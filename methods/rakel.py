@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterable, Sequence
 from math import comb
 from typing import Any, Self
 
@@ -54,23 +55,23 @@ class RAkEL(OverBase, Classifier):
     def set_params(self, **params: Any) -> Self:
         """Set hyper-parameters; raises `BenchError` where one is unknown or not allowed."""
         super().set_params(**params)
-        self._given()
+        self._explicit()
         return self
 
-    def _given(self) -> list[tuple[int, ...]]:
-        """The explicit label sets, sorted; none where they are to be drawn."""
+    def _explicit(self) -> list[tuple[int, ...]]:
+        """The label sets of ``labelsets``, each sorted; none where they are to be drawn."""
         if self.labelsets is None:
             return []
+        written: Iterable[Iterable[str | int]] = (
+            [labelset.split("-") for labelset in self.labelsets.split("/")]
+            if isinstance(self.labelsets, str)
+            else self.labelsets
+        )
         try:
-            if isinstance(self.labelsets, str):
-                sets = [tuple(map(int, one.split("-"))) for one in self.labelsets.split("/")]
-            else:
-                sets = [tuple(int(label) for label in one) for one in self.labelsets]
+            sets = [tuple(sorted(int(label) for label in labelset)) for labelset in written]
         except (TypeError, ValueError):
             sets = []
-        sets = [tuple(sorted(one)) for one in sets]
-        distinct = len(set(sets)) == len(sets)
-        if sets and distinct and all(one and len(set(one)) == len(one) for one in sets):
+        if sets and all(sets) and all(_distinct(group) for group in (sets, *sets)):
             return sets
         raise InputError(
             f"rakel[labelsets={self.labelsets}] is not allowed: labelsets takes distinct sets of "
@@ -78,7 +79,8 @@ class RAkEL(OverBase, Classifier):
         )
 
     def _label_sets(self, labels: int, rng: np.random.Generator) -> list[tuple[int, ...]]:
-        sets = self._given()
+        """The label sets to learn: the explicit ones, else ``models`` distinct ones, drawn."""
+        sets = self._explicit()
         if sets:
             if max(map(max, sets)) >= labels or min(map(min, sets)) < 0:
                 raise BenchError(
@@ -139,6 +141,10 @@ class RAkEL(OverBase, Classifier):
         return scores, scores >= 0.5 if self.equality == "positive" else scores > 0.5
 
     def remarks(self) -> tuple[str, ...]:
-        """The label sets."""
+        """The label sets that were learnt."""
         sets = "/".join("-".join(map(str, labelset)) for labelset in self.labelsets_)
         return (f"rakel label sets: {sets}",)
+
+
+def _distinct(items: Sequence[Hashable]) -> bool:
+    return len(set(items)) == len(items)

@@ -77,12 +77,7 @@ class SkMultilearn(Classifier):
         BenchError
             Where X or Y has a wrong shape or values, and for a parameter that the member lacks.
         """
-        if self.member is None:
-            raise BenchError(f"skml: needs a name after the colon; {near('', MEMBERS)}")
-        member, name = MEMBERS[self.member], self.name + self.member
-        for field in ("base", "k"):
-            if getattr(self, field) is not None and field != member.takes:
-                raise BenchError(f"{name} has no parameter {field!r}; leave it out")
+        member, name = self._member()
         X = checked_features(X, name)
         Y = checked_labels(Y, len(X), name)
         if Y.shape[1] < member.labels:
@@ -108,6 +103,16 @@ class SkMultilearn(Classifier):
                 random.setstate(state)
         return self
 
+    def _member(self) -> tuple[_Member, str]:
+        """The class of the library, and the name of the method; refuses what it does not take."""
+        if self.member is None:
+            raise BenchError(f"skml: needs a name after the colon; {near('', MEMBERS)}")
+        member, name = MEMBERS[self.member], self.name + self.member
+        for field in ("base", "k"):
+            if getattr(self, field) is not None and field != member.takes:
+                raise BenchError(f"{name} has no parameter {field!r}; leave it out")
+        return member, name
+
     def _complete(self, learned: Any, rows: int) -> np.ndarray:
         """``learned`` (n, labels learned), beside the labels that are constant: float (n, L)."""
         full = np.tile(self.first_.astype(float), (rows, 1))
@@ -117,6 +122,7 @@ class SkMultilearn(Classifier):
         return full
 
     def _prepared(self, X: np.ndarray) -> np.ndarray:
+        """Rows to predict: checked, and a copy, since the library may write into them."""
         require_fitted(self)
         return np.array(checked_features(X, f"skml:{self.member}", self.n_features_in_))
 
@@ -140,11 +146,11 @@ class SkMultilearn(Classifier):
     def labels(self, X: np.ndarray) -> np.ndarray:
         """The library's ``predict``, bool (n, L)."""
         X = self._prepared(X)
-        answers = self.fitted_.predict(X) if len(X) and self.fitted_ is not None else None
-        return self._complete(answers, len(X)) > 0.5
+        labels = self.fitted_.predict(X) if len(X) and self.fitted_ is not None else None
+        return self._complete(labels, len(X)) > 0.5
 
     def exempt(self) -> Mapping[str, str]:
-        """What the library does not do."""
+        """Checks of the contract that the library does not pass, and why."""
         return EXEMPT.get(str(self.member), {})
 
     def remarks(self) -> tuple[str, ...]:
@@ -172,6 +178,7 @@ class _Member:
 
 
 def _base(method: SkMultilearn) -> Any:
+    """The single-label classifier inside transformations, chains and RAkEL."""
     if method.base == "logistic":
         return LogisticRegression(max_iter=1000)
     if method.base == "tree":
@@ -180,10 +187,12 @@ def _base(method: SkMultilearn) -> Any:
 
 
 def _transformation(kind: Callable[..., Any], **more: Any) -> _Member:
+    """A member that is made of a base classifier alone."""
     return _Member(lambda method, _: kind(_base(method), _DENSE), "base", sparse=True, **more)
 
 
 def _rakel_o(method: SkMultilearn, labels: int) -> Any:
+    """RakelO with as many models as there may be."""
     size = min(3, max(1, labels - 1))
     # The library looks for model_count + 1 different sequences, for ever where there are fewer.
     exist = sum(1 for _ in islice(permutations(range(labels), size), 2 * labels + 1))

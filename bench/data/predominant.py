@@ -1,4 +1,7 @@
-"""One class per face: the predominant emotion of its distribution."""
+"""One class per face: the predominant emotion of its distribution.
+
+Four datasets offer it as ``labels=predominant``.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +22,8 @@ def tied(distribution: np.ndarray) -> np.ndarray:
 def predominant(faces: FaceSet) -> FaceSet:
     """The same faces in the same parts, each with the label of its largest share alone.
 
-    The first label where shares tie; a note counts such rows. This is how S. Li and W. Deng, IJCV
-    127 (2019) 884–906, Sec. 3.5 and Table 1, ask a single-label method for blended expressions.
+    The first label where shares tie; a note counts such rows. S. Li and W. Deng, IJCV 127 (2019)
+    884–906, Sec. 3.5 and Table 1, try single-label methods on blended expressions in this way.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """Simulated annotators of known reliability, and RAF-ML's rule from votes to labels.
 
-The crowd is the size of RAF-ML's: 315 people of whom 285 are kept, about 40 votes an image
+What is shown on a rendered face is known, what it is called is voted on, as in real datasets. The
+crowd is the size of RAF-ML's: 315 people of whom 285 are kept, about 40 votes an image
 (S. Li and W. Deng, IJCV 127 (2019) 884-906).
 """
 
@@ -153,13 +154,13 @@ def gather(
     crowd = hire(np.random.default_rng((*seed, 0)))
     truths: list[np.ndarray] = []
     votes: list[np.ndarray] = []
-    found = 0
-    while found < images:
+    so_far = 0
+    while so_far < images:
         rng = np.random.default_rng((*seed, 1, len(truths)))
         truth = propose(rng, _BLOCK)
         counts = poll(truth, crowd, rng).count(_BLOCK, crowd.honest)
         kept = keep(counts)
         truths.append(truth[kept])
         votes.append(counts[kept])
-        found += int(kept.sum())
+        so_far += int(kept.sum())
     return np.concatenate(truths)[:images], np.concatenate(votes)[:images]

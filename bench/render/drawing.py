@@ -30,40 +30,7 @@ def _cover_outline(points: np.ndarray, mask: np.ndarray) -> Box:
         return 0, 0, 0, 0
     area = np.zeros((bottom - top, width + 2), np.float32)
     for index in range(len(points)):
-        x0, y0 = points[index - 1, 0], points[index - 1, 1]
-        x1, y1 = points[index, 0], points[index, 1]
-        if y0 == y1:
-            continue
-        sign = 1.0
-        if y0 > y1:
-            x0, y0, x1, y1, sign = x1, y1, x0, y0, -1.0
-        slope = (x1 - x0) / (y1 - y0)
-        for row in range(max(top, math.floor(y0)), min(bottom, math.ceil(y1))):
-            upper, lower = max(float(row), y0), min(row + 1.0, y1)
-            covered = sign * (lower - upper)
-            a, b = x0 + (upper - y0) * slope, x0 + (lower - y0) * slope
-            left, right = min(a, b), max(a, b)
-            if left < 0.0:  # what lies left of the image covers the whole row
-                share = min(1.0, -left / (right - left)) if right > left else 1.0
-                area[row - top, 0] += covered * share
-                covered *= 1.0 - share
-                left, right = 0.0, max(right, 0.0)
-            if right > width:  # and what lies right of it covers nothing
-                covered *= max(0.0, (width - left) / (right - left)) if right > left else 0.0
-                left, right = min(left, float(width)), float(width)
-            first = int(left)
-            if right <= first + 1:
-                outside = 0.5 * (left + right) - first
-                area[row - top, first] += covered * (1.0 - outside)
-                area[row - top, first + 1] += covered * outside
-                continue
-            per_column = covered / (right - left)
-            for column in range(first, math.ceil(right)):
-                enter, leave = max(left, float(column)), min(right, column + 1.0)
-                part = per_column * (leave - enter)
-                outside = 0.5 * (enter + leave) - column
-                area[row - top, column] += part * (1.0 - outside)
-                area[row - top, column + 1] += part * outside
+        _add_edge(points[index - 1], points[index], top, bottom, width, area)
     left_edge, right_edge = width, 0
     for row in range(top, bottom):
         total = 0.0
@@ -74,6 +41,52 @@ def _cover_outline(points: np.ndarray, mask: np.ndarray) -> Box:
             if value > 1e-4:
                 left_edge, right_edge = min(left_edge, column), max(right_edge, column + 1)
     return top, bottom, left_edge, max(left_edge, right_edge)
+
+
+@compiled
+def _add_edge(
+    start: np.ndarray, end: np.ndarray, top: int, bottom: int, width: int, area: np.ndarray
+) -> None:
+    """Add what lies right of one edge of an outline, row by row, to ``area``."""
+    x0, y0, x1, y1 = start[0], start[1], end[0], end[1]
+    if y0 == y1:
+        return
+    sign = 1.0
+    if y0 > y1:
+        x0, y0, x1, y1, sign = x1, y1, x0, y0, -1.0
+    slope = (x1 - x0) / (y1 - y0)
+    for row in range(max(top, math.floor(y0)), min(bottom, math.ceil(y1))):
+        upper, lower = max(float(row), y0), min(row + 1.0, y1)
+        covered = sign * (lower - upper)
+        a, b = x0 + (upper - y0) * slope, x0 + (lower - y0) * slope
+        left, right = min(a, b), max(a, b)
+        if left < 0.0:  # what lies left of the image covers the whole row
+            share = min(1.0, -left / (right - left)) if right > left else 1.0
+            area[row - top, 0] += covered * share
+            covered *= 1.0 - share
+            left, right = 0.0, max(right, 0.0)
+        if right > width:  # and what lies right of it covers nothing
+            covered *= max(0.0, (width - left) / (right - left)) if right > left else 0.0
+            left, right = min(left, float(width)), float(width)
+        _spread(covered, left, right, area[row - top])
+
+
+@compiled
+def _spread(covered: float, left: float, right: float, area: np.ndarray) -> None:
+    """Add the part of an edge that crosses one row from ``left`` to ``right``."""
+    first = int(left)
+    if right <= first + 1:
+        outside = 0.5 * (left + right) - first
+        area[first] += covered * (1.0 - outside)
+        area[first + 1] += covered * outside
+        return
+    per_column = covered / (right - left)
+    for column in range(first, math.ceil(right)):
+        enter, leave = max(left, float(column)), min(right, column + 1.0)
+        part = per_column * (leave - enter)
+        outside = 0.5 * (enter + leave) - column
+        area[column] += part * (1.0 - outside)
+        area[column + 1] += part * outside
 
 
 @compiled
@@ -132,6 +145,7 @@ def _blend(
     colour: np.ndarray,
     alpha: float,
 ) -> None:
+    """Blend a colour into the image where the mask and the clip allow it."""
     top, bottom, left, right = box
     for row in range(top, bottom):
         for column in range(left, right):

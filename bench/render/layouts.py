@@ -1,4 +1,8 @@
-"""Writes a FaceSet in the official on-disk layout of a dataset, marked as made by bench."""
+"""Writes a rendered FaceSet in the official on-disk layout of a dataset, marked as made by bench.
+
+The other end of what the dataset plug-ins read: such a folder tests a loader, and stands in where
+the real data is not at hand.
+"""
 
 from __future__ import annotations
 
@@ -40,18 +44,7 @@ def write_raf_ml(faces: FaceSet, out: Path, params: Mapping[str, object] | None 
     BenchError
         Where ``faces`` is not such a set, or ``out`` is a file, not empty or cannot be written.
     """
-    distribution, images, split = faces.distribution, faces.images, faces.split
-    if not faces.synthetic:
-        raise BenchError(f"{faces.name} is real data: bench writes layouts of synthetic data only")
-    if distribution is None or images is None or split is None or distribution.shape[1] != 6:
-        raise BenchError(
-            f"{faces.name} cannot be written as raf-ml, which needs images, a distribution over "
-            "six emotions and a split; use synthetic"
-        )
-    if faces.kind != "multi":
-        raise BenchError(f"{faces.name} has one class per image, and raf-ml holds label sets")
-    if not np.isin(split, (TRAIN, TEST)).all():
-        raise BenchError(f"{faces.name} cannot be written as raf-ml, which has only train and test")
+    distribution, images, split = _parts_for_raf_ml(faces)
     try:
         _begin(faces, out, params)
         aligned, labels = out / "Image" / "aligned", out / "EmoLabel"
@@ -66,6 +59,27 @@ def write_raf_ml(faces: FaceSet, out: Path, params: Mapping[str, object] | None 
         _write(labels / "partition_label.txt", names, (split == TEST).astype(int)[:, None].tolist())
     except OSError as error:
         raise _incomplete(error, out) from error
+
+
+def _parts_for_raf_ml(faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distribution, images and split of a set that RAF-ML's layout can hold."""
+    distribution, images, split = faces.distribution, faces.images, faces.split
+    _refuse_real(faces)
+    if distribution is None or images is None or split is None or distribution.shape[1] != 6:
+        raise BenchError(
+            f"{faces.name} cannot be written as raf-ml, which needs images, a distribution over "
+            "six emotions and a split; use synthetic"
+        )
+    if faces.kind != "multi":
+        raise BenchError(f"{faces.name} has one class per image, and raf-ml holds label sets")
+    if not np.isin(split, (TRAIN, TEST)).all():
+        raise BenchError(f"{faces.name} cannot be written as raf-ml, which has only train and test")
+    return distribution, images, split
+
+
+def _refuse_real(faces: FaceSet) -> None:
+    if not faces.synthetic:
+        raise BenchError(f"{faces.name} is real data: bench writes layouts of synthetic data only")
 
 
 def write_people(faces: FaceSet, out: Path, params: Mapping[str, object] | None = None) -> None:
@@ -87,8 +101,7 @@ def write_people(faces: FaceSet, out: Path, params: Mapping[str, object] | None 
     BenchError
         Where ``faces`` is not such a set, or ``out`` is a file, not empty or cannot be written.
     """
-    if not faces.synthetic:
-        raise BenchError(f"{faces.name} is real data: bench writes layouts of synthetic data only")
+    _refuse_real(faces)
     if faces.kind != "people" or faces.images is None:
         raise BenchError(
             f"{faces.name} cannot be written as people, which needs pictures sorted by who is seen;"
@@ -120,6 +133,7 @@ def _begin(faces: FaceSet, out: Path, params: Mapping[str, object] | None) -> No
 
 
 def _save(pixels: np.ndarray, path: Path) -> None:
+    """Write a JPEG that says that bench rendered it."""
     Image.fromarray(pixels).save(
         path, quality=_QUALITY, subsampling=0, comment=SYNTHETIC_COMMENT.encode()
     )

@@ -52,7 +52,7 @@ class Shift:
         """The painted pictures, uint8 (n, H, W, 3), drawn and seen through fewer pixels."""
         if not self.style and self.resolution is None:
             return images
-        return np.stack([self._one(image) for image in images]) if len(images) else images
+        return np.stack([self._shifted(image) for image in images]) if len(images) else images
 
     def notes(self) -> tuple[str, ...]:
         """What is shifted, in words; nothing where nothing is."""
@@ -64,15 +64,16 @@ class Shift:
         words = [f"{name} {value:g}" for name, value in changed.items() if value is not None]
         return (f"domain shifted: {', '.join(words)}",) if words else ()
 
-    def _one(self, image: np.ndarray) -> np.ndarray:
+    def _shifted(self, image: np.ndarray) -> np.ndarray:
+        """One picture, uint8 (H, W, 3), drawn and seen through fewer pixels."""
         if self.style:
             drawn = (1 - self.style) * image + self.style * pencil(image)[:, :, None]
             image = np.round(drawn).astype(np.uint8)
         if self.resolution is None:
             return image
         height, width = image.shape[:2]
-        few = Image.fromarray(image).resize((self.resolution,) * 2, Image.Resampling.BOX)
-        return np.asarray(few.resize((width, height), Image.Resampling.BILINEAR))
+        coarse = Image.fromarray(image).resize((self.resolution,) * 2, Image.Resampling.BOX)
+        return np.asarray(coarse.resize((width, height), Image.Resampling.BILINEAR))
 
 
 UNSHIFTED = Shift()
