@@ -55,22 +55,36 @@ class Layout:
 
 @dataclass(frozen=True)
 class _PlannedFeatures:
-    """A feature job, and what the cells that need it say of it.
+    """A feature job, and what the cells that need it say of it; empty where none is needed.
 
     Attributes
     ----------
+    trains : bool
+        Whether the method follows a schedule.
     params : dict
         The parameters as records show them: without folders.
     others : dict of str to dict
         What a record says of the other datasets that the method learns from, by parameter.
+    training : Training or None
+        Where the method learns from another dataset than the one that is measured.
     """
 
-    job: FeatureJob
-    method: Features
-    params: dict[str, Any]
-    weights: str | None
-    others: dict[str, Any]
-    training: Training | None
+    job: FeatureJob | None = None
+    trains: bool = False
+    params: dict[str, Any] = field(default_factory=dict)
+    weights: str | None = None
+    others: dict[str, Any] = field(default_factory=dict)
+    training: Training | None = None
+
+    @property
+    def key(self) -> str | None:
+        """That of the job."""
+        return None if self.job is None else self.job.key
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What a record says of the dataset that the method learns from, where it is another."""
+        return {} if self.training is None else self.training.about()
 
     def footnotes(self, alone: bool) -> tuple[str, ...]:
         """Which other data took part; ``alone``: the network is asked without a classifier."""
@@ -78,7 +92,7 @@ class _PlannedFeatures:
         if self.training is not None:
             source = self.training.source
             words = f"trained on {source.spec.written}, {len(self.training.fold.train)} images"
-            if self.job.tuning is not None:
+            if self.job is not None and self.job.tuning is not None:
                 words += ", then on the training part"
             elif alone:
                 words += ", asked as it is"
@@ -121,12 +135,7 @@ class Cells:
             A method that the data do not suit, or that needs a dataset which is not named.
         """
         faces, classifier = layout.measured.faces, method.classifier
-        features = None
-        if method.features is not None:
-            features = self._planned(layout, fold, method.features, seed)
-        trains = features is not None and features.method.trains
-        learned_elsewhere = features is not None and not features.method.stateless
-        training = layout.training if learned_elsewhere else None
+        features = self._planned(layout, fold, method.features, seed)
         cell = Cell(
             dataset=layout.measured.spec.written,
             kind=faces.kind,
@@ -141,37 +150,35 @@ class Cells:
             n_test=len(fold.test),
             twins=None if layout.protocol.inner else self.sources.twins(faces, fold),
             features=None if method.features is None else method.features.name,
-            features_params={} if features is None else features.params,
+            features_params=features.params,
             classifier=None if classifier is None else classifier.name,
             classifier_params={} if classifier is None else classifier.params,
             stochastic=method.stochastic,
             seed=seed,
-            budget=self.setting.budget if trains else "any",
-            selection=self.setting.selection if trains else "none",
-            weights=None if features is None else features.weights,
-            source={} if training is None else training.about(),
-            others={} if features is None else features.others,
+            budget=self.setting.budget if features.trains else "any",
+            selection=self.setting.selection if features.trains else "none",
+            weights=features.weights,
+            source=features.source,
+            others=features.others,
         )
         key = key_of(
             fingerprint=faces.fingerprint,
             split=fold.hash,
-            features=None if features is None else features.job.key,
+            features=features.key,
             classifier=None if classifier is None else _identity(classifier),
             seed=seed if method.stochastic else None,
             code=engine_code(),
         )
-        return Job(
-            key,
-            cell,
-            fold,
-            None if features is None else features.job,
-            classifier,
-            notes=(*faces.notes, *self.findings, *((fold.note,) if fold.note else ())),
-            footnotes=() if features is None else features.footnotes(classifier is None),
-        )
+        notes = (*faces.notes, *self.findings, *((fold.note,) if fold.note else ()))
+        footnotes = features.footnotes(alone=classifier is None)
+        return Job(key, cell, fold, features.job, classifier, notes, footnotes)
 
-    def _planned(self, layout: Layout, fold: Fold, spec: Spec, seed: int) -> _PlannedFeatures:
-        """The features of a fold, made once for all classifiers that take them."""
+    def _planned(
+        self, layout: Layout, fold: Fold, spec: Spec | None, seed: int
+    ) -> _PlannedFeatures:
+        """The features of a fold, planned once for all classifiers that take them."""
+        if spec is None:
+            return _PlannedFeatures()
         known = (spec.written, layout.protocol, fold.name, fold.hash, seed)
         if known not in self._features:
             self._features[known] = self._new_features(layout, fold, spec, seed)
@@ -213,14 +220,8 @@ class Cells:
                 tuning=fold if tunes else None,
             )
         job = replace(job, key=_features_key(job, method, _identity(spec, params), weights))
-        return _PlannedFeatures(
-            job,
-            method,
-            params,
-            weights,
-            {name: source.about() for name, (source, _) in companions.items()},
-            training,
-        )
+        about = {name: source.about() for name, (source, _) in companions.items()}
+        return _PlannedFeatures(job, method.trains, params, weights, about, training)
 
     def _companions(
         self, layout: Layout, spec: Spec, method: Features

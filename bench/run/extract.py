@@ -229,10 +229,12 @@ def _curve_as_csv(rows: list[dict[str, float | str]]) -> str:
     """A learning curve to six digits, without how fast it went."""
     columns = [name for name in dict.fromkeys(k for row in rows for k in row) if name not in _SPEED]
     lines = [columns] if rows else []
-    for row in rows:
-        values = [row.get(name, "") for name in columns]
-        lines.append([v if isinstance(v, str) else f"{v:.6g}" for v in values])
+    lines += [[_six_digits(row.get(name, "")) for name in columns] for row in rows]
     return "".join(",".join(line) + "\n" for line in lines)
+
+
+def _six_digits(value: float | str) -> str:
+    return value if isinstance(value, str) else f"{value:.6g}"
 
 
 def _device_in_words(method: Features) -> str:

@@ -209,19 +209,21 @@ class _Run:
         self.tries: defaultdict[str, int] = defaultdict(int)
 
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
+        """Measure these cells, each after its features, and put their records among the others."""
         self.cells = {job.key: job for job in todo}
-        self.features = self.plan.feature_jobs(todo)
         paired = {job.features.key for job in todo if job.features and job.classifier}
-        for key, needs in self.features.items():
-            self.features[key] = replace(needs, alone=key not in paired)
+        for key, features in self.plan.feature_jobs(todo).items():
+            self.features[key] = replace(features, alone=key not in paired)
+        ready = []
         for job in todo:
-            if job.features is not None and not self._is_there(job.features.key):
+            if job.features is None or self._is_there(job.features.key):
+                ready.append(job)
+            else:
                 self.waiting[job.features.key].append(job)
         for key in self.waiting:
             self._submit(self.features[key])
-        for job in todo:
-            if job.features is None or job.features.key not in self.waiting:
-                self._submit(job)
+        for job in ready:
+            self._submit(job)
         for outcome in self.pool.outcomes():
             for record in self._answer(outcome):
                 records[record.key] = record

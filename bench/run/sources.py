@@ -145,9 +145,9 @@ class Sources:
         return self.placed_[key]
 
     def companions(
-        self, spec: Spec, plugin: Features, target: Source | None
+        self, spec: Spec, method: Features, target: Source | None
     ) -> dict[str, tuple[Source, FaceSet]]:
-        """The other datasets that a method learns from, by parameter, and what it finds of them.
+        """The other datasets that a method learns from, by parameter, with faces as it sees them.
 
         Parameters
         ----------
@@ -159,37 +159,48 @@ class Sources:
         BenchError
             One that the method needs is not named, or is of a kind that it cannot use.
         """
-        found = {}
-        for name, handed in plugin.companions.items():
-            text = spec.params[name]
-            if text is None and name == "target" and target is not None:
-                source = target
-            elif text is None:
-                if name in plugin.requires():
-                    raise BenchError(
-                        f"{spec.name} learns from another dataset: write "
-                        f"{spec.name}[{name}=NAME:DIR]"
-                    )
+        companions = {}
+        for name, use in method.companions.items():
+            source = self._companion(spec, method, name, target)
+            if source is None:
                 continue
-            else:
-                source = self.placed(text)
-            faces = source.faces
-            if faces.images is None:
-                raise BenchError(f"{spec.name}[{name}={text}]: {faces.name} holds no images")
-            if (faces.kind == PEOPLE) != (handed == PEOPLE):
-                wanted = "says who is seen" if handed == PEOPLE else "has expression labels"
-                raise BenchError(
-                    f"{spec.name}[{name}={text}]: it takes a dataset that {wanted}, and "
-                    f"{faces.name} does not"
-                )
-            asked = target is not None and (target.spec, target.root) == (source.spec, source.root)
-            if handed == "labelled" and asked:
-                raise BenchError(
-                    f"{spec.name}[{name}={text}] is the target: a method must not learn the labels "
-                    "that it is asked about; take another dataset"
-                )
-            found[name] = source, self.unlabelled(faces) if handed == "unlabelled" else faces
-        return found
+            _check_companion(spec, name, use, source, target)
+            faces = self.unlabelled(source.faces) if use == "unlabelled" else source.faces
+            companions[name] = source, faces
+        return companions
+
+    def _companion(
+        self, spec: Spec, method: Features, name: str, target: Source | None
+    ) -> Source | None:
+        """The dataset that a parameter names; None where the method does without."""
+        text = spec.params[name]
+        if text is not None:
+            return self.placed(text)
+        if name == "target" and target is not None:
+            return target
+        if name in method.requires():
+            raise BenchError(
+                f"{spec.name} learns from another dataset: write {spec.name}[{name}=NAME:DIR]"
+            )
+        return None
+
+
+def _check_companion(
+    spec: Spec, name: str, use: str, source: Source, target: Source | None
+) -> None:
+    """Raise `BenchError` unless a method can use the dataset that a parameter names."""
+    faces, written = source.faces, f"{spec.name}[{name}={spec.params[name]}]"
+    if faces.images is None:
+        raise BenchError(f"{written}: {faces.name} holds no images")
+    if (faces.kind == PEOPLE) != (use == PEOPLE):
+        wanted = "says who is seen" if use == PEOPLE else "has expression labels"
+        raise BenchError(f"{written}: it takes a dataset that {wanted}, and {faces.name} does not")
+    is_target = target is not None and (target.spec, target.root) == (source.spec, source.root)
+    if use == "labelled" and is_target:
+        raise BenchError(
+            f"{written} is the target: a method must not learn the labels that it is asked about; "
+            "take another dataset"
+        )
 
 
 def find_root(spec: Spec, root: Path | None) -> Path | None:

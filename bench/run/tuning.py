@@ -6,7 +6,7 @@ the best mean runs on the outer fold. No row that validates or tests there takes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,15 +62,8 @@ def read_rule(
             if value is not None:
                 raise BenchError(f"{option} {value} needs --tune: which parameters to choose")
         return None
-    swept = {
-        name
-        for term in terms
-        for part in (term.left, term.right)
-        if part is not None
-        for name, values in part.params.items()
-        if len(values) > 1
-    }
     names = tuple(dict.fromkeys(name.strip() for name in tune.split(",")))
+    swept = set(_swept_names(terms))
     for name in names:
         if name not in swept:
             raise BenchError(
@@ -82,6 +75,13 @@ def read_rule(
     if by is not None and by not in BY_NAME:
         raise BenchError(f"--tune-by {by}: no such criterion: {near(by, BY_NAME)}")
     return Rule(names, inner, by)
+
+
+def _swept_names(terms: Iterable[Term]) -> Iterator[str]:
+    """The parameters that have several values in some method."""
+    for term in terms:
+        for part in filter(None, (term.left, term.right)):
+            yield from (name for name, values in part.params.items() if len(values) > 1)
 
 
 @dataclass(frozen=True)
