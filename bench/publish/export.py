@@ -67,8 +67,8 @@ def export(
             }
             paths.append(out / f"{record.key}.npz")
             with whole(paths[-1]) as temporary, temporary.open("wb") as file:
-                given = {name: array for name, array in arrays.items() if array is not None}
-                np.savez_compressed(file, allow_pickle=False, **given)
+                present = {name: array for name, array in arrays.items() if array is not None}
+                np.savez_compressed(file, allow_pickle=False, **present)
             index.append(_entry(record, names.whole(row)))
     if not index:
         raise BenchError(

@@ -37,7 +37,7 @@ def _over_pages(table: Table) -> str:
         r"\bottomrule\endfoot",
         *_blocks(table),
         r"\end{longtable}",
-        "\n\n".join(_signed(table)),
+        "\n\n".join(_footnotes(table)),
         r"\endgroup",
     ]
     return "\n".join(lines) + "\n"
@@ -120,14 +120,14 @@ def _signs(notes: tuple[int, ...]) -> str:
     return rf"\textsuperscript{{{signs}}}" if signs else ""
 
 
-def _signed(table: Table) -> list[str]:
+def _footnotes(table: Table) -> list[str]:
     """Footnotes, then remarks."""
     notes = [rf"{_signs((i,))}\,{latex(note)}" for i, note in enumerate(table.notes)]
     return notes + [latex(remark) for remark in table.remarks]
 
 
 def _below(table: Table) -> list[str]:
-    texts = _signed(table)
+    texts = _footnotes(table)
     if not texts:
         return []
     return [

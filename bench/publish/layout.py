@@ -82,6 +82,6 @@ def letter(number: int) -> str:
 
 
 def shortened(reason: str) -> str:
-    """The reason of a missing value as a footnote shows it, on one line of `REASON_LENGTH`."""
+    """The reason of a missing value on one line, cut to `REASON_LENGTH` characters."""
     words = " ".join(reason.split()) or "no reason recorded"
     return words if len(words) <= REASON_LENGTH else words[: REASON_LENGTH - 2].rstrip() + " …"

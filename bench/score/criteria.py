@@ -79,8 +79,8 @@ class Criterion:
         Smallest and largest value; None where it grows with the number of labels.
     needs : {"scores", "labels"}
     ties, empty_rows, full_rows, absent_classes : mapping of convention to str
-        The rule for equal scores, rows with no and with all labels, and labels that the test part
-        holds only one of present and absent of.
+        The rule for equal scores, for rows with no and with all labels, and for labels that every
+        test row has or none.
     reference : str
     """
 
