@@ -83,7 +83,7 @@ def _at(path: str, values: Any, kind: type) -> tuple[Any, list[inspect.Type], li
     types = _plain(inspect.type_info(kind))
     titles: list[str] = []
     for key, index in _STEP.findall(path):
-        types = [one for outer in types for one in _inner(outer, key)]
+        types = [inner for outer in types for inner in _inner(outer, key)]
         values = _under(values, key, index)
         if index and isinstance(values, dict):
             titles += [str(values[name]) for name in _TITLES if name in values]
@@ -100,7 +100,9 @@ def _under(values: Any, key: str, index: str) -> Any:
 def _inner(outer: inspect.Type, key: str) -> list[inspect.Type]:
     """The types under a key of a structure, or of the elements of a list."""
     if isinstance(outer, (inspect.StructType, inspect.DataclassType)):
-        return [t for one in outer.fields if one.encode_name == key for t in _plain(one.type)]
+        return [
+            t for member in outer.fields if member.encode_name == key for t in _plain(member.type)
+        ]
     if isinstance(outer, inspect.DictType):
         return _plain(outer.value_type)
     if isinstance(outer, (inspect.ListType, inspect.VarTupleType)) and not key:
@@ -114,7 +116,7 @@ def _plain(kind: inspect.Type) -> list[inspect.Type]:
 
 def _fields(types: list[inspect.Type]) -> list[str]:
     structures = (inspect.StructType, inspect.DataclassType)
-    return [one.encode_name for t in types if isinstance(t, structures) for one in t.fields]
+    return [member.encode_name for t in types if isinstance(t, structures) for member in t.fields]
 
 
 def _choices(types: list[inspect.Type]) -> list[str]:

@@ -1,6 +1,6 @@
 """Tests what papers claim, as directions, on what was measured.
 
-How one comparison is decided: `bench.papers.comparing`. How a claim makes comparisons:
+How a single contrast is decided: `bench.papers.comparing`. Which contrasts a claim makes:
 `bench.papers.claim_tests`.
 
 A claim of several comparisons holds where all hold, and fails where one fails. For "holds" no
@@ -147,9 +147,9 @@ def _of_group(verdicts: Sequence[str]) -> str:
 
 def _counted(test: ClaimTest, comparisons: Sequence[Comparison], verdict: str) -> str:
     """How many comparisons hold, with the interval of a single one, or why the claim is open."""
-    reasons = Counter(one.why for one in comparisons if one.why)
+    reasons = Counter(comparison.why for comparison in comparisons if comparison.why)
     mostly = [f"{'mostly: ' * (len(reasons) > 1)}{why}" for why, _ in reasons.most_common(1)]
-    states = Counter(one.verdict for one in comparisons)
+    states = Counter(comparison.verdict for comparison in comparisons)
     if states["untested"] == len(comparisons):
         return mostly[0]
     if len(comparisons) == 1:
@@ -193,14 +193,15 @@ def _interval(comparison: Comparison) -> str:
 
 def _placebo(beside: Sequence[Comparison]) -> str:
     """What the placebos that were measured say, without a part in the verdict."""
-    beside = [one for one in beside if one.verdict != "untested"]
-    if not beside:
+    measured = [comparison for comparison in beside if comparison.verdict != "untested"]
+    if not measured:
         return ""
-    held = sum(one.verdict == "holds" for one in beside)
-    names = ", ".join(dict.fromkeys(one.right for one in beside))
-    if {one.right for one in beside} == {one.left for one in beside}:  # a curve of its own
-        return f"the placebo {names} does the same in {held} of {len(beside)}"
-    return f"beside it: better than the placebo {names} in {held} of {len(beside)}"
+    held = sum(comparison.verdict == "holds" for comparison in measured)
+    left, right = ([getattr(one, side) for one in measured] for side in ("left", "right"))
+    names = ", ".join(dict.fromkeys(right))
+    if {*left} == {*right}:  # a curve of its own
+        return f"the placebo {names} does the same in {held} of {len(measured)}"
+    return f"beside it: better than the placebo {names} in {held} of {len(measured)}"
 
 
 def _single_images(test: ClaimTest, find: FindRow, scores_of: ScoresOf | None) -> str:

@@ -242,7 +242,7 @@ def _rows(side: Side, find: FindRow) -> tuple[Row, ...]:
         row = find(need)
         records = () if row is None else row.ok
         if side.fold:
-            records = tuple(one for one in records if one.cell.split == f"fold{side.fold}")
+            records = tuple(r for r in records if r.cell.split == f"fold{side.fold}")
         if not records:
             return ()
         rows.append(Row(records))
@@ -289,7 +289,7 @@ def _cut_short(left: _Measured, right: _Measured) -> str:
     shortened = any(record.cell.budget not in ("paper", "any") for record in records)
     if not shortened or not all(epochs) or epochs[0] == epochs[1]:
         return ""
-    lengths = [" to ".join(map(str, dict.fromkeys((of[0], of[-1])))) for of in epochs]
+    lengths = [" to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) for counts in epochs]
     return f"trained for {' and '.join(lengths)} epochs, neither as in the paper"
 
 
@@ -339,7 +339,7 @@ def _under_seeds(
     if stochastic or not values:
         return values
     constant = next(iter(values.values()))
-    return dict.fromkeys({seed for one in (values, *others) for seed in one}, constant)
+    return dict.fromkeys({seed for of_method in (values, *others) for seed in of_method}, constant)
 
 
 def _difference(contrast: Contrast, left: _Measured, right: _Measured) -> _Difference:

@@ -18,8 +18,8 @@ def described(paper: Paper, table: PaperTable) -> str:
         f"{paper.authors}, {paper.where}",
         f"the text: {table.says}" if table.says else "",
         table.note,
-        *(f"setting: {_in_words(one)}" for one in conditions),
-        *map(_dataset, dict.fromkeys(name for one in conditions for name in _datasets(one))),
+        *(f"setting: {_in_words(each)}" for each in conditions),
+        *map(_dataset, dict.fromkeys(name for each in conditions for name in _datasets(each))),
     ]
     return "\n".join([*filter(None, lines), "", *_aligned(_rows(table))])
 

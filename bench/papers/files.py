@@ -88,7 +88,7 @@ class PublishedProtocol(_Strict, frozen=True, kw_only=True):
     """How published values were measured: an entry of ``protocols.toml``, which explains it."""
 
     name: str
-    about: str
+    meaning: str
     test: int | None = None
     classes: dict[str, int] = {}
     counts: str = ""
@@ -208,7 +208,7 @@ def check_paper(paper: str) -> None:
 def own_method(paper: str) -> str:
     """The paper's own method, by the name of its published rows."""
     check_paper(paper)
-    return next(one.method for one in catalogue().paper if one.id == paper)
+    return next(name.method for name in catalogue().paper if name.id == paper)
 
 
 @cache
@@ -238,12 +238,12 @@ N = TypeVar("N", PaperDataset, PublishedProtocol)
 
 
 def _by_name(file: str, entries: Iterable[N]) -> dict[str, N]:
-    found: dict[str, N] = {}
+    by_name: dict[str, N] = {}
     for entry in entries:
-        if entry.name in found:
+        if entry.name in by_name:
             raise BenchError(f"{FOLDER}/{file}: {entry.name} stands twice")
-        found[entry.name] = entry
-    return found
+        by_name[entry.name] = entry
+    return by_name
 
 
 def _named(name: str, known: dict[str, N], file: str) -> N:

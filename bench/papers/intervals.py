@@ -1,4 +1,4 @@
-"""Intervals of differences, and what they say of a direction."""
+"""Intervals of the difference of two methods, and what they say of a claimed direction."""
 
 from __future__ import annotations
 
@@ -9,7 +9,18 @@ LEVEL = 0.95
 
 
 def decide(sign: int, low: float, high: float, margin: float = 0.0) -> str:
-    """What an interval says of a direction, or of equality within ``margin``."""
+    """What an interval says of a direction, or of equality within ``margin``.
+
+    Parameters
+    ----------
+    sign : int
+        1: the difference should be above 0; -1: below; 0: within ``margin`` of 0.
+
+    Returns
+    -------
+    str
+        ``holds``, ``fails`` or ``undecided``.
+    """
     if sign == 0:
         if -margin <= low and high <= margin:
             return "holds"

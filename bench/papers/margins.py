@@ -9,8 +9,8 @@ that alone has the standard error sqrt(v1 + v2), v the variance of each:
 - Hamming loss: the labels of one image hang together, so its n * L decisions are fewer than they
   seem, and p (1 - p) / (n L) is too small. An image's share of wrong labels lies between 0 and 1,
   so its variance is at most p (1 - p), reached where each image is right or wrong in all its
-  labels: p (1 - p) / n is the most that it can be, and the standard error is `at_most` its root.
-  By the records of fer-plus-ml in results/ the truth is about half of that.
+  labels. p (1 - p) / n is the most that it can be, and `Margin.at_most` says so. In the records of
+  fer-plus-ml in results/ the variance is about half of that.
 - anything else, and Hamming loss too: the square of a measured standard deviation of one image's
   contribution, over n, where the caller gives one (of bootstrap replicates, times sqrt(n)).
 
@@ -194,7 +194,7 @@ def _results(paper: str) -> list[Number]:
 def pick(row: Number) -> str:
     """The class or the fold that a row is of, as its variant says it; empty without."""
     keys = ("class=", "fold=")
-    return "; ".join(one for one in row.variant.split("; ") if one.startswith(keys))
+    return "; ".join(piece for piece in row.variant.split("; ") if piece.startswith(keys))
 
 
 def tested_on(row: Number) -> int | None:
@@ -233,16 +233,20 @@ def _smaller_test_part(first: Number, second: Number) -> int | None:
 
 def _count(paper: str, dataset: str, variant: str) -> int | None:
     wanted = (dataset, variant, "images")
-    for one in numbers(paper):
-        if (one.dataset, one.variant, one.metric) == wanted and one.comparable and one.value:
-            return int(one.value)
+    for row in numbers(paper):
+        if (row.dataset, row.variant, row.metric) == wanted and row.comparable and row.value:
+            return int(row.value)
     return None
 
 
 def _frames(row: Number) -> int:
     """Images of one sequence among those of `tested_on`."""
-    rows = (one for one in numbers(row.paper) if one.dataset == row.dataset)
-    return round(sum(one.value or 0 for one in rows if one.metric == "frames_per_sequence")) or 1
+    frames = (
+        number.value or 0
+        for number in numbers(row.paper)
+        if (number.dataset, number.metric) == (row.dataset, "frames_per_sequence")
+    )
+    return round(sum(frames)) or 1
 
 
 def _standard_error(
@@ -281,10 +285,10 @@ def _recalls(row: Number) -> list[tuple[float, int]]:
     protocol = protocols().get(row.protocol)
     counts = protocol.classes if protocol else {}
     recalls = [
-        (one.fraction, counts[pick(one).partition("=")[2]])
-        for one in _results(row.paper)
-        if counts and one.metric == "recall" and one.fraction is not None
-        if (one.table, one.dataset, _label(one)) == (row.table, row.dataset, _label(row))
+        (recall.fraction, counts[pick(recall).partition("=")[2]])
+        for recall in _results(row.paper)
+        if counts and recall.metric == "recall" and recall.fraction is not None
+        if (recall.table, recall.dataset, _label(recall)) == (row.table, row.dataset, _label(row))
     ]
     return recalls if len(recalls) == len(counts) else []
 
@@ -313,7 +317,7 @@ def _goodness(row: Number) -> float:
 
 def _label(row: Number) -> str:
     """Method and variant, without the class or fold that is the column's."""
-    kept = [one for one in row.variant.split("; ") if one and one != pick(row)]
+    kept = [piece for piece in row.variant.split("; ") if piece and piece != pick(row)]
     return "; ".join([row.method, *kept])
 
 

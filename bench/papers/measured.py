@@ -102,7 +102,7 @@ class Finder:
     ----------
     registry : Registry
     records : sequence of Record
-        Of one results folder; of records about one cell the newest counts.
+        Of one results folder; of several records of a cell the newest counts.
     places : Places
     overrides : Overrides
     timings : sequence of Timing
@@ -214,7 +214,7 @@ def _has_protocol(cell: Cell, located: Located) -> bool:
 def _of_row(row: Row, entry: PaperEntry, data: Measured) -> Measured:
     """The value of an entry from the cells of its method."""
     if entry.fold:
-        of_fold = [one for one in row.records if one.cell.split == f"fold{entry.fold}"]
+        of_fold = [r for r in row.records if r.cell.split == f"fold{entry.fold}"]
         if not of_fold:
             return replace(data, gap=f"no fold {entry.fold}")
         row = Row(tuple(of_fold))

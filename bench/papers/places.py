@@ -73,7 +73,7 @@ class Located:
     Attributes
     ----------
     conditions : Conditions
-        Those asked for, but a stand-in is divided by its own split.
+        Those of the entry, but a stand-in is divided by its own split.
     run : str
         The method with the other datasets put in that it names in braces.
     source : Place
@@ -158,7 +158,7 @@ class Places:
         gaps = [place for place in places if isinstance(place, Gap)]
         if gaps:
             raise MissingDataError(gaps)
-        source, target, *companions = (None if isinstance(one, Gap) else one for one in places)
+        source, target, *companions = (place for place in places if not isinstance(place, Gap))
         assert source is not None
         for place in filter(None, companions):
             run = run.replace(f"{{{place.dataset}}}", place.placed)

@@ -24,12 +24,12 @@ def criteria_probe() -> dict[str, float | None]:
     truth[0], truth[1], truth[:, -1] = False, True, False
     scores = np.round((grid * 29 % 31) / 31, 1)  # rounded: some tie
     labels = scores >= 0.55
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     for convention in CONVENTIONS:
         for name, value in evaluate(truth, scores, labels, convention, "multi").values.items():
-            said = name if convention == "sklearn" else f"{name} ({convention})"
-            found[said] = None if value is None else round(value, 12)
+            label = name if convention == "sklearn" else f"{name} ({convention})"
+            values[label] = None if value is None else round(value, 12)
     classes = np.arange(_LABELS - 1) == (np.arange(_ROWS) * 3 % 5)[:, None]
     guessed = np.arange(_LABELS - 1) == (np.arange(_ROWS) * 2 % 5)[:, None]
     single = evaluate(classes, guessed.astype(float), guessed, "sklearn", "single")
-    return found | {n: None if v is None else round(v, 12) for n, v in single.values.items()}
+    return values | {n: None if v is None else round(v, 12) for n, v in single.values.items()}

@@ -37,7 +37,7 @@ from bench.score import distribution
 from bench.score.criteria import BY_NAME
 
 TIME = "time_per_image"
-"""The one metric that no record holds (`bench.papers.timing`)."""
+"""The only metric that no record holds (`bench.papers.timing`)."""
 
 TRAINING = "training_time"
 WEIGHTS = "learned_weights"
@@ -111,7 +111,9 @@ def by_seed(row: Row, metric: str) -> dict[int, float]:
     if len(values) < len(row.splits):
         return {}
     common = sorted(set.intersection(*map(set, values.values())))
-    return {seed: float(np.mean([of[seed] for of in values.values()])) for seed in common}
+    return {
+        seed: float(np.mean([of_split[seed] for of_split in values.values()])) for seed in common
+    }
 
 
 def epochs(record: Record, column: str) -> list[float]:

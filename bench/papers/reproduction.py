@@ -75,7 +75,7 @@ def reproductions(
     worse : sequence of Worse
         Published values that a trivial predictor beats.
     """
-    beaten = {one.row.id: f"worse than {_named(one.trivial)}" for one in worse}
+    beaten = {pair.row.id: f"worse than {_named(pair.trivial)}" for pair in worse}
     results = []
     for row in table.rows:
         for column, entry in zip(table.columns, row.entries, strict=True):

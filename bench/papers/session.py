@@ -113,7 +113,7 @@ class Session:
         measure : bool
             False takes the records as they are.
         """
-        papers = [(paper, [with_yardsticks(one) for one in tables]) for paper, tables in chosen]
+        papers = [(paper, [with_yardsticks(table) for table in tables]) for paper, tables in chosen]
         runs = _Runs(self)
         if measure:
             runs.all(papers)

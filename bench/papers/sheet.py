@@ -20,8 +20,8 @@ _LETTER = re.compile(r"^\([a-z]\) ")  # of a block, as printed; tables letter th
 def in_own_layout(paper: Paper, table: PaperTable, results: Sequence[Reproduction]) -> Table:
     """Measured values where the paper has its own.
 
-    A value has as many digits, and the unit, of the published one in its place. Every line that is
-    about rendered faces, or about a stand-in, says so.
+    A value has as many digits, and the unit, of the published one in its place. Every line of
+    rendered faces, or of a stand-in, says so.
     """
     notes = Notes()
     by_place = {(*_key(result.row), result.column.title): result for result in results}
@@ -176,12 +176,12 @@ def _rendered(results: Sequence[Reproduction]) -> set[tuple[str, ...]]:
 
 def _mark(results: Sequence[Reproduction], rendered: set[tuple[str, ...]]) -> str:
     """What a line has to say of the data in it, also where it has no value."""
-    measured = [result.measured for result in results]
-    if any(one.rendered or one.used in rendered for one in measured):
+    entries = [result.measured for result in results]
+    if any(entry.rendered or entry.used in rendered for entry in entries):
         return " (SYNTHETIC)"
-    if any(one.taught_by_rendered for one in measured):
+    if any(entry.taught_by_rendered for entry in entries):
         return " (taught by SYNTHETIC faces too)"
-    used = {text for one in measured if one.stand_ins for text in one.used}
+    used = {text for entry in entries if entry.stand_ins for text in entry.used}
     return f" (on {', '.join(sorted(used))})" if used else ""
 
 

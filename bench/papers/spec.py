@@ -1,7 +1,7 @@
 """The papers' tables as bench measures them: each entry with its conditions and its published row.
 
-``results/published/<paper>.toml`` says what a table is made of. Columns and rows override or add to
-what their table states; an entry is table, column and row together. Keys:
+``results/published/<paper>.toml`` says what stands in each table. Columns and rows override or add
+to what their table states; an entry is table, column and row together. Keys:
 
 ``dataset, protocol, target, target_protocol, selection, budget, seeds``
     The conditions, as ``bench run`` takes them; datasets by the papers' names.
@@ -254,7 +254,7 @@ def _table(paper: str, setup: TableSetup, place: str) -> PaperTable:
         setup.name,
         setup.title,
         setup.kind,
-        tuple(PaperColumn(one.title, one.direction, one.percent) for one in columns),
+        tuple(PaperColumn(column.title, column.direction, column.percent) for column in columns),
         rows,
         setup.says,
         setup.note,
@@ -271,7 +271,8 @@ def _row(
 ) -> PaperRow:
     place = f"{place}, row {row.block} {row.label}".replace("  ", " ")
     _check_titles(row, columns, place)
-    wanted = [one.title for one in columns if row.only is None or one.title in row.only]
+    titles = [column.title for column in columns]
+    wanted = titles if row.only is None else [title for title in titles if title in row.only]
     if row.published and len(row.published) != len(wanted):
         raise BenchError(f"{place}: {len(row.published)} ids for {len(wanted)} entries")
     ids = dict(zip(wanted, row.published or [""] * len(wanted), strict=True))

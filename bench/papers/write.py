@@ -101,7 +101,7 @@ def _frames(results: PaperResults, gains: Sequence[Margin]) -> dict[str, pd.Data
     """The CSV files, by name; without those that have nothing to say."""
     reproduced = results.reproductions
     frames = {REPRODUCTION: frame_of(map(_reproduction, reproduced), _REPRODUCTION_COLUMNS)}
-    curves = frame_of((row for one in reproduced for row in _curve(one)), _CURVE_COLUMNS)
+    curves = frame_of((row for result in reproduced for row in _curve(result)), _CURVE_COLUMNS)
     pairs = frame_of(_pairs(results.pairs), _PAIR_COLUMNS)
     printed = frame_of(map(_margin, gains), _MARGIN_COLUMNS)
     optional = {"curves.csv": curves, "margins.csv": printed, "pairs.csv": pairs}
@@ -127,7 +127,7 @@ def _sheets(
 ) -> list[Table]:
     """What stands in the files of a table, from top to bottom."""
     paper = results.paper
-    sheets = [
+    sheets: list[Table | None] = [
         sheet.in_own_layout(paper, table, of_table),
         sheet.beside(paper, table, of_table),
         sheet.gains(paper, table, gains),
@@ -135,7 +135,7 @@ def _sheets(
     if table.name in results.pairs:
         pairs = results.pairs[table.name]
         sheets.append(pairs_table(paper, table, pairs, sheet.conditions(of_table)))
-    return [one for one in sheets if one is not None]
+    return [shown for shown in sheets if shown is not None]
 
 
 def _deviation(of_table: Sequence[Reproduction]) -> dict[str, float]:

@@ -37,7 +37,7 @@ def _runs(columns: Iterable[PaperEntry | None]) -> dict[str, str]:
     """The yardsticks that fit these columns, by label."""
     metrics = {entry.metric for entry in columns if entry is not None}
     kind = "multi" if metrics & _NINE else "single"
-    runs = {one.label: one.run for one in catalogue().yardstick if one.kind == kind}
+    runs = {row.label: row.run for row in catalogue().yardstick if row.kind == kind}
     return {**runs, _PEOPLE: HUMAN}
 
 
