@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from runs import PLUGINS
 
 from bench.api import KINDS, BenchError
 from bench.plugins import Registry, read
@@ -288,43 +289,26 @@ def test_a_name_that_changes_on_import_is_refused(tmp_path: Path) -> None:
         read(path)[0].load()
 
 
-def test_what_a_class_inherits_counts(tmp_path: Path) -> None:
-    path = tmp_path / "some.py"
-    path.write_text(
-        "from bench.api import Classifier, param\n"
-        "from bench.methods.br import BinaryRelevance\n\n\n"
-        "class Base(Classifier):\n"
-        "    by_name_only = True\n"
-        "    kinds = ('single',)\n"
-        "    k: int = param(1, help='neighbours')\n\n\n"
-        "class Some(Base):\n    name = 'some'\n\n\n"
-        "class Open(Base):\n    name = 'open'\n    by_name_only = False\n\n\n"
-        "class Mine(BinaryRelevance):\n    name = 'mine'\n"
-    )
-    registry = Registry([path])
-    assert list(registry.methods["some"].load().params) == ["k"]
-    assert registry.methods["mine"].load().params == registry.methods["br"].load().params
+def test_what_a_class_inherits_counts() -> None:
+    registry = Registry([PLUGINS / "inheriting.py"])
+    assert list(registry.methods["closed"].load().params) == ["k"]
+    assert registry.methods["relevance"].load().params == registry.methods["br"].load().params
     # As if it were built in: ``all`` takes what the package ships.
-    for name in ("some", "open", "mine"):
+    for name in ("closed", "open", "relevance"):
         registry.methods[name] = replace(registry.methods[name], builtin=True)
 
     def classifiers(kind: str) -> set[str]:
         every = resolve(registry, parse_methods("lbp+all"), kind, images=True)
         return {method.classifier.name for method in every if method.classifier is not None}
 
-    assert {"some", "open", "mine"} & classifiers("single") == {"open"}
-    assert not {"some", "open", "mine"} & classifiers("multi")
+    assert {"closed", "open", "relevance"} & classifiers("single") == {"open"}
+    assert not {"closed", "open", "relevance"} & classifiers("multi")
 
 
-def test_a_dataset_whose_kind_is_computed_is_listed_as_a_dataset(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    path = tmp_path / "some.py"
-    path.write_text(
-        "from bench.api import Dataset\nfrom bench.datasets.people import People\n\n\n"
-        "class Some(Dataset):\n    name = 'some'\n    kind = 'sin' + 'gle'\n\n\n"
-        "class Plain(Dataset):\n    name = 'plain'\n\n\n"
-        "class Persons(People):\n    name = 'persons'\n"
-    )
+def test_a_dataset_whose_kind_is_computed_is_listed_as_a_dataset(bench) -> None:  # type: ignore[no-untyped-def]
+    path = PLUGINS / "kinds.py"
     done = bench("list", "datasets", "--json", "--plugins", path)
     kinds = {row["name"]: row["kind"] for row in json.loads(done.stdout)["datasets"]}
-    assert (kinds["some"], kinds["plain"], kinds["persons"]) == ("dataset", "multi-label", "people")
+    assert kinds["computed"] == "dataset"
+    assert (kinds["plain"], kinds["persons"]) == ("multi-label", "people")
     assert (kinds["raf-ml"], kinds["fer-plus"]) == ("multi-label", "single-label")

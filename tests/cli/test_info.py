@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from runs import PLUGINS
 
 from bench.plugins import Registry
 from bench.score.criteria import CRITERIA
@@ -77,13 +78,8 @@ def test_a_networks_schedules_are_shown(bench) -> None:  # type: ignore[no-untyp
     assert "SGD(lr=0.01" in paper
 
 
-def test_parameters_are_those_of_the_class_and_its_bases(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    (tmp_path / "mine.py").write_text(
-        "from bench.methods.mlknn import MLkNN\nfrom bench.api import param\n\n\n"
-        "class Mine(MLkNN):\n    name = 'mine'\n"
-        "    weight: float = param(1.0, help='of the nearest')\n"
-    )
-    done = bench("info", "mine", "--plugins", tmp_path / "mine.py")
+def test_parameters_are_those_of_the_class_and_its_bases(bench) -> None:  # type: ignore[no-untyped-def]
+    done = bench("info", "weighted", "--plugins", PLUGINS / "inheriting.py")
     assert done.returncode == 0, done.stderr
     names = [line.split()[0] for line in done.stdout.split("parameters\n")[1].splitlines()]
     assert names == [*Registry().methods["mlknn"].load().params, "weight"]
