@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+from commands import Bench, run_bench
 from runs import plugin_file
 from shared import pytest_runtest_setup, pytest_terminal_summary  # noqa: F401
 
@@ -41,32 +39,7 @@ def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(train, "trains_in_bfloat16", lambda device: False)
 
 
-Bench = Callable[..., subprocess.CompletedProcess[str]]
-
-
 @pytest.fixture
 def bench(tmp_path: Path) -> Bench:
     """The command line, run in an empty folder: ``bench("run", "--dataset", "tiny")``."""
-
-    def call(
-        *words: object, cwd: Path | None = None, **environment: str
-    ) -> subprocess.CompletedProcess[str]:
-        folder = cwd or tmp_path / "here"
-        folder.mkdir(exist_ok=True)
-        return subprocess.run(
-            [sys.executable, "-m", "bench", *map(str, words)],
-            cwd=folder,
-            env={**_environment(), **environment},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-
-    return call
-
-
-def _environment() -> dict[str, str]:
-    """This one without what would change what bench does."""
-    kept = {name: value for name, value in os.environ.items() if name != "BENCH_DATA"}
-    return {**kept, "COLUMNS": "200"}
+    return partial(run_bench, tmp_path / "here")

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from commands import Bench
 from runs import PLUGINS
 
 from bench.api import KINDS, BenchError
@@ -151,7 +152,7 @@ def test_an_installed_package_offers_plugins_by_entry_point(tmp_path: Path) -> N
     assert "no_such_module does not exist" in done.stdout
 
 
-def test_list_for_programs(bench) -> None:  # type: ignore[no-untyped-def]
+def test_list_for_programs(bench: Bench) -> None:
     done = bench("list", "--json")
     found = json.loads(done.stdout)
     assert {row["name"] for row in found["methods"]} >= {"lbp", "hog", "mlknn", "linear-svm"}
@@ -305,7 +306,7 @@ def test_what_a_class_inherits_counts() -> None:
     assert not {"closed", "open", "relevance"} & classifiers("multi")
 
 
-def test_a_dataset_whose_kind_is_computed_is_listed_as_a_dataset(bench) -> None:  # type: ignore[no-untyped-def]
+def test_a_dataset_whose_kind_is_computed_is_listed_as_a_dataset(bench: Bench) -> None:
     path = PLUGINS / "kinds.py"
     done = bench("list", "datasets", "--json", "--plugins", path)
     kinds = {row["name"]: row["kind"] for row in json.loads(done.stdout)["datasets"]}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Bench
 from csv_files import read_csv
 from PIL import Image
 from skimage.data import astronaut
@@ -49,8 +50,8 @@ def files(folder: Path) -> set[str]:
     return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_the_command_names_what_it_does_not_find(  # type: ignore[no-untyped-def]
-    bench, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_names_what_it_does_not_find(
+    bench: Bench, photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "faces"
     done = bench("data", "align", "--in", photographs, "--out", out, "--size", 80)

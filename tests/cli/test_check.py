@@ -6,11 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from commands import Bench
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
 
-def test_the_readme_example_keeps_the_contract(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_readme_example_keeps_the_contract(bench: Bench, tmp_path: Path) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "label_centroids.py").write_text(code, encoding="utf-8")
     done = bench("check", tmp_path / "label_centroids.py")
@@ -28,7 +29,7 @@ def test_the_readme_example_keeps_the_contract(bench, tmp_path: Path) -> None:  
     assert last == f"{len(lines)} checks: {len(lines) - 2} ok, 2 does not apply"
 
 
-def test_failures_are_sentences_and_give_1(bench, broken: Path) -> None:  # type: ignore[no-untyped-def]
+def test_failures_are_sentences_and_give_1(bench: Bench, broken: Path) -> None:
     code = broken.read_text()
     start = code.index("class GivesNaN")
     few = code[: code.index("class Raises")] + code[start : code.index("class WrongShape")]
@@ -46,7 +47,7 @@ def test_failures_are_sentences_and_give_1(bench, broken: Path) -> None:  # type
     assert re.fullmatch(r"\d+ checks: .*\d+ failed.*", done.stdout.splitlines()[-1])
 
 
-def test_a_file_that_cannot_be_imported_is_a_failed_check(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_cannot_be_imported_is_a_failed_check(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "odd.py").write_text("def (:\n")
     done = bench("check", tmp_path / "odd.py")
     assert done.returncode == 1
@@ -60,7 +61,7 @@ def test_a_file_that_cannot_be_imported_is_a_failed_check(bench, tmp_path: Path)
     assert done.stdout.splitlines()[-1] == "1 checks: 1 failed"
 
 
-def test_only_the_plugins_of_the_file_are_checked(bench, tiny: Path) -> None:  # type: ignore[no-untyped-def]
+def test_only_the_plugins_of_the_file_are_checked(bench: Bench, tiny: Path) -> None:
     methods = README.parent / "methods"
     done = bench("check", methods / "prior.py", "--plugins", tiny)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -75,7 +76,9 @@ def test_only_the_plugins_of_the_file_are_checked(bench, tiny: Path) -> None:  #
         (("empty.py",), "no plug-in in this file"),
     ],
 )
-def test_wrong_commands_give_2(bench, tmp_path: Path, words: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_commands_give_2(
+    bench: Bench, tmp_path: Path, words: tuple[str, ...], said: str
+) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/empty.py").write_text("x = 1\n")
     done = bench("check", *words)

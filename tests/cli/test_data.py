@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from commands import Bench
 from csv_files import read_csv
 
 
 def test_the_synthetic_twin_of_raf_ml_runs_and_every_row_says_synthetic(
-    bench, tmp_path: Path
-) -> None:  # type: ignore[no-untyped-def]
+    bench: Bench, tmp_path: Path
+) -> None:
     made = bench("data", "make", "synthetic", "--layout", "raf-ml", "--images", 60, "--out", "twin")
     assert made.returncode == 0, made.stderr
     twin = tmp_path / "here/twin"
@@ -30,7 +31,7 @@ def test_the_synthetic_twin_of_raf_ml_runs_and_every_row_says_synthetic(
     assert {row["synthetic"] for row in read_csv(tables / "cells.csv")} == {"true"}
 
 
-def test_what_cannot_be_made_is_one_sentence(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_cannot_be_made_is_one_sentence(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/full").mkdir()
     (tmp_path / "here/full/file").write_text("mine")
@@ -48,7 +49,7 @@ def test_what_cannot_be_made_is_one_sentence(bench, tmp_path: Path) -> None:  # 
     assert (tmp_path / "here/full/file").read_text() == "mine"
 
 
-def test_rendered_people_can_be_written_but_not_measured(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_rendered_people_can_be_written_but_not_measured(bench: Bench, tmp_path: Path) -> None:
     words = ("synthetic-people[identities=3]", "--layout", "people", "--images", "9")
     made = bench("data", "make", *words, "--out", "people")
     assert made.returncode == 0, made.stderr

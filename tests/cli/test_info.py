@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import Bench
 from runs import PLUGINS
 
 from bench.plugins import Registry
@@ -15,7 +16,7 @@ from bench.score.distribution import DISTRIBUTION_CRITERIA
 @pytest.mark.parametrize(
     "name", ["mlknn", "lbp", "raf-ml", "mulan:yeast", "mulan:", "coverage", "clark"]
 )
-def test_info_tells_reference_and_parameters(bench, name: str) -> None:  # type: ignore[no-untyped-def]
+def test_info_tells_reference_and_parameters(bench: Bench, name: str) -> None:
     done = bench("info", name)
     assert done.returncode == 0, done.stderr
     if name == "mlknn":
@@ -29,13 +30,13 @@ def test_info_tells_reference_and_parameters(bench, name: str) -> None:  # type:
         assert "matlab: the later column ranks first" in done.stdout
 
 
-def test_info_on_an_unknown_name_lists_near_ones(bench) -> None:  # type: ignore[no-untyped-def]
+def test_info_on_an_unknown_name_lists_near_ones(bench: Bench) -> None:
     done = bench("info", "mlkn")
     assert done.returncode == 2
     assert "did you mean mlknn" in done.stderr
 
 
-def test_list_shows_states(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_list_shows_states(bench: Bench, tmp_path: Path) -> None:
     (tmp_path / "needy.py").write_text(
         "import surely_not_installed\nfrom bench.api import Features\n\n\n"
         "class Needy(Features):\n    name = 'needy'\n"
@@ -53,7 +54,7 @@ def test_list_shows_states(bench, tmp_path: Path) -> None:  # type: ignore[no-un
         assert name in done.stdout
 
 
-def test_a_reader_that_goes_away_is_no_error(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_reader_that_goes_away_is_no_error(bench: Bench, tmp_path: Path) -> None:
     import subprocess
     import sys
 
@@ -70,7 +71,7 @@ def test_a_reader_that_goes_away_is_no_error(bench, tmp_path: Path) -> None:  # 
     assert "BrokenPipe" not in done.stderr
 
 
-def test_a_networks_schedules_are_shown(bench) -> None:  # type: ignore[no-untyped-def]
+def test_a_networks_schedules_are_shown(bench: Bench) -> None:
     done = bench("info", "base-dcnn")
     assert done.returncode == 0, done.stderr
     (paper,) = (line for line in done.stdout.splitlines() if line.startswith("  paper: "))
@@ -78,7 +79,7 @@ def test_a_networks_schedules_are_shown(bench) -> None:  # type: ignore[no-untyp
     assert "SGD(lr=0.01" in paper
 
 
-def test_parameters_are_those_of_the_class_and_its_bases(bench) -> None:  # type: ignore[no-untyped-def]
+def test_parameters_are_those_of_the_class_and_its_bases(bench: Bench) -> None:
     done = bench("info", "weighted", "--plugins", PLUGINS / "inheriting.py")
     assert done.returncode == 0, done.stderr
     names = [line.split()[0] for line in done.stdout.split("parameters\n")[1].splitlines()]

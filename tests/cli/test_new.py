@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from commands import Bench
 from csv_files import read_csv
 
 METHODS = {
@@ -16,7 +17,7 @@ METHODS = {
 
 
 @pytest.mark.parametrize("kind", METHODS)
-def test_each_template_runs_as_written(bench, tiny: Path, tmp_path: Path, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_each_template_runs_as_written(bench: Bench, tiny: Path, tmp_path: Path, kind: str) -> None:
     made = bench("new", kind, "my-own")
     assert made.returncode == 0, made.stderr
     assert "--plugins my_own.py" in made.stdout
@@ -37,14 +38,14 @@ def test_each_template_runs_as_written(bench, tiny: Path, tmp_path: Path, kind: 
         (("classifier", "mine", "--out", "gone"), "gone"),
     ],
 )
-def test_wrong_names_are_refused(bench, words: tuple[str, ...], said: str) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_names_are_refused(bench: Bench, words: tuple[str, ...], said: str) -> None:
     done = bench("new", *words)
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_nothing_is_overwritten(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_nothing_is_overwritten(bench: Bench, tmp_path: Path) -> None:
     assert bench("new", "classifier", "mine").returncode == 0
     (tmp_path / "here/mine.py").write_text("kept")
     done = bench("new", "classifier", "mine")

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from cells import comparable
+from commands import Bench
 from csv_files import read_csv
 
 from bench.cli.run import _warnings
@@ -31,7 +32,7 @@ def cells(folder: Path) -> list[dict[str, str]]:
     return read_csv(folder / "bench-results/tables/tiny/cells.csv")
 
 
-def test_the_main_job_leaves_tables_and_resumes(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_main_job_leaves_tables_and_resumes(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     done = bench("run", *GRID, "--plugins", tiny)
     assert done.returncode == 0, done.stderr
     here = tmp_path / "here"
@@ -51,9 +52,9 @@ def test_the_main_job_leaves_tables_and_resumes(bench, tiny: Path, tmp_path: Pat
 
 
 def test_tables_from_copied_records_alone_are_the_same_bytes(
-    bench,
+    bench: Bench,
     tiny: Path,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     bench("run", *GRID, "--plugins", tiny)
     results = tmp_path / "here" / "bench-results"
@@ -67,7 +68,7 @@ def test_tables_from_copied_records_alone_are_the_same_bytes(
         assert (tmp_path / "copy/tables/tiny" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_another_convention_is_one_option_away(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_another_convention_is_one_option_away(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     bench("run", *GRID, "--plugins", tiny)
     done = bench("tables", "--convention", "mulan", "--out", "mulan")
     assert done.returncode == 0, done.stderr
@@ -77,10 +78,10 @@ def test_another_convention_is_one_option_away(bench, tiny: Path, tmp_path: Path
 
 
 def test_a_failed_cell_is_named_and_the_exit_code_is_1(
-    bench,
+    bench: Bench,
     tiny: Path,
     broken: Path,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     files = ("--plugins", tiny, "--plugins", broken)
     done = bench("run", "--dataset", "tiny", "--methods", "halves+raises,halves+nearest", *files)
@@ -119,26 +120,26 @@ def test_a_failed_cell_is_named_and_the_exit_code_is_1(
     ],
 )
 def test_a_wrong_command_is_one_sentence_and_exit_code_2(
-    bench,
+    bench: Bench,
     tiny: Path,
     words: tuple[str, ...],
-    said: str,  # type: ignore[no-untyped-def]
+    said: str,
 ) -> None:
     done = bench("run", *words, "--plugins", tiny)
     assert done.returncode == 2, done.stderr
     assert said in one_sentence(done.stderr)
 
 
-def test_the_data_folder_of_the_environment_is_used(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_data_folder_of_the_environment_is_used(bench: Bench, tmp_path: Path) -> None:
     done = bench("run", "--dataset", "raf-ml", "--methods", "all", BENCH_DATA=str(tmp_path / "d"))
     assert done.returncode == 2
     assert str(tmp_path / "d" / "raf-ml") in one_sentence(done.stderr)
 
 
 def test_a_run_file_gives_options_and_the_command_line_wins(
-    bench,
+    bench: Bench,
     tiny: Path,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
@@ -156,7 +157,9 @@ def test_a_run_file_gives_options_and_the_command_line_wins(
     assert "seeds two: expected int" in one_sentence(bench("run", "--config", config).stderr)
 
 
-def test_a_dry_run_prints_the_plan_and_leaves_nothing(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_dry_run_prints_the_plan_and_leaves_nothing(
+    bench: Bench, tiny: Path, tmp_path: Path
+) -> None:
     done = bench("run", *GRID, "--plugins", tiny, "--dry-run")
     assert done.returncode == 0, done.stderr
     assert "3 cells, 3 to measure" in done.stdout
@@ -166,7 +169,9 @@ def test_a_dry_run_prints_the_plan_and_leaves_nothing(bench, tiny: Path, tmp_pat
     assert "3 cells, 0 to measure" in done.stdout
 
 
-def test_a_results_folder_of_another_version_is_refused(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_results_folder_of_another_version_is_refused(
+    bench: Bench, tiny: Path, tmp_path: Path
+) -> None:
     bench("run", *GRID, "--plugins", tiny)
     about = tmp_path / "here/bench-results/bench.json"
     about.write_text(json.dumps({"schema": 99, "made_by": "9.9"}))
@@ -176,7 +181,9 @@ def test_a_results_folder_of_another_version_is_refused(bench, tiny: Path, tmp_p
         assert "written by bench 9.9" in one_sentence(done.stderr)
 
 
-def test_a_plugin_with_a_syntax_error_names_its_line(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_plugin_with_a_syntax_error_names_its_line(
+    bench: Bench, tiny: Path, tmp_path: Path
+) -> None:
     bad = tmp_path / "my_method.py"
     bad.write_text(
         "from bench.api import Classifier\n\nclass Mine(Classifier)\n    name = 'my-method'\n"
@@ -190,7 +197,7 @@ def test_a_plugin_with_a_syntax_error_names_its_line(bench, tiny: Path, tmp_path
     assert "left out, broken" in fine.stderr
 
 
-def test_names_from_users_never_leave_the_results_folder(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_names_from_users_never_leave_the_results_folder(bench: Bench, tmp_path: Path) -> None:
     arff = "@relation x\n@attribute f numeric\n@attribute '{0}' {{0,1}}\n@data\n"
     rows = "\n".join(f"{number},{number % 2}" for number in range(20))
     data = tmp_path / "mulan"
@@ -210,7 +217,7 @@ def test_names_from_users_never_leave_the_results_folder(bench, tmp_path: Path) 
         one_sentence(wrong.stderr)
 
 
-def test_two_runs_at_once_share_the_folder(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_runs_at_once_share_the_folder(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     here = tmp_path / "here"
     here.mkdir()
     words = ["run", "--dataset", "tiny", "--plugins", str(tiny)]
@@ -237,9 +244,9 @@ def test_two_runs_at_once_share_the_folder(bench, tiny: Path, tmp_path: Path) ->
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tiny tmpfs needs root")
 def test_a_full_disk_stops_with_a_sentence_and_keeps_what_is_finished(
-    bench,
+    bench: Bench,
     tiny: Path,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     small = tmp_path / "small"
     small.mkdir()
@@ -306,7 +313,7 @@ def test_the_same_bytes_leaves_out_time_and_machine() -> None:
     assert comparable(header + "d,1,2,cpu,0.1,k\n") == comparable(header + "d,3,4,cuda,0.2,k\n")
 
 
-def test_long_training_is_announced(bench, tiny: Path) -> None:  # type: ignore[no-untyped-def]
+def test_long_training_is_announced(bench: Bench, tiny: Path) -> None:
     words = ("run", "--dataset", "tiny", "--methods", "net", "--plugins", tiny, "--workers", 1)
     done = bench(*words)
     assert done.returncode == 0, done.stderr
@@ -315,7 +322,7 @@ def test_long_training_is_announced(bench, tiny: Path) -> None:  # type: ignore[
     assert "training may take" not in done.stderr
 
 
-def test_a_device_that_is_not_there_is_refused(bench) -> None:  # type: ignore[no-untyped-def]
+def test_a_device_that_is_not_there_is_refused(bench: Bench) -> None:
     words = ("run", "--dataset", "synthetic[images=20]", "--budget", "smoke")
     done = bench(*words, "--methods", "resnet18", "--device", "cuda", CUDA_VISIBLE_DEVICES="")
     assert done.returncode == 2
@@ -329,7 +336,7 @@ def test_a_device_that_is_not_there_is_refused(bench) -> None:  # type: ignore[n
     assert done.returncode == 0, done.stderr
 
 
-def test_cells_that_fail_for_one_reason_are_named_together(bench, broken: Path) -> None:  # type: ignore[no-untyped-def]
+def test_cells_that_fail_for_one_reason_are_named_together(bench: Bench, broken: Path) -> None:
     words = ("run", "--dataset", "synthetic[images=40]", "--budget", "smoke", "--plugins", broken)
     methods = "lbp+absent, hog+absent, lbp[cell=20]+absent, lbp[cell=25]+absent, hog+raises"
     done = bench(*words, "--methods", methods)
@@ -343,7 +350,7 @@ def test_cells_that_fail_for_one_reason_are_named_together(bench, broken: Path) 
     assert "error: hog+raises (official): raises failed in fit" in done.stderr
 
 
-def test_subjects_on_both_sides_are_warned_of(bench, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_subjects_on_both_sides_are_warned_of(bench: Bench, tmp_path: Path) -> None:
     data = "synthetic-single[images=80,identities=5]"
     words = ("run", "--dataset", data, "--methods", "prior", "--protocol")
     done = bench(*words, "cv2")

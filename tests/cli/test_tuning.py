@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from cells import comparable
+from commands import Bench
 from csv_files import read_csv
 
 TUNED = ("--dataset", "tiny", "--methods", "halves+nearest[wait=0.01|0.02],alone", "--tune", "wait")
@@ -19,7 +20,7 @@ def rows(results: Path, name: str = "cells.csv") -> list[dict[str, str]]:
     return read_csv(results / "tables/tiny" / name)
 
 
-def test_a_tuned_method_is_one_row_that_says_so(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_tuned_method_is_one_row_that_says_so(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     words = ("run", *TUNED, "--inner", "cv3", "--protocol", "cv2", "--plugins", tiny)
     plan = bench(*words, "--dry-run")
     assert plan.returncode == 0, plan.stderr
@@ -54,7 +55,7 @@ def test_a_tuned_method_is_one_row_that_says_so(bench, tiny: Path, tmp_path: Pat
     assert "protocol cv2, inner cv3" in (tmp_path / "here/looked-at/tiny/table.md").read_text()
 
 
-def test_a_run_file_may_say_it(bench, tiny: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_file_may_say_it(bench: Bench, tiny: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.toml"
     config.write_text(
         'dataset = "tiny"\nmethods = "halves+nearest[wait=0|0.001]"\nplugins = ["tiny.py"]\n'
@@ -97,10 +98,10 @@ def test_killed_while_it_chooses_it_goes_on_and_ends_the_same(tiny: Path, tmp_pa
 
 
 def test_without_any_candidate_the_exit_code_is_1(
-    bench,
+    bench: Bench,
     tiny: Path,
     broken: Path,
-    tmp_path: Path,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
 ) -> None:
     broken.write_text(
         broken.read_text()
@@ -125,10 +126,10 @@ def test_without_any_candidate_the_exit_code_is_1(
     ],
 )
 def test_a_wrong_command_is_one_sentence_and_exit_code_2(
-    bench,
+    bench: Bench,
     tiny: Path,
     words: tuple[str, ...],
-    said: str,  # type: ignore[no-untyped-def]
+    said: str,
 ) -> None:
     done = bench("run", *TUNED[:4], *words, "--plugins", tiny)
     assert done.returncode == 2, done.stderr

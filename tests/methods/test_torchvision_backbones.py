@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pytest
 import torch
 import torchvision
 from builtin import method_class
+from commands import Bench
 from faces import faces_of, noise
 from torchvision.transforms import functional
 
@@ -137,7 +137,7 @@ def test_weights_of_the_other_network_are_refused(weights: Path) -> None:
 
 
 def test_a_run_tells_the_weights_and_skips_what_has_none(
-    bench: Callable[..., Any], tiny: Path, tmp_path: Path, weights: Path
+    bench: Bench, tiny: Path, tmp_path: Path, weights: Path
 ) -> None:
     methods = f"alexnet[side=64,weights={weights}]+mlknn[k=3],vgg16+mlknn[k=3],halves+mlknn[k=3]"
     words = ("--dataset", "tiny", "--plugins", tiny, "--device", "cpu", "--workers", 1)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from builtin import method_class
+from commands import Bench
 from runs import plugin_file, records_of
 
 from bench.api import Classifier
@@ -56,7 +56,7 @@ def test_a_method_that_cannot_tell_fails_in_one_sentence(tiny: Path, hungry: Pat
     assert record.reason == "confused failed in memory_needed: ValueError: how many?"
 
 
-def test_the_command_line_sets_the_limit(bench: Any, tiny: Path, hungry: Path) -> None:
+def test_the_command_line_sets_the_limit(bench: Bench, tiny: Path, hungry: Path) -> None:
     words = ("run", "--dataset", "tiny", "--methods", "halves+hungry")
     files = ("--plugins", tiny, "--plugins", hungry)
     done = bench(*words, *files, "--max-memory", "0.01 mb")
@@ -67,14 +67,16 @@ def test_the_command_line_sets_the_limit(bench: Any, tiny: Path, hungry: Path) -
 
 
 @pytest.mark.parametrize("written", ["8", "much", "0GB", "-1GB", "8GiB"])
-def test_a_limit_that_cannot_be_read_is_one_sentence(bench: Any, tiny: Path, written: str) -> None:
+def test_a_limit_that_cannot_be_read_is_one_sentence(
+    bench: Bench, tiny: Path, written: str
+) -> None:
     words = ("run", "--dataset", "tiny", "--methods", "alone", "--plugins", tiny)
     done = bench(*words, f"--max-memory={written}")
     assert done.returncode == 2
     assert done.stderr.strip().endswith(f"--max-memory {written}: write 500MB or 8GB")
 
 
-def test_a_run_file_may_hold_the_limit(bench: Any, tiny: Path, hungry: Path) -> None:
+def test_a_run_file_may_hold_the_limit(bench: Bench, tiny: Path, hungry: Path) -> None:
     config = hungry.with_name("run.toml")
     config.write_text(
         'dataset = "tiny"\nmethods = "halves+hungry"\nmax_memory = "0.01MB"\n'

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from commands import Bench
 from csv_files import read_csv
 from runs import Listener, plugin_file, run_plan
 
@@ -190,7 +191,7 @@ def test_a_diverging_training_is_an_error_that_says_where(files: list[Path], sto
     assert "in epoch 1 (iteration 5, learning rate" in records[0].reason
 
 
-def test_a_gpu_that_is_not_there_is_one_sentence(files: list[Path], bench: Any) -> None:
+def test_a_gpu_that_is_not_there_is_one_sentence(files: list[Path], bench: Bench) -> None:
     words = [word for file in files for word in ("--plugins", file)]
     done = bench(
         *("run", "--dataset", "tiny", "--methods", "mini", "--device", "cuda", *words),
