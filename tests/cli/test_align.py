@@ -167,7 +167,7 @@ def test_what_cannot_be_done_is_one_sentence(photographs: Path, tmp_path: Path) 
     foreign = tmp_path / "foreign"
     foreign.mkdir()
     (foreign / "landmarks.csv").write_text("file,x\n")
-    for source, out, said in (
+    for source, out, message in (
         (photographs, full, "neither new nor empty"),
         (photographs, full / "file", "neither new nor empty"),
         (photographs, photographs / "out", "lie in one another"),
@@ -176,7 +176,7 @@ def test_what_cannot_be_done_is_one_sentence(photographs: Path, tmp_path: Path) 
         (tmp_path / "absent", tmp_path / "out", "is no folder"),
         (tmp_path / "empty", tmp_path / "out", "no image"),
     ):
-        with pytest.raises(BenchError, match=said):
+        with pytest.raises(BenchError, match=message):
             align_folder(source, out)
     with pytest.raises(BenchError, match="larger --size"):
         align_folder(photographs, tmp_path / "out", size=0)

@@ -69,7 +69,7 @@ def test_only_the_plugins_of_the_file_are_checked(bench: Bench, tiny: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("gone.py",), "no such file"),
         ((), "required: FILE"),
@@ -77,11 +77,11 @@ def test_only_the_plugins_of_the_file_are_checked(bench: Bench, tiny: Path) -> N
     ],
 )
 def test_wrong_commands_give_2(
-    bench: Bench, tmp_path: Path, words: tuple[str, ...], said: str
+    bench: Bench, tmp_path: Path, words: tuple[str, ...], message: str
 ) -> None:
     (tmp_path / "here").mkdir()
     (tmp_path / "here/empty.py").write_text("x = 1\n")
     done = bench("check", *words)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -35,7 +35,7 @@ def test_what_cannot_be_made_is_one_sentence(bench: Bench, tmp_path: Path) -> No
     (tmp_path / "here").mkdir()
     (tmp_path / "here/full").mkdir()
     (tmp_path / "here/full/file").write_text("mine")
-    for words, said in (
+    for words, message in (
         (("raf-ml", "--out", "x"), "not made by bench"),
         (("synthetic", "--layout", "raf", "--out", "x"), "raf-ml"),
         (("synthetic", "--images", "0", "--out", "x"), "images"),
@@ -44,7 +44,7 @@ def test_what_cannot_be_made_is_one_sentence(bench: Bench, tmp_path: Path) -> No
     ):
         done = bench("data", "make", *words)
         assert done.returncode == 2, done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert (tmp_path / "here/full/file").read_text() == "mine"
 

@@ -30,7 +30,7 @@ def test_each_template_runs_as_written(bench: Bench, tiny: Path, tmp_path: Path,
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("classifier", "mlknn"), "mlknn is taken by"),
         (("classifier", "../evil"), "lower-case letters"),
@@ -38,10 +38,10 @@ def test_each_template_runs_as_written(bench: Bench, tiny: Path, tmp_path: Path,
         (("classifier", "mine", "--out", "gone"), "gone"),
     ],
 )
-def test_wrong_names_are_refused(bench: Bench, words: tuple[str, ...], said: str) -> None:
+def test_wrong_names_are_refused(bench: Bench, words: tuple[str, ...], message: str) -> None:
     done = bench("new", *words)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr
 
 

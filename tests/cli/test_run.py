@@ -95,7 +95,7 @@ def test_a_failed_cell_is_named_and_the_exit_code_is_1(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--dataset", "tini", "--methods", "alone"), "unknown dataset 'tini': did you mean tiny"),
         (("--dataset", "tiny", "--methods", "halvs+nearest"), "did you mean halves"),
@@ -123,11 +123,11 @@ def test_a_wrong_command_is_one_sentence_and_exit_code_2(
     bench: Bench,
     tiny: Path,
     words: tuple[str, ...],
-    said: str,
+    message: str,
 ) -> None:
     done = bench("run", *words, "--plugins", tiny)
     assert done.returncode == 2, done.stderr
-    assert said in one_sentence(done.stderr)
+    assert message in one_sentence(done.stderr)
 
 
 def test_the_data_folder_of_the_environment_is_used(bench: Bench, tmp_path: Path) -> None:
@@ -235,10 +235,10 @@ def test_two_runs_at_once_share_the_folder(bench: Bench, tiny: Path, tmp_path: P
         )
         for _ in range(2)
     ]
-    said = [process.communicate(timeout=120)[1] for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    assert sum("0 finished already" in text for text in said) == 1
-    assert sum("3 finished already" in text for text in said) == 1
+    message = [process.communicate(timeout=120)[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], message
+    assert sum("0 finished already" in text for text in message) == 1
+    assert sum("3 finished already" in text for text in message) == 1
     assert len(cells(here)) == 3
 
 

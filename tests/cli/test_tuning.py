@@ -117,7 +117,7 @@ def test_without_any_candidate_the_exit_code_is_1(
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--tune", "wai"), "--tune 'wai': no method sweeps it (did you mean wait?)"),
         (("--inner", "cv5"), "--inner cv5 needs --tune"),
@@ -129,9 +129,9 @@ def test_a_wrong_command_is_one_sentence_and_exit_code_2(
     bench: Bench,
     tiny: Path,
     words: tuple[str, ...],
-    said: str,
+    message: str,
 ) -> None:
     done = bench("run", *TUNED[:4], *words, "--plugins", tiny)
     assert done.returncode == 2, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "Traceback" not in done.stderr

@@ -125,11 +125,11 @@ def test_the_code_names_the_detector() -> None:
 
 def test_only_this_module_brings_torch() -> None:
     """The faces, their preparation and the image reader cost no second of torch."""
-    said = (
+    code = (
         "import sys, bench.api.faces, bench.data.prepare, bench.data.images, bench.data.alignment,"
         " bench.run.cache; sys.exit('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", said], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 @shared.needs_fer_plus

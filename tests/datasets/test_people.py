@@ -108,8 +108,8 @@ def test_one_person_an_empty_folder_and_strays_are_named(root: Path) -> None:
     for path in (root / "0000045").iterdir():
         path.unlink()
     (root / "0000045").rmdir()
-    said = refusal(root)
-    assert f"{root} holds one person only ('0000099')" in said
+    message = refusal(root)
+    assert f"{root} holds one person only ('0000099')" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture"])

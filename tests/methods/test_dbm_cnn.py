@@ -21,7 +21,7 @@ def method(**params: Any) -> Any:
     return made
 
 
-def given() -> tuple[Output, Batch]:
+def example() -> tuple[Output, Batch]:
     generator = torch.Generator().manual_seed(0)
     labels = (torch.rand(N, L, generator=generator) < 0.5).double()
     labels[labels.sum(dim=1) == 0, 0] = 1
@@ -40,7 +40,7 @@ def neighbours(vectors: np.ndarray, i: int, k: int = 3) -> list[int]:
 
 
 def slow(manifold: str, target: str, weight: float) -> float:
-    out, batch = given()
+    out, batch = example()
     x, z = out.embedding.numpy(), out.logits.numpy()
     y, p = batch.labels.numpy(), batch.distribution.numpy()
     total = 0.0
@@ -66,32 +66,34 @@ def slow(manifold: str, target: str, weight: float) -> float:
 @pytest.mark.parametrize("target", ["distribution", "khot", "normalised"])
 def test_the_loss_is_the_papers(manifold: str, target: str) -> None:
     made = method(manifold=manifold, target=target, lam=0.3)
-    assert float(made.loss(*given()).loss) == pytest.approx(slow(manifold, target, 0.3), rel=1e-12)
+    assert float(made.loss(*example()).loss) == pytest.approx(
+        slow(manifold, target, 0.3), rel=1e-12
+    )
 
 
 def test_the_printed_gradient_is_half_of_the_losss() -> None:
-    halved = method(gradient="printed", lam=0.3).loss(*given()).loss
+    halved = method(gradient="printed", lam=0.3).loss(*example()).loss
     assert float(halved) == pytest.approx(slow("both", "distribution", 0.15), rel=1e-12)
 
 
 def test_lam_0_and_no_manifold_are_the_baseline() -> None:
-    losses = [method(lam=0.0).loss(*given()).loss, method(manifold="none").loss(*given()).loss]
+    losses = [method(lam=0.0).loss(*example()).loss, method(manifold="none").loss(*example()).loss]
     assert float(losses[0]) == float(losses[1])
 
 
 def test_terms_and_overlap_are_told() -> None:
-    parts = method().loss(*given()).parts
-    out, batch = given()
+    parts = method().loss(*example()).parts
+    out, batch = example()
     x, p = out.embedding.numpy(), batch.distribution.numpy()
     shares = [len({*neighbours(x, i)} & {*neighbours(p, i)}) / 3 for i in range(N)]
     assert float(parts["overlap"]) == pytest.approx(np.mean(shares))
     assert set(parts) == {"cross_entropy", "bi_manifold", "overlap"}
-    assert set(method(manifold="none").loss(*given()).parts) == {"cross_entropy", "overlap"}
+    assert set(method(manifold="none").loss(*example()).parts) == {"cross_entropy", "overlap"}
 
 
 def test_random_neighbours_are_others_and_differ_from_call_to_call() -> None:
     made = method(manifold="random")
-    out, batch = given()
+    out, batch = example()
     nearest = torch.zeros(N, 3, dtype=torch.int64)
     torch.manual_seed(0)
     first = made._neighbours(out.embedding, batch, nearest, nearest)
@@ -105,7 +107,7 @@ def test_random_neighbours_are_others_and_differ_from_call_to_call() -> None:
 
 
 def test_gradients_flow_into_the_features() -> None:
-    out, batch = given()
+    out, batch = example()
     embedding = out.embedding.clone().requires_grad_()
     method(lam=0.3).loss(Output(embedding, out.logits), batch).loss.backward()
     assert embedding.grad is not None

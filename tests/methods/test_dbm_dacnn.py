@@ -43,7 +43,7 @@ def hidden(faces: FaceSet) -> FaceSet:
     return replace(faces, labels=np.zeros_like(faces.labels), kind="multi")
 
 
-def made(plugin: Any = Adapted, target: FaceSet | None = None, **params: Any) -> Any:
+def small(plugin: Any = Adapted, target: FaceSet | None = None, **params: Any) -> Any:
     class Small(plugin):  # type: ignore[misc]
         """Reference: none."""
 
@@ -65,7 +65,7 @@ def fit(method: Any, seed: int = 0, folder: Path | None = None) -> Any:
 # -- the loss -------------------------------------------------------------------------------------
 
 
-def given(target_rows: int = M) -> tuple[Output, Batch]:
+def example(target_rows: int = M) -> tuple[Output, Batch]:
     generator = torch.Generator().manual_seed(0)
 
     def draw(*shape: int) -> torch.Tensor:
@@ -117,9 +117,9 @@ def slow_entropy(logits: list[list[float]]) -> float:
 @pytest.mark.parametrize("mmd", ["quadratic", "linear"])
 @pytest.mark.parametrize(("gamma", "eta"), [(1.0, 0.0), (0.7, 0.2), (0.0, 0.3)])
 def test_the_loss_is_the_papers(mmd: str, gamma: float, eta: float) -> None:
-    out, batch = given()
-    source = made(Plain, lam=0.3).loss(out, batch)
-    terms = made(lam=0.3, gamma=gamma, eta=eta, mmd=mmd).loss(out, batch)
+    out, batch = example()
+    source = small(Plain, lam=0.3).loss(out, batch)
+    terms = small(lam=0.3, gamma=gamma, eta=eta, mmd=mmd).loss(out, batch)
     assert out.other is not None
     embedding, logits = out.other[:, :D].tolist(), out.other[:, D:].tolist()
     distance = slow_mmd(out.embedding.tolist(), embedding, linear=mmd == "linear")
@@ -131,19 +131,19 @@ def test_the_loss_is_the_papers(mmd: str, gamma: float, eta: float) -> None:
 
 
 def test_cross_entropy_and_bi_manifold_are_the_sources_alone() -> None:
-    out, batch = given()
-    found = made(gamma=2.0, eta=1.0).loss(out, batch).parts
-    alone = made(Plain).loss(out, batch).parts
+    out, batch = example()
+    found = small(gamma=2.0, eta=1.0).loss(out, batch).parts
+    alone = small(Plain).loss(out, batch).parts
     for name, value in alone.items():
         assert float(found[name]) == float(value), name
 
 
 def test_the_target_is_moved_by_the_discrepancy_and_by_its_entropy() -> None:
     for gamma, eta, moved in ((1.0, 0.0, slice(0, D)), (0.0, 1.0, slice(D, D + L))):
-        out, batch = given()
+        out, batch = example()
         assert out.other is not None
         other = out.other.clone().requires_grad_()
-        made(gamma=gamma, eta=eta).loss(out._replace(other=other), batch).loss.backward()
+        small(gamma=gamma, eta=eta).loss(out._replace(other=other), batch).loss.backward()
         assert other.grad is not None
         still = other.grad.clone()
         assert (still[:, moved] != 0).any()
@@ -152,14 +152,14 @@ def test_the_target_is_moved_by_the_discrepancy_and_by_its_entropy() -> None:
 
 
 def test_a_step_down_brings_the_domains_together_and_sharpens_the_answers() -> None:
-    out, batch = given()
+    out, batch = example()
     assert out.other is not None
     other = out.other.clone().requires_grad_()
-    before = made(gamma=1.0, eta=1.0, lam=0.0).loss(out._replace(other=other), batch)
+    before = small(gamma=1.0, eta=1.0, lam=0.0).loss(out._replace(other=other), batch)
     before.loss.backward()
     assert other.grad is not None
     stepped = out._replace(other=(other - 0.1 * other.grad).detach())
-    after = made(gamma=1.0, eta=1.0, lam=0.0).loss(stepped, batch)
+    after = small(gamma=1.0, eta=1.0, lam=0.0).loss(stepped, batch)
     for name in ("mmd", "entropy"):
         assert after.parts[name].item() < before.parts[name].item()
 
@@ -167,11 +167,11 @@ def test_a_step_down_brings_the_domains_together_and_sharpens_the_answers() -> N
 def test_bandwidths_are_no_constants_unless_asked_for() -> None:
     pulls = []
     for params in ({}, {"sigma": "moving"}, {"sigma": "constant"}):
-        out, batch = given()
+        out, batch = example()
         assert out.other is not None
         both = torch.cat([out.embedding, out.other[:, :D]]).requires_grad_()
         other = torch.cat([both[N:], out.other[:, D:]], dim=1)
-        terms = made(gamma=1.0, lam=0.0, **params).loss(
+        terms = small(gamma=1.0, lam=0.0, **params).loss(
             out._replace(embedding=both[:N], other=other), batch
         )
         terms.loss.backward()
@@ -184,9 +184,9 @@ def test_bandwidths_are_no_constants_unless_asked_for() -> None:
 
 
 def test_outside_training_there_is_no_target_and_the_loss_is_dbm_cnns() -> None:
-    out, batch = given()
+    out, batch = example()
     out = out._replace(other=None)
-    assert float(made().loss(out, batch).loss) == float(made(Plain).loss(out, batch).loss)
+    assert float(small().loss(out, batch).loss) == float(small(Plain).loss(out, batch).loss)
 
 
 # -- two domains through one network --------------------------------------------------------------
@@ -194,7 +194,7 @@ def test_outside_training_there_is_no_target_and_the_loss_is_dbm_cnns() -> None:
 
 def test_both_domains_pass_through_the_same_layers() -> None:
     torch.manual_seed(0)
-    model = made(dropout=0.0).build(L, 1).double()
+    model = small(dropout=0.0).build(L, 1).double()
     source, target = torch.rand(2, 5, 1, SIZE, SIZE, dtype=torch.float64)
     both = model(torch.stack([source, target], dim=1))
     alone, other = model(source), model(target)
@@ -206,7 +206,7 @@ def test_both_domains_pass_through_the_same_layers() -> None:
 
 def test_dropout_acts_on_logits_of_both_and_on_no_embedding() -> None:
     torch.manual_seed(0)
-    model = made(dropout=0.5).build(L, 1)
+    model = small(dropout=0.5).build(L, 1)
     images = torch.rand(4, 2, 1, SIZE, SIZE)
     first, second = model(images), model(images)
     assert torch.equal(first.embedding, second.embedding)
@@ -247,8 +247,8 @@ def views(method: Any, monkeypatch: pytest.MonkeyPatch, steps: int) -> list[torc
 
 
 def test_the_sources_batches_are_dbm_cnns(monkeypatch: pytest.MonkeyPatch) -> None:
-    adapted = views(made(target=target_of()), monkeypatch, 5)
-    plain = views(made(Plain), monkeypatch, 5)  # three in an epoch
+    adapted = views(small(target=target_of()), monkeypatch, 5)
+    plain = views(small(Plain), monkeypatch, 5)  # three in an epoch
     for one, other in zip(adapted, plain, strict=True):
         assert one.shape == (8, 2, 1, SIZE, SIZE)
         assert torch.equal(one[:, 0], other)
@@ -262,7 +262,7 @@ def numbered(n: int) -> FaceSet:
 
 
 def test_each_step_draws_other_images_of_the_whole_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = views(made(target=numbered(20), length=5), monkeypatch, 12)
+    seen = views(small(target=numbered(20), length=5), monkeypatch, 12)
     rows = [(255 * one[:, 1, 0, 0, 0]).round().int().tolist() for one in seen]
     assert all(len({*row}) == 8 for row in rows)  # no image twice in a batch
     assert len({tuple(row) for row in rows}) == 12
@@ -272,10 +272,10 @@ def test_each_step_draws_other_images_of_the_whole_target(monkeypatch: pytest.Mo
 def test_a_target_smaller_than_a_batch_appears_several_times(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    (seen,) = views(made(target=numbered(3)), monkeypatch, 1)
+    (seen,) = views(small(target=numbered(3)), monkeypatch, 1)
     rows = (255 * seen[:, 1, 0, 0, 0]).round().int().tolist()
     assert sorted(np.bincount(rows).tolist()) == [2, 3, 3]
-    noisy = views(made(target=target_of(2)), monkeypatch, 1)[0][:, 1]
+    noisy = views(small(target=target_of(2)), monkeypatch, 1)[0][:, 1]
     assert len({one.numpy().tobytes() for one in noisy}) > 2  # cropped and mirrored differently
 
 
@@ -284,18 +284,18 @@ def test_a_target_smaller_than_a_batch_appears_several_times(
 
 def test_labels_of_the_target_are_never_seen() -> None:
     target = target_of()
-    one, other = fit(made(target=target, eta=0.2)), fit(made(target=hidden(target), eta=0.2))
+    one, other = fit(small(target=target, eta=0.2)), fit(small(target=hidden(target), eta=0.2))
     assert weights(one) == weights(other)
-    assert weights(fit(made(target=target_of(29), eta=0.2))) != weights(one)
+    assert weights(fit(small(target=target_of(29), eta=0.2))) != weights(one)
 
 
 def test_without_weights_it_is_dbm_cnn_to_the_byte() -> None:
-    plain = fit(made(Plain))
-    placebo = fit(made(gamma=0.0, target=target_of()))
+    plain = fit(small(Plain))
+    placebo = fit(small(gamma=0.0, target=target_of()))
     assert weights(placebo) == weights(plain)
     assert placebo.threshold_ == plain.threshold_
-    assert weights(fit(made(gamma=0.0))) == weights(plain)  # asks for no target
-    assert weights(fit(made(gamma=1.0, target=target_of()))) != weights(plain)
+    assert weights(fit(small(gamma=0.0))) == weights(plain)  # asks for no target
+    assert weights(fit(small(gamma=1.0, target=target_of()))) != weights(plain)
     assert placebo.footnotes() == ()
     assert "dbm-dacnn: no target took part in training (γ = η = 0)" in placebo.remarks()
 
@@ -304,7 +304,7 @@ def test_the_gap_to_the_target_closes(monkeypatch: pytest.MonkeyPatch) -> None:
     # How much of it closes in so few steps depends on the rounding.
     monkeypatch.setattr(training, "trains_in_bfloat16", lambda device: False)
     dark, gaps = target_of(60), []
-    for method in (made(Plain, length=6), made(target=target_of(), gamma=5.0, length=6)):
+    for method in (small(Plain, length=6), small(target=target_of(), gamma=5.0, length=6)):
         method.recipes = {"paper": replace(RECIPE, optimizer=SGD(0.03))}
         method.setting = replace(method.setting, selection="last")
         gaps.append(fit(method).measures(dark)["mmd"])
@@ -322,7 +322,7 @@ def test_killed_it_goes_on_to_the_same_weights(
 ) -> None:
     monkeypatch.setattr(training, "trains_in_bfloat16", lambda device: False)
     monkeypatch.setattr(CheckpointClock, "due", lambda self: True)
-    wanted = fit(made(target=target_of(), eta=0.1))
+    wanted = fit(small(target=target_of(), eta=0.1))
     real, calls = Updater.update, iter(range(1, 99))
 
     def dying(self: Any, *arguments: Any) -> Any:
@@ -333,16 +333,16 @@ def test_killed_it_goes_on_to_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(Updater, "update", dying)
         with pytest.raises(Killed):
-            fit(made(target=target_of(), eta=0.1), folder=tmp_path)
-    found = fit(made(target=target_of(), eta=0.1), folder=tmp_path)
+            fit(small(target=target_of(), eta=0.1), folder=tmp_path)
+    found = fit(small(target=target_of(), eta=0.1), folder=tmp_path)
     assert weights(found) == weights(wanted)
     assert [row["mmd"] for row in found.history_] == [row["mmd"] for row in wanted.history_]
 
 
 def test_the_record_says_that_the_target_took_part() -> None:
-    found = fit(made(target=target_of()))
-    (said,) = [one for one in found.remarks() if "transductive" in one]
-    assert said.startswith("dbm-dacnn: adapted from noise to dark noise: its 30 images took part")
+    found = fit(small(target=target_of()))
+    (remark,) = [one for one in found.remarks() if "transductive" in one]
+    assert remark.startswith("dbm-dacnn: adapted from noise to dark noise: its 30 images took part")
     assert found.footnotes() == (
         "unlabelled target images, those of the test part included, took part in training",
     )
@@ -352,7 +352,7 @@ def test_colour_of_the_target_is_the_sources() -> None:
     grey = target_of()
     assert grey.images is not None
     coloured = replace(grey, images=np.repeat(grey.images[..., None], 3, axis=3))
-    assert weights(fit(made(target=coloured))) == weights(fit(made(target=grey)))
+    assert weights(fit(small(target=coloured))) == weights(fit(small(target=grey)))
 
 
 # -- what is refused ------------------------------------------------------------------------------
@@ -363,18 +363,18 @@ def test_a_target_is_needed() -> None:
     assert Adapted().requires() == Adapted(gamma=0.0, eta=0.1).requires() == ("target",)
     assert Adapted(gamma=0.0).requires() == ()
     with pytest.raises(BenchError, match=r"name one, dbm-dacnn\[target=NAME:DIR\]"):
-        fit(made())
+        fit(small())
 
 
 @pytest.mark.parametrize("n", [0, 1])
 def test_a_target_without_two_images_is_refused(n: int) -> None:
     with pytest.raises(BenchError, match=rf"the target dark noise has {n} image\(s\)"):
-        fit(made(target=target_of().take(slice(0, n))))
+        fit(small(target=target_of().take(slice(0, n))))
 
 
 def test_a_batch_without_k_neighbours_is_refused_by_its_own_name() -> None:
     with pytest.raises(BenchError, match=r"dbm-dacnn\[k=8\] searches k neighbours in batches of 8"):
-        fit(made(target=target_of()).set_params(k=8))
+        fit(small(target=target_of()).set_params(k=8))
 
 
 # -- the distance between domains -----------------------------------------------------------------
@@ -382,7 +382,7 @@ def test_a_batch_without_k_neighbours_is_refused_by_its_own_name() -> None:
 
 @pytest.mark.parametrize("plugin", [Plain, Adapted])
 def test_the_discrepancy_is_measured_between_training_part_and_faces(plugin: Any) -> None:
-    found = fit(made(plugin, target=target_of()))
+    found = fit(small(plugin, target=target_of()))
     train, dark = some_faces(32).take(slice(0, 24)), target_of(12)
     s, t = (found.transform(faces).astype(float).tolist() for faces in (train, dark))
     measured = found.measures(dark)
@@ -395,7 +395,7 @@ def test_many_faces_are_measured_on_some_of_them(monkeypatch: pytest.MonkeyPatch
     from bench.methods import _dcnn
 
     monkeypatch.setattr(_dcnn, "DISCREPANCY_FACES", 5)
-    found = fit(made(Plain))
+    found = fit(small(Plain))
     dark = target_of(12)
     few = dark.take(np.array([0, 3, 6, 8, 11]))
     assert found.sample_.ids.tolist() == ["0000", "0006", "0012", "0017", "0023"]

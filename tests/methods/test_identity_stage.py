@@ -175,10 +175,10 @@ def test_its_record_says_under_what_conditions(tmp_path: Path) -> None:
     assert told["synthetic"] is True
     assert "SGD" in told["recipe"]
     assert record["seconds"] > 0
-    said = found.remarks("tfe-jl")[0]
-    assert "people (synthetic): 10 persons, 40 images" in said
-    assert f"closed-set accuracy {record['figures']['closed_set_accuracy']:.4f}" in said
-    assert str(tmp_path) not in said + json.dumps(record)
+    remark = found.remarks("tfe-jl")[0]
+    assert "people (synthetic): 10 persons, 40 images" in remark
+    assert f"closed-set accuracy {record['figures']['closed_set_accuracy']:.4f}" in remark
+    assert str(tmp_path) not in remark + json.dumps(record)
 
 
 def test_a_second_call_trains_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -162,16 +162,16 @@ def test_fixed_filters_stay_fixed_and_come_back_from_checkpoints(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("name", "size", "said"),
+    ("name", "size", "message"),
     [
         ("lban-il", 20, "its blocks halve and double maps; take a multiple of 8"),
         ("vgg19", 24, "five poolings leave nothing of it; take 32 or more"),
     ],
 )
-def test_inputs_that_do_not_fit_the_layers_are_refused(name: str, size: int, said: str) -> None:
+def test_inputs_that_do_not_fit_the_layers_are_refused(name: str, size: int, message: str) -> None:
     made: Any = method_class(name)(size=size)
     made.setting = Setting(budget="smoke")
     faces = some_faces(24, side=28, kind="single", colour="rgb")
     with pytest.raises(InputError) as caught:
         made.fit(faces, np.random.default_rng(0))
-    assert str(caught.value) == f"{name}[size={size}]: {said}"
+    assert str(caught.value) == f"{name}[size={size}]: {message}"

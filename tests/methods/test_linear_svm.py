@@ -185,8 +185,8 @@ def test_one_cost_for_all_pairs_with_the_fewest_wrong_classes() -> None:
     assert len(set(errors)) > 1
     method = single().fit(X, Y)
     np.testing.assert_allclose(method.C_, [COSTS[int(np.argmin(errors))] / unit], rtol=1e-5)
-    (said,) = method.remarks()
-    assert said.startswith("linear-svm: one against one, 6 machines, C ")
+    (remark,) = method.remarks()
+    assert remark.startswith("linear-svm: one against one, 6 machines, C ")
 
 
 def test_classes_without_training_rows_are_never_predicted() -> None:

@@ -32,7 +32,7 @@ def count(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def some(*shape: int, seed: int = 0) -> torch.Tensor:
+def normal(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
@@ -40,7 +40,7 @@ def some(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def test_crelu_keeps_both_signs_in_channels_of_their_own() -> None:
-    x = some(2, 3, 4, 5).requires_grad_()
+    x = normal(2, 3, 4, 5).requires_grad_()
     found = CReLU()(x)
     assert found.shape == (2, 6, 4, 5)
     for n, c, i, j in np.ndindex(2, 3, 4, 5):
@@ -83,7 +83,7 @@ def test_inception_is_four_branches_side_by_side() -> None:
     assert [(c.in_channels, c.out_channels, c.kernel_size[0]) for c in convolutions] == [
         (3, 64, 1), (3, 96, 1), (96, 128, 3), (3, 16, 1), (16, 32, 5), (3, 32, 1)
     ]  # fmt: skip
-    x = some(3, 4, 3).numpy()
+    x = normal(3, 4, 3).numpy()
     one, reduce3, three, reduce5, five, project = convolutions
     expected = np.concatenate(
         [
@@ -97,7 +97,7 @@ def test_inception_is_four_branches_side_by_side() -> None:
     assert found.shape == (256, 4, 3)
     assert np.allclose(found, expected, rtol=1e-10, atol=1e-12)
     assert torch.autograd.gradcheck(
-        lambda given: module(given)[:, ::16], (some(1, 3, 3, 3).requires_grad_(),)
+        lambda x: module(x)[:, ::16], (normal(1, 3, 3, 3).requires_grad_(),)
     )
 
 
@@ -211,7 +211,7 @@ def test_dropout_acts_on_both_layers_and_not_on_what_is_handed_on() -> None:
 
 
 def test_the_sum_over_common_labels_is_the_paper_s() -> None:
-    logits, weights = some(4, 2, 5) * 3, [0.3, 0.7]
+    logits, weights = normal(4, 2, 5) * 3, [0.3, 0.7]
     found = integrated(logits, range(5), weights, 0).exp()
     for n in range(4):
         for i in range(5):
@@ -224,7 +224,7 @@ def test_the_sum_over_common_labels_is_the_paper_s() -> None:
 
 @pytest.mark.parametrize("whole", [0, 1])
 def test_labels_that_one_dataset_has_are_left_to_one_component(whole: int) -> None:
-    logits, weights, common = some(6, 2, 5) * 2, [0.25, 0.75], [0, 2, 3]
+    logits, weights, common = normal(6, 2, 5) * 2, [0.25, 0.75], [0, 2, 3]
     found = integrated(logits, common, weights, whole).exp()
     assert torch.allclose(found.sum(dim=1), torch.ones(6, dtype=torch.float64))
     for n in range(6):
@@ -243,7 +243,7 @@ def test_labels_that_one_dataset_has_are_left_to_one_component(whole: int) -> No
 
 
 def test_a_component_without_weight_says_nothing() -> None:
-    logits = some(3, 2, 4)
+    logits = normal(3, 2, 4)
     found = integrated(logits, range(4), [1.0, 0.0], 0)
     assert torch.allclose(found, logits[:, 0].log_softmax(dim=1))
     assert torch.isfinite(found).all()
@@ -254,7 +254,7 @@ def components(shape: np.ndarray | None = SHAPE) -> list[Component]:
     return [Component(ComponentCNN(4, 1, 16, shape=shape)).eval() for _ in range(2)]
 
 
-def given(n: int = 3) -> torch.Tensor:
+def packed_images(n: int = 3) -> torch.Tensor:
     torch.manual_seed(1)
     known = torch.tensor([True, False, True])[:n]
     return pack_landmarks(torch.rand(n, 1, 16, 16), torch.rand(n, 5, 2), known)
@@ -264,7 +264,7 @@ def given(n: int = 3) -> torch.Tensor:
 def test_the_whole_network_is_both_side_by_side() -> None:
     first, second = components()
     model = Integrated([first, second], [0, 1, 3], [0.4, 0.6], 1, [0.25, 0.75])
-    images = given()
+    images = packed_images()
     found, a, b = model(images), first(images), second(images)
     assert torch.equal(found.embedding, torch.cat([a.embedding, b.embedding], dim=1))
     assert found.embedding.shape == (3, 4096)
@@ -280,7 +280,7 @@ def test_a_lesson_hides_labels_that_its_dataset_lacks() -> None:
     component = components()[0]
     lesson = Lesson(component, 1, [0, 2]).eval()
     assert lesson.centres is component.centres[1]
-    images = given()
+    images = packed_images()
     out, plain = lesson(images), component(images)
     assert torch.equal(out.logits[:, [0, 2]], plain.logits[:, [0, 2]])
     assert (out.logits[:, [1, 3]] == ABSENT).all()
@@ -302,7 +302,7 @@ def batch_of(classes: list[int]) -> Batch:
 def test_a_lesson_loses_its_terms_over_the_labels_of_its_dataset() -> None:
     component = components()[0]
     lesson = Lesson(component, 1, [0, 2, 3]).eval()
-    batch, out = batch_of([3, 0, 2]), lesson(given())
+    batch, out = batch_of([3, 0, 2]), lesson(packed_images())
     terms = lesson.loss(out, batch, weight=0.3, nearest=1, landmark=0.5)
     assert list(terms.parts) == ["cross_entropy", "md", "landmarks"]
     own = out.logits[:, [0, 2, 3]].log_softmax(dim=1)
@@ -312,9 +312,9 @@ def test_a_lesson_loses_its_terms_over_the_labels_of_its_dataset() -> None:
     three = lesson.centres.centres[[0, 2, 3]]
     places = torch.tensor([2, 0, 1])
     assert torch.allclose(terms.parts["md"], md_loss(out.embedding, three, places, 1))
-    points = given()[:, 1].flatten(1)[:, :10].unflatten(1, (5, 2))
+    points = packed_images()[:, 1].flatten(1)[:, :10].unflatten(1, (5, 2))
     known = torch.tensor([True, False, True])
-    found = component(given()).other
+    found = component(packed_images()).other
     assert torch.allclose(terms.parts["landmarks"], landmark_loss(found, points, known))
     total = sum(w * v for w, v in zip((1, 0.3, 0.5), terms.parts.values(), strict=True))
     assert torch.allclose(terms.loss, total)
@@ -330,7 +330,7 @@ def test_centres_move_in_training_and_those_of_one_dataset_alone() -> None:
     component = components()[0]
     lesson = Lesson(component, 1, [0, 2, 3])
     start = [centres.centres.clone() for centres in component.centres]
-    out = lesson.eval()(given())
+    out = lesson.eval()(packed_images())
     lesson.loss(out, batch_of([3, 0, 3]))
     assert torch.equal(component.centres[1].centres, start[1])
     lesson.train().loss(out, batch_of([3, 0, 3]))

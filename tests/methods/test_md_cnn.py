@@ -74,8 +74,8 @@ def test_labels_that_all_agree_are_said_in_few_words() -> None:
 
 @pytest.mark.parametrize(("names", "count"), [(("a", "b", "c"), "no"), (("a", "b", "none"), "1")])
 def test_disjoint_labels_are_refused(names: tuple[str, ...], count: str) -> None:
-    said = rf"noise \(left, right, none\) and other \(.*\) have {count} label\(s\) in common"
-    with pytest.raises(BenchError, match=said):
+    message = rf"noise \(left, right, none\) and other \(.*\) have {count} label\(s\) in common"
+    with pytest.raises(BenchError, match=message):
         checked(second(20, names))
 
 
@@ -276,10 +276,10 @@ def test_both_components_train_and_answer_as_one() -> None:
     assert np.allclose(scores.sum(axis=1), 1, atol=1e-5)
     assert (labels.sum(axis=1) == 1).all()
     assert {"cross_entropy", "md", "landmarks"} <= set(made.history_[-1])
-    said = " ".join(made.remarks())
+    message = " ".join(made.remarks())
     for phase in ("component-1", "component-2", "component-1-tuned", "component-2-tuned"):
-        assert f"md-cnn: {phase}: trained on" in said
-    assert "labels mapped by name: left, none" in said
+        assert f"md-cnn: {phase}: trained on" in message
+    assert "labels mapped by name: left, none" in message
     measures = made.measures(test)
     right = labels == test.labels
     assert measures["tp_tn_accuracy"] == pytest.approx(right.mean())

@@ -136,12 +136,12 @@ def test_faces_that_were_not_found_are_refused_on_request() -> None:
 
 def test_the_record_says_which_path_ran_and_what_the_fusion_changes() -> None:
     made = method(path="grouped", lam=0.5).fit(faces(24), np.random.default_rng(0), faces(8))
-    said = " ".join(made.remarks())
-    assert "six networks, grouped" in said
-    assert "of 24 labels of the validation part" in said
+    remarks = " ".join(made.remarks())
+    assert "six networks, grouped" in remarks
+    assert "of 24 labels of the validation part" in remarks
     out = made._forward(faces(8))
     flipped = int(((out.parts[:, 0] >= 0) != (out.logits >= 0)).sum())
-    assert f"flip {flipped} of 24" in said
+    assert f"flip {flipped} of 24" in remarks
 
 
 # -- grouped --------------------------------------------------------------------------------------

@@ -29,16 +29,16 @@ VECTORS = np.random.default_rng(0).normal(size=(N, 9))
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def raf_ml(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("made") / "RAF-ML"
     write_raf_ml(Synthetic(images=N).load(None), root)
     return root
 
 
 @pytest.fixture
-def root(made: Path, tmp_path: Path) -> Path:
+def root(raf_ml: Path, tmp_path: Path) -> Path:
     """Faces, labels in another order than the faces' names, and LBP."""
-    root = shutil.copytree(made, tmp_path / "RAF-ML")
+    root = shutil.copytree(raf_ml, tmp_path / "RAF-ML")
     listed = root / "EmoLabel" / "distribution.txt"
     listed.write_text("\n".join(reversed(listed.read_text().splitlines())) + "\n")
     (root / "Feature").mkdir()
@@ -85,7 +85,7 @@ def test_the_files_hash_is_what_a_result_hangs_on(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         (
             {"LBP": VECTORS[:-1]},
@@ -103,10 +103,10 @@ def test_the_files_hash_is_what_a_result_hangs_on(root: Path) -> None:
     ],
 )
 def test_other_contents_are_refused_before_anything_runs(
-    root: Path, content: dict[str, Any], said: str
+    root: Path, content: dict[str, Any], message: str
 ) -> None:
     savemat(root / "Feature" / "LBP.mat", content)
-    with pytest.raises(BenchError, match=said):
+    with pytest.raises(BenchError, match=message):
         official(root).weights_used()
 
 
@@ -144,13 +144,13 @@ def test_truncated_files_are_refused(root: Path, compressed: bool, kept: int) ->
         official(root).transform(faces_of(root))
 
 
-def test_missing_files_and_other_datasets_are_told(root: Path, made: Path) -> None:
+def test_missing_files_and_other_datasets_are_told(root: Path, raf_ml: Path) -> None:
     with pytest.raises(UnavailableError, match=r"no Feature/LPB.mat \(in Feature: LBP\): "):
         official(root, "LPB").weights_used()
     with pytest.raises(
         UnavailableError, match=r"LBP.mat \(in Feature: none\): RAF-ML's archive ship"
     ):
-        official(made).weights_used()
+        official(raf_ml).weights_used()
     with pytest.raises(
         UnavailableError, match="official:LBP reads the dataset's own folder: use it"
     ):

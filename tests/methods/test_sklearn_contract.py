@@ -100,7 +100,7 @@ NEVER_EXCEPTED = (
 )
 
 
-def made(name: str, **params: Any) -> Any:
+def configured(name: str, **params: Any) -> Any:
     return Registry().methods[name].load()(**{**METHODS[name], **params})
 
 
@@ -112,7 +112,7 @@ def made(name: str, **params: Any) -> Any:
 @pytest.mark.parametrize("name", METHODS)
 def test_estimator_checks_that_apply_pass(name: str) -> None:
     results = check_estimator(
-        made(name), expected_failed_checks=EXCEPTIONS[name], on_skip=None, on_fail=None
+        configured(name), expected_failed_checks=EXCEPTIONS[name], on_skip=None, on_fail=None
     )
     failed = {one["check_name"]: one["exception"] for one in results if one["status"] == "failed"}
     assert failed == {}
@@ -129,7 +129,7 @@ def test_pipeline_and_grid_search(name: str) -> None:
     X = rng.normal(size=(40, 5))
     Y = (X[:, :3] + 0.5 * rng.normal(size=(40, 3)) > 0).astype(int)
     labels = {"rakel": {"labelsets": "0-1/1-2", "base": "nn"}}.get(name, {})
-    method = made(name, **labels)
+    method = configured(name, **labels)
     piped = make_pipeline(StandardScaler(), method).fit(X, Y)
     scaled = StandardScaler().fit_transform(X)
     assert np.array_equal(piped.predict(X), clone(method).fit(scaled, Y).predict(scaled))

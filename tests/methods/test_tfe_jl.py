@@ -207,8 +207,8 @@ def test_the_placebo_differs_in_the_identity_branch_alone() -> None:
     first, later = placebo["expression"]["identity before"], placebo["joint"]["identity before"]
     changed = {name for name in first if first[name] != later[name]}
     assert changed == {"standardise.mean", "standardise.std"}
-    said = fitted(method(identity="untrained")).remarks()
-    assert not any("identity stage" in one for one in said)
+    remarks = fitted(method(identity="untrained")).remarks()
+    assert not any("identity stage" in one for one in remarks)
 
 
 def test_killed_in_the_joint_phase_and_taken_up_again(

@@ -120,7 +120,7 @@ def test_one_key_too_few_or_too_many_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "said"),
+    ("member", "message"),
     [
         ("resnet_50", r"timm:resnet_50: timm .+ has no such model; did you mean .*resnet50"),
         ("resnet50.a9_in1k", r"has no such model; did you mean resnet50\.\w+_in1k or"),
@@ -128,8 +128,8 @@ def test_one_key_too_few_or_too_many_is_refused(tmp_path: Path) -> None:
         ("hf-hub:timm/resnet50", "has no such model"),
     ],
 )
-def test_unknown_models_are_told_with_near_names(member: str, said: str) -> None:
-    with pytest.raises(BenchError, match=said):
+def test_unknown_models_are_told_with_near_names(member: str, message: str) -> None:
+    with pytest.raises(BenchError, match=message):
         Timm(member=member)
 
 

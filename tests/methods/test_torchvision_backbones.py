@@ -181,7 +181,7 @@ def test_other_weights_are_another_cell(tiny: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "said"),
+    ("written", "message"),
     [
         ("alexnet[weights=gone.pth]", r"alexnet\[weights=gone.pth\]: there is no such file"),
         ("vgg16[weights={own}]", "own.pth holds weights for another network than vgg16: "),
@@ -190,9 +190,9 @@ def test_other_weights_are_another_cell(tiny: Path, tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_method_stops_before_anything_runs(
-    tiny: Path, weights: Path, written: str, said: str
+    tiny: Path, weights: Path, written: str, message: str
 ) -> None:
-    with pytest.raises(BenchError, match=said):
+    with pytest.raises(BenchError, match=message):
         plan(tiny, written.format(own=weights))
 
 

@@ -10,7 +10,9 @@ from bench.methods import _verification as module
 from bench.methods._verification import FOLDS, Pairs, best_threshold, draw_pairs, verify
 
 
-def some(persons: int = 12, pictures: int = 5, noise: float = 0.8) -> tuple[np.ndarray, np.ndarray]:
+def people(
+    persons: int = 12, pictures: int = 5, noise: float = 0.8
+) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     subject = np.repeat(np.arange(persons), pictures)
     centres = rng.normal(size=(persons, 6))
@@ -46,7 +48,7 @@ def slow(embedding: np.ndarray, pairs: Pairs) -> tuple[list[float], list[float]]
 
 
 def test_accuracy_is_that_of_plain_loops() -> None:
-    subject, embedding = some()
+    subject, embedding = people()
     pairs = draw_pairs(subject)
     assert pairs is not None
     found = verify(embedding, pairs)
@@ -58,7 +60,7 @@ def test_accuracy_is_that_of_plain_loops() -> None:
 
 
 def test_pairs_are_balanced_in_every_fold_and_never_repeat() -> None:
-    subject, _ = some()
+    subject, _ = people()
     pairs = draw_pairs(subject)
     assert pairs is not None
     assert len(pairs) == 2 * (12 * 10 // FOLDS * FOLDS)
@@ -74,7 +76,7 @@ def test_pairs_are_balanced_in_every_fold_and_never_repeat() -> None:
 
 
 def test_pairs_are_at_most_as_many_as_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    subject, _ = some()
+    subject, _ = people()
     monkeypatch.setattr(module, "PAIRS_AT_MOST", 25)
     pairs = draw_pairs(subject)
     assert pairs is not None
@@ -93,7 +95,7 @@ def test_too_few_pictures_give_no_pairs() -> None:
 
 
 def test_a_threshold_never_sees_the_fold_it_is_tried_on() -> None:
-    subject, embedding = some(persons=10, pictures=5)
+    subject, embedding = people(persons=10, pictures=5)
     pairs = draw_pairs(subject)
     assert pairs is not None
     before = verify(embedding, pairs)
@@ -121,7 +123,7 @@ def test_the_best_threshold(cosines: list[float], same: list[int], wanted: float
 
 
 def test_length_does_not_matter_and_zeros_are_at_cosine_0() -> None:
-    subject, embedding = some()
+    subject, embedding = people()
     pairs = draw_pairs(subject)
     assert pairs is not None
     scaled = embedding * np.random.default_rng(1).uniform(0.1, 9, (len(embedding), 1))

@@ -130,15 +130,15 @@ def test_a_file_is_tried_once_when_its_hash_is_asked_for(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("shape", "said"),
+    ("shape", "message"),
     [
         ((2, 6, 6), r"toy: images must be rgb \(n, H, W, 3\), not \(2, 6, 6\)"),
         ((2, 0, 6, 3), r"images of \(0, 6\) pixels hold nothing"),
     ],
 )
-def test_wrong_images_are_refused(shape: tuple[int, ...], said: str) -> None:
+def test_wrong_images_are_refused(shape: tuple[int, ...], message: str) -> None:
     wrong = replace(faces(2), images=np.zeros(shape, np.uint8))
-    with pytest.raises(BenchError, match=said):
+    with pytest.raises(BenchError, match=message):
         Colours(weights="random").transform(wrong)
 
 

@@ -66,7 +66,7 @@ def fitted(network: Any, **setting: Any) -> Any:
 # -- the loss -------------------------------------------------------------------------------------
 
 
-def given(kind: str = "single", **params: Any) -> tuple[Any, Output, Batch]:
+def example(kind: str = "single", **params: Any) -> tuple[Any, Output, Batch]:
     """A network with centres that are drawn, and a batch, all in float64."""
     generator = torch.Generator().manual_seed(0)
 
@@ -130,7 +130,7 @@ def slow_md(x: np.ndarray, c: np.ndarray, classes: list[int], nearest: int = 3) 
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
-    made, out, batch = given(loss=loss, lam=0.7, lam1=0.3, lam2=0.8)
+    made, out, batch = example(loss=loss, lam=0.7, lam1=0.3, lam2=0.8)
     expected = slow(made, out, batch.labels.argmax(dim=1).tolist())
     terms = made.loss(out, batch)
     found = {"loss": terms.loss, **terms.parts}
@@ -143,7 +143,7 @@ def test_the_joint_loss_and_its_terms_by_loops(loss: str) -> None:
 
 @pytest.mark.parametrize("nearest", [1, 2])
 def test_the_md_loss_looks_at_the_nearest_centres(nearest: int) -> None:
-    made, out, batch = given(loss="md", lam=0.7, nearest=nearest)
+    made, out, batch = example(loss="md", lam=0.7, nearest=nearest)
     expected = slow_md(
         out.embedding.detach().numpy(),
         made.model_.centres.centres.numpy(),
@@ -154,7 +154,7 @@ def test_the_md_loss_looks_at_the_nearest_centres(nearest: int) -> None:
 
 
 def test_features_feel_the_md_loss_with_centres_as_they_were() -> None:
-    made, out, batch = given(loss="md", lam=0.7)
+    made, out, batch = example(loss="md", lam=0.7)
     centres = made.model_.centres.centres.clone()
     made.model_.train()
     made.loss(out, batch).loss.backward()  # the centres have moved by then
@@ -166,7 +166,7 @@ def test_features_feel_the_md_loss_with_centres_as_they_were() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES[:-1])
 def test_features_feel_the_distance_to_their_own_centre_alone(loss: str) -> None:
-    made, out, batch = given(loss=loss, lam=0.7)
+    made, out, batch = example(loss=loss, lam=0.7)
     centres = made.model_.centres.centres.clone() if made.centred else None
     made.model_.train()
     made.loss(out, batch).loss.backward()  # the centres have moved by then
@@ -181,7 +181,7 @@ def test_features_feel_the_distance_to_their_own_centre_alone(loss: str) -> None
 
 @pytest.mark.parametrize("loss", LOSSES[1:])
 def test_centres_move_in_training_alone_and_by_equation_4(loss: str) -> None:
-    made, out, batch = given(loss=loss, lam1=0.3, lam2=0.8, alpha=0.25)
+    made, out, batch = example(loss=loss, lam1=0.3, lam2=0.8, alpha=0.25)
     start = made.model_.centres.centres.clone()
     made.model_.eval()
     made.loss(out, batch)
@@ -199,7 +199,7 @@ def test_centres_move_in_training_alone_and_by_equation_4(loss: str) -> None:
 
 
 def test_placebos_leave_out_what_they_say() -> None:
-    made, out, batch = given(loss="islets", centres="fixed")
+    made, out, batch = example(loss="islets", centres="fixed")
     start = made.model_.centres.centres.clone()
     made.model_.train()
     terms = made.loss(out, batch)
@@ -303,7 +303,7 @@ def test_centres_are_in_checkpoints_and_training_goes_on_with_them(
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_batch_of_one_class_or_of_one_face_is_no_trouble(loss: str) -> None:
     for rows in (slice(0, 1), slice(0, N, 3)):
-        made, out, batch = given(loss=loss)
+        made, out, batch = example(loss=loss)
         made.model_.train()
         few = Batch(batch.inputs, batch.labels[rows], batch.distribution[rows])
         assert len(few.labels.argmax(dim=1).unique()) == 1
@@ -364,7 +364,7 @@ def test_the_strongest_label_is_the_first_of_the_largest() -> None:
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_faces_without_a_class_say_nothing(loss: str) -> None:
-    made, out, batch = given("multi", loss=loss, target="argmax", lam1=0.0, lam2=0.0)
+    made, out, batch = example("multi", loss=loss, target="argmax", lam1=0.0, lam2=0.0)
     shares = torch.rand(N, L, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     empty = [0, 5]
     shares[empty] = 0
@@ -394,7 +394,7 @@ def test_faces_without_a_class_say_nothing(loss: str) -> None:
 
 
 def test_a_batch_without_any_class_is_survived() -> None:
-    made, out, batch = given("multi", target="argmax")
+    made, out, batch = example("multi", target="argmax")
     made.model_.train()
     terms = made.loss(out, Batch(batch.inputs, 0 * batch.labels, 0 * batch.labels))
     terms.loss.backward()

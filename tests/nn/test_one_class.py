@@ -68,14 +68,14 @@ def test_label_sets_are_refused_unless_the_strongest_label_is_asked_for() -> Non
     OneClass(target="argmax").check(some_faces(20))
 
 
-@pytest.mark.parametrize(("kind", "said"), [("single", "only right"), ("multi", "no class")])
-def test_fewer_than_two_classes_are_refused(kind: str, said: str) -> None:
+@pytest.mark.parametrize(("kind", "message"), [("single", "only right"), ("multi", "no class")])
+def test_fewer_than_two_classes_are_refused(kind: str, message: str) -> None:
     faces = some_faces(20, kind=kind)
     labels = np.zeros_like(faces.labels)
     if kind == "single":
         labels[:, 1] = True
     network: Any = OneClass(target="argmax")
-    with pytest.raises(InputError, match=f"the training part of noise shows {said}; it takes"):
+    with pytest.raises(InputError, match=f"the training part of noise shows {message}; it takes"):
         network.check(replace(faces, labels=labels))
 
 

@@ -229,7 +229,7 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("saved", "said"),
+    ("saved", "message"),
     [
         ([torch.ones(2)], "holds list and no state_dict"),
         ({}, "holds nothing and no state_dict"),
@@ -238,10 +238,10 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes) -> None:
     ],
 )
 def test_plain_things_that_are_no_state_dict_are_refused(
-    tmp_path: Path, saved: Any, said: str
+    tmp_path: Path, saved: Any, message: str
 ) -> None:
     torch.save(saved, tmp_path / "own.pth")
-    with pytest.raises(BenchError, match=said):
+    with pytest.raises(BenchError, match=message):
         read_weights(tmp_path / "own.pth")
 
 

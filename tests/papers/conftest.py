@@ -83,7 +83,7 @@ def run_paper(capsys: pytest.CaptureFixture[str]) -> Any:
             code = main(["paper", *map(str, words)])
         except SystemExit as stop:
             code = int(stop.code or 0)
-        said = capsys.readouterr()
-        return code, said.out, said.err
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
 
     return run

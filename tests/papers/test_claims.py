@@ -33,7 +33,7 @@ def claim(direction: str = "left better", **changes: object) -> Claim:
     return dataclasses.replace(first, **{**about, **changes})
 
 
-def asked(body: str, about: Claim) -> ClaimTest:
+def claim_test(body: str, about: Claim) -> ClaimTest:
     return read_tests(f'[[claim]]\nid = "c1"\ntable = "Table 1"\n{body}', [about])["c1"]
 
 
@@ -125,7 +125,7 @@ def test_decide(sign: int, low: float, high: float, verdict: str) -> None:
 
 def test_seeds_decide_by_the_paired_t_interval(rows: Rows) -> None:
     about = claim()
-    found = evaluate(about, asked(PAIR, about), pair(GAINS, rows).find)
+    found = evaluate(about, claim_test(PAIR, about), pair(GAINS, rows).find)
     (one,) = found.comparisons
     assert (found.verdict, one.verdict, one.n) == ("holds", "holds", 5)
     expected = stats.ttest_1samp(GAINS, 0).confidence_interval(0.95)
@@ -140,7 +140,7 @@ def test_a_claim_says_what_else_its_methods_learned_from(rows: Rows) -> None:
     people = {"dataset": "painted", "fingerprint": "f", "synthetic": True, "n": 9}
     rows.add("a", [0.65, 0.71, 0.63], others={"people": people})
     about = claim()
-    found = evaluate(about, asked(PAIR, about), rows.find)
+    found = evaluate(about, claim_test(PAIR, about), rows.find)
     assert found.on == (
         "toy, people: painted (SYNTHETIC), n = 80; toy, n = 80; budget quick, 3 seeds"
     )
@@ -151,7 +151,7 @@ def test_a_claim_says_that_its_faces_are_rendered_whatever_the_data_are_called(r
     source = {"dataset": "painted", "fingerprint": "f", "synthetic": True, "n": 9}
     rows.add("a", [0.65, 0.71, 0.63], source=source)
     about = claim()
-    assert evaluate(about, asked(PAIR, about), rows.find).on == (
+    assert evaluate(about, claim_test(PAIR, about), rows.find).on == (
         "toy from painted (SYNTHETIC), n = 80; toy (SYNTHETIC), n = 80; budget quick, 3 seeds"
     )
 
@@ -174,7 +174,7 @@ def test_trainings_cut_short_at_different_lengths_decide_nothing(
         values = [0.60 + gain, 0.66 + gain * 1.1, 0.58 + gain]
         rows.add(run, values, budget=budget, curve=curve)
     about = claim()
-    found = evaluate(about, asked(PAIR, about), rows.find)
+    found = evaluate(about, claim_test(PAIR, about), rows.find)
     assert found.verdict == verdict
     (one,) = found.comparisons
     assert one.difference == pytest.approx(0.05, abs=0.01)
@@ -195,7 +195,7 @@ def test_trainings_cut_short_at_different_lengths_decide_nothing(
 )
 def test_directions(rows: Rows, direction: str, gains: Sequence[float], verdict: str) -> None:
     about = claim(direction)
-    assert evaluate(about, asked(PAIR, about), pair(gains, rows).find).verdict == verdict
+    assert evaluate(about, claim_test(PAIR, about), pair(gains, rows).find).verdict == verdict
 
 
 def test_where_lower_is_better(rows: Rows) -> None:
@@ -204,16 +204,16 @@ def test_where_lower_is_better(rows: Rows) -> None:
     better, worse = (
         claim(direction, metrics=("hamming_loss",)) for direction in ("left better", "left worse")
     )
-    assert evaluate(better, asked(PAIR, better), rows.find).verdict == "holds"
-    assert evaluate(worse, asked(PAIR, worse), rows.find).verdict == "fails"
+    assert evaluate(better, claim_test(PAIR, better), rows.find).verdict == "holds"
+    assert evaluate(worse, claim_test(PAIR, worse), rows.find).verdict == "fails"
 
 
 def test_few_seeds_and_smoke_say_nothing(make: Make) -> None:
     about = claim()
-    two = evaluate(about, asked(PAIR, about), pair(GAINS[:2], Rows(make)).find)
+    two = evaluate(about, claim_test(PAIR, about), pair(GAINS[:2], Rows(make)).find)
     assert two.why == "+0.045: n = 2 of a stochastic method, and 3 seeds are needed"
     smoke = Rows(make).add("a", GAINS, budget="smoke").add("b", GAINS, budget="smoke")
-    found = evaluate(about, asked(PAIR, about), smoke.find)
+    found = evaluate(about, claim_test(PAIR, about), smoke.find)
     assert (found.verdict, found.comparisons[0].why) == (
         "undecided",
         "a smoke budget is no evidence",
@@ -222,21 +222,21 @@ def test_few_seeds_and_smoke_say_nothing(make: Make) -> None:
 
 def test_what_is_missing_is_untested(rows: Rows) -> None:
     about = claim()
-    found = evaluate(about, asked(PAIR, about), rows.add("a", GAINS).find)
+    found = evaluate(about, claim_test(PAIR, about), rows.add("a", GAINS).find)
     assert (found.verdict, found.why) == ("untested", "b is not measured on toy")
 
 
 def test_only_seeds_of_both_sides_count(rows: Rows) -> None:
     about = claim()
     rows.add("a", (0.9, 0.8, 0.7, 0.1)).add("b", (0.6, 0.5, 0.41))
-    (one,) = evaluate(about, asked(PAIR, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(PAIR, about), rows.find).comparisons
     assert (one.n, one.difference) == (3, pytest.approx((0.3 + 0.3 + 0.29) / 3))
 
 
 def test_a_deterministic_side_is_held_against_every_seed(rows: Rows) -> None:
     about = claim()
     rows.add("a", (0.9, 0.8, 0.85)).add("b", (0.5,), stochastic=False, budget="any")
-    (one,) = evaluate(about, asked(PAIR, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(PAIR, about), rows.find).comparisons
     assert (one.verdict, one.n) == ("holds", 3)
     expected = stats.ttest_1samp((0.4, 0.3, 0.35), 0).confidence_interval(0.95)
     assert (one.low, one.high) == pytest.approx(tuple(expected))
@@ -250,7 +250,7 @@ def test_two_deterministic_sides_decide_by_resampled_images(make: Make) -> None:
         for run, values in (("a", spread + gap), ("b", np.zeros(101))):
             about_it = {"values": {"accuracy": values}, "stochastic": False, "budget": "any"}
             rows.add(run, (float(values.mean()),), **about_it)
-        (one,) = evaluate(about, asked(PAIR, about), rows.find).comparisons
+        (one,) = evaluate(about, claim_test(PAIR, about), rows.find).comparisons
         assert (one.low, one.high, one.n) == (
             pytest.approx(gap - 0.95, abs=1e-6),
             pytest.approx(gap + 0.95, abs=1e-6),
@@ -261,20 +261,20 @@ def test_two_deterministic_sides_decide_by_resampled_images(make: Make) -> None:
     (record,) = rows.rows["toy", "b"].records
     other = dataclasses.replace(record, bootstrap={**record.bootstrap, "seed": 9})
     rows.rows["toy", "b"] = Row((other,))  # other resamples do not pair up
-    assert evaluate(about, asked(PAIR, about), rows.find).verdict == "undecided"
+    assert evaluate(about, claim_test(PAIR, about), rows.find).verdict == "undecided"
 
 
 def test_other_test_images_are_not_compared(rows: Rows) -> None:
     about = claim()
     rows.add("a", GAINS).add("b", GAINS, split_hash="f" * 16)
-    found = evaluate(about, asked(PAIR, about), rows.find)
+    found = evaluate(about, claim_test(PAIR, about), rows.find)
     assert "results on different test images" in found.why
     assert found.verdict == "undecided"
 
 
 def test_a_criterion_that_is_not_there_is_undecided(rows: Rows) -> None:
     about = claim(metrics=("mean_recall",))
-    found = evaluate(about, asked(PAIR, about), pair(GAINS, rows).find)
+    found = evaluate(about, claim_test(PAIR, about), pair(GAINS, rows).find)
     assert (found.verdict, found.comparisons[0].why) == ("undecided", "a has no mean_recall here")
 
 
@@ -285,16 +285,16 @@ def test_all_have_to_hold_and_one_may_fail_it(rows: Rows) -> None:
     about = claim()
     body = 'pairs = [["a", "b"], ["a", "c"], ["a", "d"]]'
     rows = pair(GAINS, rows).add("c", (0.5,) * 5)
-    assert evaluate(about, asked(body, about), rows.find).verdict == "undecided"
+    assert evaluate(about, claim_test(body, about), rows.find).verdict == "undecided"
     rows.add("d", (0.5, 0.8, 0.7, 0.6, 0.75))
-    found = evaluate(about, asked(body, about), rows.find)
+    found = evaluate(about, claim_test(body, about), rows.find)
     assert (found.verdict, found.why) == (
         "undecided",
         "of 3 comparisons 2 hold, 1 undecided; the interval contains 0",
     )
     del rows.rows["toy", "d"]
     rows.add("d", (0.99, 0.98, 0.99, 0.98, 0.99))
-    found = evaluate(about, asked(body, about), rows.find)
+    found = evaluate(about, claim_test(body, about), rows.find)
     assert found.verdict == "fails"
     assert found.why == (
         "of 3 comparisons 2 hold, 1 fail; by chance alone 0.075 would fail if nothing differed"
@@ -306,19 +306,19 @@ def test_enough_classes(rows: Rows) -> None:
     rows.add("a", GAINS, confusion=good).add("b", GAINS, confusion=bad)
     about = claim(metrics=("recall",))
     body = PAIR + '\nclasses = ["neutral", "happiness", "fear"]\nenough = '
-    found = evaluate(about, asked(body + "2", about), rows.find)
+    found = evaluate(about, claim_test(body + "2", about), rows.find)
     assert [one.verdict for one in found.comparisons] == ["holds", "holds", "fails"]
     assert [one.difference for one in found.comparisons] == pytest.approx([0.3, 0.3, -0.3])
     assert found.verdict == "holds"
     assert found.why.startswith("of 3 comparisons 2 hold, 1 fail; 2 of 3 are enough; by chance")
-    assert evaluate(about, asked(body + "3", about), rows.find).verdict == "fails"
+    assert evaluate(about, claim_test(body + "3", about), rows.find).verdict == "fails"
 
 
 def test_recalls_and_confusions_of_one_method(rows: Rows) -> None:
     rows.add("a", GAINS, confusion=[[90, 5, 5], [10, 80, 10], [30, 10, 60]])
     about = claim("left worse", metrics=("recall",))
     body = 'worst = {run = "a", classes = ["fear"], others = ["neutral", "happiness"]}'
-    found = evaluate(about, asked(body, about), rows.find)
+    found = evaluate(about, claim_test(body, about), rows.find)
     assert found.verdict == "holds"
     assert found.comparisons[0].metric == "recall:fear against recall:neutral"
     about = claim("left higher", metrics=("confusion",))
@@ -326,7 +326,7 @@ def test_recalls_and_confusions_of_one_method(rows: Rows) -> None:
         'confused = [{run = "a", dataset = "toy", true = "fear", predicted = ["neutral"], '
         'others = ["happiness"]}]'
     )
-    found = evaluate(about, asked(body, about), rows.find)
+    found = evaluate(about, claim_test(body, about), rows.find)
     assert (found.verdict, found.comparisons[0].difference) == ("holds", pytest.approx(0.2))
 
 
@@ -334,15 +334,15 @@ def test_orders_and_sweeps(rows: Rows) -> None:
     for name, base in (("a", 0.5), ("b", 0.6), ("c", 0.7)):
         rows.add(name, [base, base + 0.01, base + 0.02])
     rising = claim("rises")
-    assert evaluate(rising, asked('order = ["a", "b", "c"]', rising), rows.find).verdict == (
+    assert evaluate(rising, claim_test('order = ["a", "b", "c"]', rising), rows.find).verdict == (
         "holds"
     )
-    found = evaluate(rising, asked('order = ["a", "c", "b"]', rising), rows.find)
+    found = evaluate(rising, claim_test('order = ["a", "c", "b"]', rising), rows.find)
     assert [one.verdict for one in found.comparisons] == ["holds", "fails"]
     peak = claim("rises-then-falls")
     sweep = 'sweep = ["a", "c", "b"]\npeak = '
-    assert evaluate(peak, asked(sweep + '"c"', peak), rows.find).verdict == "holds"
-    assert evaluate(peak, asked(sweep + '"b"', peak), rows.find).verdict == "fails"
+    assert evaluate(peak, claim_test(sweep + '"c"', peak), rows.find).verdict == "holds"
+    assert evaluate(peak, claim_test(sweep + '"b"', peak), rows.find).verdict == "fails"
 
 
 def test_each_fold(rows: Rows) -> None:
@@ -351,10 +351,10 @@ def test_each_fold(rows: Rows) -> None:
         rows.add("b", (0.5, 0.52, 0.51), **at)
         rows.add("a", (0.5 + gain, 0.52 + gain, 0.515 + gain), **at)
     about = claim()
-    found = evaluate(about, asked(PAIR + "\nfolds = 3", about), rows.find)
+    found = evaluate(about, claim_test(PAIR + "\nfolds = 3", about), rows.find)
     assert [one.verdict for one in found.comparisons] == ["holds", "fails", "untested"]
     assert found.comparisons[1].left == "a (fold 2)"
-    whole = evaluate(about, asked(PAIR, about), rows.find)  # the folds' mean
+    whole = evaluate(about, claim_test(PAIR, about), rows.find)  # the folds' mean
     assert whole.comparisons[0].difference == pytest.approx(0.005 / 3)
 
 
@@ -369,14 +369,14 @@ def test_curves(rows: Rows) -> None:
     rows.add("a", (0.5, 0.6, 0.7), curve=text).add("flat", (1.0, 1, 1), curve=head + "1,2,\n" * 3)
     about = claim("rises", metrics=("overlap",))
     body = 'curve = {run = "a", column = "overlap"}\nplacebo = ["flat"]'
-    found = evaluate(about, asked(body, about), rows.find)
+    found = evaluate(about, claim_test(body, about), rows.find)
     (one,) = found.comparisons
     # nine epochs: 0.1 0.2 9 | 9 .6 .8 | .3 .4 .5
     assert (one.verdict, one.difference) == ("fails", pytest.approx(0.4 - 9.3 / 3))
     assert found.beside[0].verdict == "fails"
     assert found.why.endswith("the placebo flat does the same in 0 of 1")
     body = 'curve = {run = "a", column = "overlap", phase = "one", over = "two"}'
-    (one,) = evaluate(about, asked(body, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(body, about), rows.find).comparisons
     assert (one.verdict, one.difference) == ("holds", pytest.approx(0.7 - 0.5))
 
 
@@ -392,13 +392,13 @@ def test_a_gain_on_one_dataset_against_a_gain_on_another(rows: Rows) -> None:
         for name in ("toy", "other")
     )
     about = claim()
-    (one,) = evaluate(about, asked(body, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(body, about), rows.find).comparisons
     expected = stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
     assert (one.low, one.high) == pytest.approx(tuple(expected))
     assert (one.left, one.dataset, one.n) == ("a over b", "toy against other", 3)
     for name in ("a", "b"):
         rows.rows["other", name] = rows.rows["toy", name]
-    (one,) = evaluate(about, asked(body, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(body, about), rows.find).comparisons
     assert one.why == "the same data stand in for both datasets"
 
 
@@ -407,7 +407,7 @@ def test_one_method_on_two_datasets(rows: Rows) -> None:
     rows.add("a", left).add("a", right, dataset="other")
     body = 'pairs = [{left = "a", right = "a", dataset = "toy", against = "other"}]'
     about = claim()
-    (one,) = evaluate(about, asked(body, about), rows.find).comparisons
+    (one,) = evaluate(about, claim_test(body, about), rows.find).comparisons
     expected = stats.ttest_ind(left, right, equal_var=False).confidence_interval(0.95)
     assert (one.low, one.high) == pytest.approx(tuple(expected))
     assert one.verdict == "holds"
@@ -419,10 +419,10 @@ def test_counts_and_times_are_taken_as_they_are(rows: Rows) -> None:
         (record,) = rows.rows["toy", run].records
         rows.rows["toy", run] = Row((dataclasses.replace(record, learned_weights=weights),))
     about = claim(metrics=("learned_weights",))
-    found = evaluate(about, asked(PAIR, about), rows.find)
+    found = evaluate(about, claim_test(PAIR, about), rows.find)
     assert (found.verdict, found.why) == ("holds", "-2, exactly")
     equal = claim("equal", metrics=("time_per_image",))
-    test = asked(PAIR, equal)
+    test = claim_test(PAIR, equal)
     assert evaluate(equal, test, rows.find).verdict == "untested"
     for seconds, verdict in ((1.04, "holds"), (0.96, "holds"), (1.06, "fails"), (6.0, "fails")):
         times = {"a": seconds, "b": 1.0}
@@ -434,13 +434,13 @@ def test_trainings_are_timed_on_one_device(rows: Rows) -> None:
     about = claim(metrics=("training_time",))
     for run, seconds in (("a", 5.0), ("b", 6.0)):
         rows.add(run, GAINS, seconds={"features": seconds})
-    assert evaluate(about, asked(PAIR, about), rows.find).verdict == "holds"
+    assert evaluate(about, claim_test(PAIR, about), rows.find).verdict == "holds"
     elsewhere = [
         dataclasses.replace(record, provenance={"device": "cuda"})
         for record in rows.rows["toy", "b"].records
     ]
     rows.rows["toy", "b"] = Row(tuple(elsewhere))
-    found = evaluate(about, asked(PAIR, about), rows.find)
+    found = evaluate(about, claim_test(PAIR, about), rows.find)
     assert found.why == "the two sides were trained on different devices"
 
 
@@ -457,16 +457,16 @@ def test_single_images_by_mcnemar(rows: Rows) -> None:
         return Stored(truth, np.eye(3)[given], None)
 
     about = claim("left higher", metrics=("corrected_examples",))
-    found = evaluate(about, asked(PAIR, about), rows.find, scores_of=scores_of)
+    found = evaluate(about, claim_test(PAIR, about), rows.find, scores_of=scores_of)
     assert (found.verdict, found.comparisons[0].difference) == ("holds", 2)
     assert "McNemar: seed 0 corrected 3, broken 1, p = 0.62, seed 1" in found.why
-    assert "McNemar" not in evaluate(about, asked(PAIR, about), rows.find).why
+    assert "McNemar" not in evaluate(about, claim_test(PAIR, about), rows.find).why
 
     def shuffled(record: Record) -> Stored:
         same = scores_of(record)
         return same if record.cell.features == "a" else same._replace(truth=truth[::-1])
 
-    found = evaluate(about, asked(PAIR, about), rows.find, scores_of=shuffled)
+    found = evaluate(about, claim_test(PAIR, about), rows.find, scores_of=shuffled)
     assert "McNemar" not in found.why
 
 
@@ -477,7 +477,7 @@ def test_placebos_have_no_part_in_the_verdict(rows: Rows) -> None:
     about = claim("left worse")
     body = PAIR + '\nplacebo = [["a", "p"], ["a", "q"]]'
     rows = pair([-gain for gain in GAINS], rows).add("p", (0.1,) * 5)
-    test = asked(body, about)
+    test = claim_test(body, about)
     found = evaluate(about, test, rows.find)
     assert found.verdict == "holds"
     assert found.why.endswith("; beside it: better than the placebo p in 1 of 1")
@@ -486,7 +486,7 @@ def test_placebos_have_no_part_in_the_verdict(rows: Rows) -> None:
 
 def test_a_part_that_cannot_be_tested_leaves_it_open(rows: Rows) -> None:
     about = claim()
-    test = asked(PAIR + '\npartial = "the rest cannot be run"', about)
+    test = claim_test(PAIR + '\npartial = "the rest cannot be run"', about)
     found = evaluate(about, test, pair(GAINS, rows).find)
     assert found.verdict == "undecided"
     assert found.why.endswith("; and the rest cannot be run")
@@ -499,19 +499,19 @@ def test_an_unfair_stand_in_tests_nothing(rows: Rows) -> None:
         rows.add(run, [base, base + 0.01, base], dataset="synthetic-single[seed=1]")
         rows.rows["toy", run] = rows.rows["synthetic-single[seed=1]", run]
     fair = claim(stand_ins=("fer-plus", "synthetic", "synthetic-single"))
-    found = evaluate(fair, asked(PAIR, fair), rows.find)
+    found = evaluate(fair, claim_test(PAIR, fair), rows.find)
     assert (found.verdict, found.on) == (
         "holds",
         "synthetic-single[seed=1] for toy, n = 80; budget quick, 3 seeds",
     )
     unfair = claim(stand_ins=("fer-plus",), testable_on="own toy; stand-in fer-plus")
-    found = evaluate(unfair, asked(PAIR, unfair), rows.find)
+    found = evaluate(unfair, claim_test(PAIR, unfair), rows.find)
     assert found.verdict == "untested"
     assert found.why == (
         "synthetic-single is no fair stand-in: testable on own toy; stand-in fer-plus"
     )
     itself = claim(own=("toy", "synthetic-single"))
-    assert evaluate(itself, asked(PAIR, itself), rows.find).verdict == "holds"
+    assert evaluate(itself, claim_test(PAIR, itself), rows.find).verdict == "holds"
 
 
 RENDERED = ("synthetic", "synthetic-single", "synthetic-people")
@@ -591,7 +591,7 @@ def test_nothing_measured_leaves_every_claim_untested() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "message"),
     [
         ("", "one of pairs, order, .* is wanted, and it has 0"),
         (PAIR + "\nuntestable = 'x'", "and it has 2"),
@@ -611,9 +611,11 @@ def test_nothing_measured_leaves_every_claim_untested() -> None:
         (PAIR + '\nmetrics = ["accuracy", "mean_recall"]\ndatasets = ["a", "b", "c"]', "align"),
     ],
 )
-def test_what_is_wrong_is_said(body: str, said: str) -> None:
-    with pytest.raises(BenchError, match=f"^results/published/claims.toml, c1.*{said}") as raised:
-        asked(body, claim())
+def test_what_is_wrong_is_said(body: str, message: str) -> None:
+    with pytest.raises(
+        BenchError, match=f"^results/published/claims.toml, c1.*{message}"
+    ) as raised:
+        claim_test(body, claim())
     assert "\n" not in str(raised.value)
 
 

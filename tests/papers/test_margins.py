@@ -14,7 +14,9 @@ PAPERS = papers()
 HEADLINE = {paper.id: paper.method for paper in catalogue().paper}
 
 
-def one(paper: str, table: str, metric: str, against: str = "second best", **wanted: str) -> Margin:
+def margin_of(
+    paper: str, table: str, metric: str, against: str = "second best", **wanted: str
+) -> Margin:
     found = [
         margin
         for margin in margins(paper, table)
@@ -31,7 +33,7 @@ def pair(first: str, second: str, deviation: dict[str, float] | None = None) -> 
 
 
 def test_tfe_jl_gains_less_than_one_and_a_half_standard_errors_on_fer_plus() -> None:
-    margin = one("tfe-jl", "Table 4", "accuracy")
+    margin = margin_of("tfe-jl", "Table 4", "accuracy")
     assert (margin.best, margin.second, margin.n) == ("tfe-jl", "resnet18-tfe", 3589)
     assert margin.margin == pytest.approx(0.0120)
     assert margin.se == pytest.approx(math.sqrt(0.8429 * 0.1571 / 3589 + 0.8309 * 0.1691 / 3589))
@@ -42,7 +44,7 @@ def test_tfe_jl_gains_less_than_one_and_a_half_standard_errors_on_fer_plus() -> 
 
 
 def test_mf_jle_gains_one_image_of_one_error_over_its_resnet() -> None:
-    margin = one("mf-jle", "Table 1", "one_error", "same protocol")
+    margin = margin_of("mf-jle", "Table 1", "one_error", "same protocol")
     assert (margin.best, margin.second, margin.n) == ("mf-jle", "resnet18", 982)  # 20 % of 4908
     assert margin.images == pytest.approx(1, abs=0.05)
     assert margin.ratio == pytest.approx(0.067, abs=0.001)
@@ -50,8 +52,8 @@ def test_mf_jle_gains_one_image_of_one_error_over_its_resnet() -> None:
 
 
 def test_a_headline_that_is_not_best_has_a_negative_margin() -> None:
-    best = one("mf-jle", "Table 1", "one_error")
-    ours = one("mf-jle", "Table 1", "one_error", "other method")
+    best = margin_of("mf-jle", "Table 1", "one_error")
+    ours = margin_of("mf-jle", "Table 1", "one_error", "other method")
     assert (best.best, best.second) == ("dbm-cnn; classifier=lift", "mf-jle")
     assert (ours.best, ours.second) == (best.second, best.best)
     assert best.margin == pytest.approx(0.004)
@@ -93,18 +95,18 @@ def test_a_pair_stands_once_in_a_column() -> None:
 
 
 def test_ablations_and_other_methods_are_set_against_apart() -> None:
-    ablation = one("lban-il", "Table 6", "accuracy")
+    ablation = margin_of("lban-il", "Table 6", "accuracy")
     assert (ablation.best, ablation.second) == ("lban-il; loss=islets", "lban-il; loss=island")
     assert ablation.images == pytest.approx(2624 - 2583, abs=0.2)
-    unknown = one("lban-il", "Table 6", "accuracy", "other method")
+    unknown = margin_of("lban-il", "Table 6", "accuracy", "other method")
     assert (unknown.second, unknown.n, unknown.se) == ("dnnrl", None, None)
     assert unknown.why == "lban-il:0142: how many images it was tested on is not known"
-    known = one("lban-il", "Table 6", "accuracy", "same protocol")
+    known = margin_of("lban-il", "Table 6", "accuracy", "same protocol")
     assert (known.second, known.n) == ("dlsvm-l2", 3589)
 
 
 def test_hamming_loss_counts_images_and_says_that_this_is_the_most() -> None:
-    margin = one("mf-jle", "Table 1", "hamming_loss")
+    margin = margin_of("mf-jle", "Table 1", "hamming_loss")
     assert margin.at_most
     assert margin.images is None
     assert margin.se == pytest.approx(math.sqrt((0.155 * 0.845 + 0.161 * 0.839) / 982))
@@ -115,7 +117,7 @@ def test_hamming_loss_counts_images_and_says_that_this_is_the_most() -> None:
 
 
 def test_mean_recall_adds_the_classes() -> None:
-    margin = one("lban-il", "Table 4", "mean_recall")
+    margin = margin_of("lban-il", "Table 4", "mean_recall")
     assert (margin.second, margin.n, margin.images) == ("lban-il; loss=island", 3068, None)
     counts = (329, 74, 160, 1185, 478, 162, 680)
     islets = (0.8663, 0.6216, 0.5625, 0.9536, 0.8285, 0.7901, 0.8235)
@@ -125,20 +127,20 @@ def test_mean_recall_adds_the_classes() -> None:
     )
     assert margin.se == pytest.approx(math.sqrt(variance) / 7)
     assert margin.ratio == pytest.approx(1.47, abs=0.01)
-    without = one("lban-il", "Table 1", "mean_recall")
+    without = margin_of("lban-il", "Table 1", "mean_recall")
     assert (without.n, without.se, without.ratio) == (3068, None, None)
     assert without.why == "lban-il:0007: Table 1 does not print the recall of each class"
 
 
 def test_a_recall_is_of_its_class() -> None:
-    fear = one("lban-il", "Table 4", "recall", pick="class=fear")
+    fear = margin_of("lban-il", "Table 4", "recall", pick="class=fear")
     assert (fear.second, fear.n) == ("lban-il; loss=island", 74)
     assert fear.images == pytest.approx(6, abs=0.01)
     assert fear.se == pytest.approx(math.sqrt((0.6216 * 0.3784 + 0.5405 * 0.4595) / 74))
 
 
 def test_equal_rows_stand_with_the_headline_first() -> None:
-    happy = one("lban-il", "Table 3", "recall", pick="class=happiness")
+    happy = margin_of("lban-il", "Table 3", "recall", pick="class=happiness")
     assert (happy.best, happy.second) == ("lban-il; loss=islets", "resnet18; loss=softmax")
     assert (happy.margin, happy.ratio, happy.images) == (0, 0, 0)
 
@@ -169,13 +171,13 @@ def test_sizes_come_from_the_papers_own_counts(
 
 
 def test_frames_of_a_sequence_count_once() -> None:
-    margin = one("tfe-jl", "Table 2", "accuracy")
+    margin = margin_of("tfe-jl", "Table 2", "accuracy")
     assert margin.images == pytest.approx(0.0175 * 1308)
     assert margin.se == pytest.approx(math.sqrt((0.9931 * 0.0069 + 0.9756 * 0.0244) / 327))
 
 
 def test_other_criteria_need_a_measured_deviation() -> None:
-    margin = one("mf-jle", "Table 1", "coverage")
+    margin = margin_of("mf-jle", "Table 1", "coverage")
     assert (margin.margin, margin.n) == (pytest.approx(0.053), 982)
     assert (margin.se, margin.ratio, margin.at_most) == (None, None, False)
     assert margin.why == "the noise of coverage does not follow from the number of images"

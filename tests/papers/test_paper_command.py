@@ -33,8 +33,8 @@ def tables(small: dict[str, str], run_paper: Any, tmp_path: Path, kept: Path) ->
     if not kept.exists():
         out = kept.with_name("measured") / "tables"
         where = ("--results", str(out.parent / "results"), "--out", str(out))
-        code, printed, said = run_paper("run", "dbm-cnn", *STAND_IN, *where)
-        assert code == 0, said
+        code, printed, errors = run_paper("run", "dbm-cnn", *STAND_IN, *where)
+        assert code == 0, errors
         assert str(out / "dbm-cnn" / "table-3.tex") in printed
         out.parent.rename(kept)
     shutil.copytree(kept, tmp_path, dirs_exist_ok=True)
@@ -83,8 +83,8 @@ def test_a_second_run_measures_nothing_again(
     assert (tables / "dbm-cnn" / "reproduction.csv").read_bytes() == before
     kept = sorted((tmp_path / "results" / "runs").glob("*/record.json"))
     assert times == [p.stat().st_mtime_ns for p in kept if "skipped" not in p.read_text()]
-    code, _, said = run_paper("run", "dbm-cnn", "--no-run", "--table", "3", *STAND_IN, *where)
-    assert code == 0, said
+    code, _, errors = run_paper("run", "dbm-cnn", "--no-run", "--table", "3", *STAND_IN, *where)
+    assert code == 0, errors
     assert {row["table"] for row in rows(tables)} == {"Table 3"}
 
 
@@ -93,12 +93,12 @@ def test_without_data_each_gap_is_named_and_nothing_stands_in(
 ) -> None:
     monkeypatch.delenv("BENCH_DATA", raising=False)
     out = tmp_path / "tables"
-    code, _, said = run_paper(
+    code, _, errors = run_paper(
         "run", "dbm-cnn", "--results", str(tmp_path / "results"), "--out", str(out)
     )
     assert code == 0
-    assert "left out: raf-ml is not here: Ask its authors. Give its folder with --root" in said
-    assert "left out: ck-plus is not here: bench has no loader for it yet. Ask its" in said
+    assert "left out: raf-ml is not here: Ask its authors. Give its folder with --root" in errors
+    assert "left out: ck-plus is not here: bench has no loader for it yet. Ask its" in errors
     assert {row["measured"] for row in rows(out)} == {""}
 
 
@@ -193,11 +193,11 @@ def test_wrong_input_is_one_sentence(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("BENCH_DATA", raising=False)
-    code, printed, said = run_paper(*words)
+    code, printed, errors = run_paper(*words)
     assert code == 2
     assert printed == ""
-    assert sentence in said
-    assert said.count("\n") == 1
+    assert sentence in errors
+    assert errors.count("\n") == 1
 
 
 def test_show_prints_the_number_its_source_and_its_cell(
@@ -222,9 +222,9 @@ def test_records_of_another_convention_are_gaps(
             path.write_text(json.dumps(record), "utf-8")
             (path.parent / "scores.npz").unlink()
     where = ("--results", str(tmp_path / "results"), "--out", str(tables))
-    code, _, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    code, _, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
     assert code == 0
-    assert "left out: the sklearn convention needs the stored scores of cell" in said
+    assert "left out: the sklearn convention needs the stored scores of cell" in errors
     found = {(row["row"], row["column"]): row["why"] for row in rows(tables)}
     assert found["LBP", "Coverage"] == "not run yet"
 
@@ -239,8 +239,8 @@ def test_a_criterion_that_is_missing_or_undefined_is_a_gap(
             del record["criteria"]["one_error"]
             path.write_text(json.dumps(record), "utf-8")
     where = ("--results", str(tmp_path / "results"), "--out", str(tables))
-    code, _, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
-    assert code == 0, said
+    code, _, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    assert code == 0, errors
     found = {(row["row"], row["column"]): row for row in rows(tables)}
     for column in ("Coverage", "One-error"):
         assert found["HOG", column]["measured"] == ""
@@ -255,6 +255,6 @@ def test_records_of_another_version_are_one_sentence(
     record = json.loads(path.read_text("utf-8"))
     path.write_text(json.dumps({**record, "schema": 99}), "utf-8")
     where = ("--results", str(tmp_path / "results"), "--out", str(tables))
-    code, printed, said = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    code, printed, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
     assert (code, printed) == (2, "")
-    assert "written by another version of bench (schema 99" in said
+    assert "written by another version of bench (schema 99" in errors

@@ -163,10 +163,10 @@ def test_roots_are_read_from_words(tmp_path: Path) -> None:
         "raf-ml": tmp_path,
         "jaffe": Path.home(),
     }
-    for words, said in (
+    for words, message in (
         (["raf-ml"], "write --root NAME=DIR"),
         (["raf-ml="], "write --root NAME=DIR"),
         (["raf-ml=a", "raf-ml=b"], "raf-ml stands twice"),
     ):
-        with pytest.raises(BenchError, match=said):
+        with pytest.raises(BenchError, match=message):
             roots_of(words)

@@ -187,12 +187,12 @@ def test_a_table_has_several_spellings(name: str) -> None:
 
 
 def test_unknown_names_list_near_ones() -> None:
-    for call, said in (
+    for call, message in (
         (lambda: load("dbm-cn"), "no paper 'dbm-cn': did you mean dbm-cnn?"),
         (lambda: table("dbm-cnn", "33"), "dbm-cnn has no '33': did you mean table-3"),
         (lambda: paper_dataset("raf-m"), "has no 'raf-m': did you mean raf-ml"),
     ):
-        with pytest.raises(BenchError, match=re.escape(said)):
+        with pytest.raises(BenchError, match=re.escape(message)):
             call()
 
 
@@ -201,7 +201,7 @@ IN_ROW = "results/published/dbm-cnn.toml, Table 3, row LBP"
 
 
 @pytest.mark.parametrize(
-    ("source", "said"),
+    ("source", "message"),
     [
         ("title =", "results/published/dbm-cnn.toml is no TOML: Invalid value"),
         (ABOUT, "results/published/dbm-cnn.toml: table is missing"),
@@ -241,10 +241,10 @@ IN_ROW = "results/published/dbm-cnn.toml, Table 3, row LBP"
         (spec(head=HEAD + 'budget = "papr"\n'), "budget 'papr': did you mean paper?"),
     ],
 )
-def test_what_is_wrong_in_a_file_is_said_with_its_place(source: str, said: str) -> None:
+def test_what_is_wrong_in_a_file_is_said_with_its_place(source: str, message: str) -> None:
     with pytest.raises(BenchError) as caught:
         read("dbm-cnn", source)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
     assert str(caught.value).startswith("results/published/dbm-cnn.toml")
 
 

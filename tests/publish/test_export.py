@@ -42,13 +42,13 @@ def recount(root: Path, kind: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "said"),
+    ("kind", "message"),
     [("synthetic", "5 cells, 45 numbers, 0 differ"), ("synthetic-single", "2 cells, 4 numbers")],
 )
-def test_the_recount_agrees(exported: Path, kind: str, said: str) -> None:
+def test_the_recount_agrees(exported: Path, kind: str, message: str) -> None:
     done = recount(exported, kind)
     assert (done.returncode, done.stderr) == (0, "")
-    assert said in done.stdout
+    assert message in done.stdout
 
 
 @pytest.mark.parametrize("changed", ["scores", "labels", "criteria"])

@@ -437,8 +437,8 @@ def test_latex_compiles(make, tmp_path) -> None:
     records.append(make(NASTY, NASTY, classifier_params={"p": NASTY}))
     records.append(make("[1cm]", "*", status="error", reason=NASTY))
     path = write(records, tmp_path, formats=["latex"], ties=True)[0]
-    said = compiled(path.read_text("utf-8"), tmp_path)
-    assert "Overfull \\hbox" not in said
+    log = compiled(path.read_text("utf-8"), tmp_path)
+    assert "Overfull \\hbox" not in log
 
 
 def test_people_are_left_out_of_other_conventions(make, tmp_path) -> None:

@@ -69,11 +69,11 @@ def test_the_folder_and_every_image_say_that_bench_made_them(
     faces: FaceSet, tmp_path: Path
 ) -> None:
     write_raf_ml(faces, tmp_path, {"seed": 7})
-    said = json.loads((tmp_path / marker.FILE_NAME).read_text())
-    assert said["dataset"] == "synthetic"
-    assert said["images"] == 25
-    assert said["params"] == {"seed": 7}
-    assert said["version"]
+    mark = json.loads((tmp_path / marker.FILE_NAME).read_text())
+    assert mark["dataset"] == "synthetic"
+    assert mark["images"] == 25
+    assert mark["params"] == {"seed": 7}
+    assert mark["version"]
     files = sorted((tmp_path / "Image" / "aligned").iterdir())
     assert [file.name for file in files] == [f"{i:04d}_aligned.jpg" for i in range(1, 26)]
     for file in files:

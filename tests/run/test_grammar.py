@@ -43,7 +43,7 @@ def test_a_sweep_gives_every_combination_in_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "missing"),
         ("lbp,,hog", "missing"),
@@ -62,8 +62,8 @@ def test_a_sweep_gives_every_combination_in_order() -> None:
         ("l bp", "not a name"),
     ],
 )
-def test_what_cannot_be_read_is_quoted_in_one_sentence(text: str, said: str) -> None:
-    with pytest.raises(BenchError, match=said.replace("+", r"\+")) as error:
+def test_what_cannot_be_read_is_quoted_in_one_sentence(text: str, message: str) -> None:
+    with pytest.raises(BenchError, match=message.replace("+", r"\+")) as error:
         parse_methods(text)
     assert "\n" not in str(error.value)
 

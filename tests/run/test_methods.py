@@ -68,7 +68,7 @@ def test_single_label_data_takes_only_what_is_meant_for_it(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("halvs+nearest", "halves"),
         ("halves+nearst", "nearest"),
@@ -84,8 +84,8 @@ def test_single_label_data_takes_only_what_is_meant_for_it(tiny: Path) -> None:
         ("all[k=1]+nearest", "name, not all"),
     ],
 )
-def test_what_does_not_fit_is_one_sentence(tiny: Path, text: str, said: str) -> None:
-    with pytest.raises(BenchError, match=said) as error:
+def test_what_does_not_fit_is_one_sentence(tiny: Path, text: str, message: str) -> None:
+    with pytest.raises(BenchError, match=message) as error:
         resolved(tiny, text)
     assert "\n" not in str(error.value)
 

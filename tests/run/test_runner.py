@@ -108,7 +108,7 @@ def test_cross_validation_gives_a_cell_for_each_fold(tiny: Path, store: Store) -
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "said"),
+    ("method", "status", "message"),
     [
         ("raises", "error", "raises failed in fit: RuntimeError: no luck today"),
         ("gives-nan", "error", "gives-nan gave NaN or infinite scores for 1 of 12 samples"),
@@ -119,13 +119,13 @@ def test_cross_validation_gives_a_cell_for_each_fold(tiny: Path, store: Store) -
     ],
 )
 def test_a_misbehaving_classifier_is_one_failed_cell(
-    tiny: Path, broken: Path, store: Store, method: str, status: str, said: str
+    tiny: Path, broken: Path, store: Store, method: str, status: str, message: str
 ) -> None:
     plan = plan_of([tiny, broken], f"halves+{method},halves+nearest")
     outcomes, _ = run_plan(plan, store)
     bad, good = outcomes.records
     assert bad.status == status
-    assert said in bad.reason
+    assert message in bad.reason
     assert "\n" not in bad.reason
     assert good.status == "ok"
     todo, _ = pending(plan, store)
@@ -133,16 +133,16 @@ def test_a_misbehaving_classifier_is_one_failed_cell(
 
 
 @pytest.mark.parametrize(
-    ("method", "said"),
+    ("method", "message"),
     [("bad-features", "NaN or infinite features"), ("few-rows", "float32 (60, d) expected")],
 )
 def test_misbehaving_features_fail_the_cells_that_need_them(
-    tiny: Path, broken: Path, store: Store, method: str, said: str
+    tiny: Path, broken: Path, store: Store, method: str, message: str
 ) -> None:
     outcomes, _ = run_plan(plan_of([tiny, broken], f"{method}+nearest,halves+nearest"), store)
     bad, good = outcomes.records
     assert (bad.status, good.status) == ("error", "ok")
-    assert said in bad.reason
+    assert message in bad.reason
 
 
 def test_hanging_and_dying_methods_on_worker_processes(
@@ -184,13 +184,13 @@ def test_changed_criteria_are_computed_again_from_stored_scores(tiny: Path, stor
 
 
 def test_a_wrong_request_is_one_sentence(tiny: Path) -> None:
-    for more, said in (
+    for more, message in (
         ({"budget": "huge"}, "smoke, quick, paper"),
         ({"seeds": 0}, "--seeds 0: expected int >= 1"),
         ({"protocol": "cv"}, "protocol 'cv'"),
         ({"protocol": "cv99"}, "cv99"),
     ):
-        with pytest.raises(BenchError, match=said):
+        with pytest.raises(BenchError, match=message):
             plan_of([tiny], "halves+nearest", **more)
 
 

@@ -160,19 +160,19 @@ def test_a_second_run_waits_for_the_first_and_says_for_whom(store: Store) -> Non
     other = context.Process(target=hold, args=(store.root, holding, release))
     other.start()
     assert holding.wait(30)
-    said: list[str] = []
+    messages: list[str] = []
     got = threading.Event()
 
     def want() -> None:
-        with store.locked(said.append):
+        with store.locked(messages.append):
             got.set()
 
     thread = threading.Thread(target=want)
     thread.start()
     time.sleep(0.6)
     assert not got.is_set()
-    assert said == [said[0]]
-    assert f"process {other.pid}" in said[0]
+    assert messages == [messages[0]]
+    assert f"process {other.pid}" in messages[0]
     other.kill()  # the kernel drops a dead process's lock
     other.join()
     thread.join(10)

@@ -44,7 +44,7 @@ def measured(
     return outcomes.records, listener
 
 
-def said(record: Record, word: str) -> str:
+def note_with(record: Record, word: str) -> str:
     (found,) = [note for note in record.notes if word in note]
     return found
 
@@ -59,13 +59,13 @@ def test_the_record_says_how_it_was_trained(files: list[Path], store: Store) -> 
     assert record.status == "ok"
     assert (record.cell.budget, record.cell.selection) == ("quick", "valid")
     assert (record.cell.n_train, record.cell.n_valid, record.cell.n_test) == (36, 12, 12)
-    assert said(record, "parameters") == "mini: 835 parameters, input 1×10×10 cut from 12"
-    assert "trained on 36 images, 6 epochs of 5 batches of 8 in" in said(record, "trained on")
-    assert "(the best) used" in said(record, "trained on")
-    assert "(best micro-F1)" in said(record, "threshold")
+    assert note_with(record, "parameters") == "mini: 835 parameters, input 1×10×10 cut from 12"
+    assert "trained on 36 images, 6 epochs of 5 batches of 8 in" in note_with(record, "trained on")
+    assert "(the best) used" in note_with(record, "trained on")
+    assert "(best micro-F1)" in note_with(record, "threshold")
     assert "made for a test" in record.notes
     assert record.provenance["device"] == "cpu"
-    assert "images/s when its vectors" in said(record, "images/s when")
+    assert "images/s when its vectors" in note_with(record, "images/s when")
     folder = training(store)
     lines = (folder / "curve.csv").read_text().splitlines()
     assert len(lines) == 7
@@ -77,7 +77,7 @@ def test_the_record_says_how_it_was_trained(files: list[Path], store: Store) -> 
 def test_smoke_is_short(files: list[Path], store: Store) -> None:
     (record,), _ = measured(files, store, budget="smoke")
     assert record.cell.budget == "smoke"
-    assert "1 epochs of 5 batches of 8" in said(record, "trained on")
+    assert "1 epochs of 5 batches of 8" in note_with(record, "trained on")
 
 
 def test_smoke_keeps_curves_and_no_weights(files: list[Path], store: Store) -> None:
@@ -120,15 +120,15 @@ def test_without_the_cache_nothing_is_trained_again(
     assert again.scores_sha256 == first.scores_sha256
     assert again.criteria == first.criteria
     # How long it took and what was said stays.
-    assert said(again, "trained on") == said(first, "trained on")
+    assert note_with(again, "trained on") == note_with(first, "trained on")
     trained = sum(float(row["seconds"]) for row in read_csv(training(store) / "curve.csv"))
     assert again.seconds["features"] > trained
 
 
 def test_choosing_on_the_test_part_shows(files: list[Path], store: Store) -> None:
     (record,), _ = measured(files, store, selection="test")
-    assert "(the best on the test part) used" in said(record, "trained on")
-    assert "(1/L)" in said(record, "threshold")
+    assert "(the best on the test part) used" in note_with(record, "trained on")
+    assert "(1/L)" in note_with(record, "threshold")
     paths = tables.write([record], store.tables, scores_of=store.scores)
     (text,) = [path.read_text() for path in paths if path.name == "table.md"]
     assert "epoch chosen ON THE TEST PART" in text

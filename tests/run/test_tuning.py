@@ -219,7 +219,7 @@ def test_a_candidate_that_fails_is_left_out_and_named(plugins: list[Path], store
 
 
 @pytest.mark.parametrize(
-    ("method", "status", "said"),
+    ("method", "status", "message"),
     [
         (
             "fitful[k=2|3]",
@@ -231,7 +231,7 @@ def test_a_candidate_that_fails_is_left_out_and_named(plugins: list[Path], store
     ],
 )
 def test_without_a_candidate_the_cell_has_no_result(
-    plugins: list[Path], store: Store, method: str, status: str, said: str
+    plugins: list[Path], store: Store, method: str, status: str, message: str
 ) -> None:
     tune = "noise" if "noise" in method else "k"
     plan = plan_of(plugins, f"halves+{method},halves+nearest", tune)
@@ -239,7 +239,7 @@ def test_without_a_candidate_the_cell_has_no_result(
     good, bad = outcomes.records
     assert (good.status, bad.status) == ("ok", status)
     assert bad.reason.startswith("none of 2 candidates could be measured in ")
-    assert said in bad.reason
+    assert message in bad.reason
     assert bad.cell.classifier_params[tune] is None  # nothing was chosen
     assert store.read(bad.key) == bad
 
@@ -266,7 +266,7 @@ def test_single_label_data_is_tuned_by_accuracy(plugins: list[Path], store: Stor
 
 
 @pytest.mark.parametrize(
-    ("more", "said"),
+    ("more", "message"),
     [
         ({"tune": None, "inner": "cv5"}, "--inner cv5 needs --tune"),
         ({"tune": None, "tune_by": "hamming_loss"}, "--tune-by hamming_loss needs --tune"),
@@ -284,9 +284,9 @@ def test_single_label_data_is_tuned_by_accuracy(plugins: list[Path], store: Stor
     ],
 )
 def test_a_wrong_request_is_one_sentence(
-    plugins: list[Path], more: dict[str, str | None], said: str
+    plugins: list[Path], more: dict[str, str | None], message: str
 ) -> None:
     request = {"tune": "noise", **more}
-    with pytest.raises(BenchError, match=said) as error:
+    with pytest.raises(BenchError, match=message) as error:
         plan_of(plugins, "halves+noisy[noise=0|1,draw=1]", **request)
     assert "\n" not in str(error.value)

@@ -113,7 +113,7 @@ def test_resampled_values_are_those_of_the_resampled_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         (lambda p: p * 1.01, "no shares that sum to 1 in 3 of 3 rows, row 0 first"),
         (lambda p: np.where(np.eye(3, 2, k=-1) > 0, np.nan, p), "in 2 of 3 rows, row 1 first"),
@@ -122,9 +122,9 @@ def test_resampled_values_are_those_of_the_resampled_images() -> None:
         (lambda p: p > 0.4, "must be float"),
     ],
 )
-def test_what_is_no_distribution_is_refused(change, said) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_distribution_is_refused(change, message) -> None:  # type: ignore[no-untyped-def]
     truth = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
-    with pytest.raises(BenchError, match="the predicted label distributions .*" + said):
+    with pytest.raises(BenchError, match="the predicted label distributions .*" + message):
         evaluate_distribution(truth, change(truth))
     with pytest.raises(BenchError, match="at least one row"):
         evaluate_distribution(truth[:0], truth[:0])

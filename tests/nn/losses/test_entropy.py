@@ -53,7 +53,9 @@ def printed(logits: torch.Tensor) -> torch.Tensor:
     return out
 
 
-def some(n: int, count: int, dtype: torch.dtype, scale: float = 2.0, seed: int = 0) -> torch.Tensor:
+def random_logits(
+    n: int, count: int, dtype: torch.dtype, scale: float = 2.0, seed: int = 0
+) -> torch.Tensor:
     return torch.tensor(scale * np.random.default_rng(seed).normal(size=(n, count)), dtype=dtype)
 
 
@@ -68,7 +70,7 @@ def some(n: int, count: int, dtype: torch.dtype, scale: float = 2.0, seed: int =
 def test_value_and_gradient_equal_the_loops(
     n: int, count: int, scale: float, dtype: torch.dtype, seed: int
 ) -> None:
-    logits = some(n, count, dtype, scale, seed)
+    logits = random_logits(n, count, dtype, scale, seed)
     found = entropy(logits)
     assert found.shape == ()
     assert found.dtype == dtype
@@ -79,12 +81,12 @@ def test_value_and_gradient_equal_the_loops(
 
 
 def test_gradcheck() -> None:
-    assert torch.autograd.gradcheck(entropy, some(4, 6, torch.float64).requires_grad_())
+    assert torch.autograd.gradcheck(entropy, random_logits(4, 6, torch.float64).requires_grad_())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_the_printed_gradient_has_the_opposite_sign(dtype: torch.dtype) -> None:
-    logits = some(5, 6, dtype)
+    logits = random_logits(5, 6, dtype)
     found = gradient(entropy, logits).double()
     torch.testing.assert_close(found, -printed(logits), rtol=1e-4, atol=CLOSE[dtype])
     assert (found - printed(logits)).abs().max() > 0.01
@@ -108,7 +110,7 @@ def test_bounds(dtype: torch.dtype) -> None:
 
 
 def test_it_is_a_mean_over_rows_and_a_sum_over_labels() -> None:
-    logits = some(4, 6, torch.float64)
+    logits = random_logits(4, 6, torch.float64)
     value = entropy(logits).item()
     assert entropy(logits.repeat(3, 1)).item() == pytest.approx(value, rel=1e-12)
     wider = torch.cat([logits, torch.full((4, 2), -1e4, dtype=torch.float64)], 1)

@@ -62,7 +62,7 @@ def printed_step(centres: torch.Tensor, last: int) -> torch.Tensor:
     return out
 
 
-def some(count: int, width: int, dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
+def random_centres(count: int, width: int, dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
     rng = np.random.default_rng(count + width)
     return torch.tensor(scale * rng.normal(size=(count, width)), dtype=dtype)
 
@@ -73,7 +73,7 @@ def some(count: int, width: int, dtype: torch.dtype, scale: float = 1.0) -> torc
 def test_value_step_and_gradient_equal_the_loops(
     count: int, width: int, scale: float, dtype: torch.dtype
 ) -> None:
-    centres = some(count, width, dtype, scale)
+    centres = random_centres(count, width, dtype, scale)
     value = island(centres)
     assert value.shape == ()
     assert value.dtype == dtype
@@ -88,13 +88,13 @@ def test_value_step_and_gradient_equal_the_loops(
 
 
 def test_gradcheck() -> None:
-    assert torch.autograd.gradcheck(island, some(4, 3, torch.float64).requires_grad_())
+    assert torch.autograd.gradcheck(island, random_centres(4, 3, torch.float64).requires_grad_())
 
 
 @pytest.mark.parametrize("last", range(5))
 def test_the_printed_step_is_not_the_gradient(last: int) -> None:
     # Whatever k is meant to be after its sum, and whatever the scale in front.
-    centres = some(5, 4, torch.float64)
+    centres = random_centres(5, 4, torch.float64)
     true, printed = gradient(island, centres), printed_step(centres, last)
     alike = torch.nn.functional.cosine_similarity(true, printed, dim=1)
     assert alike.min() < 0.99
@@ -105,7 +105,7 @@ def test_the_printed_step_is_not_the_gradient(last: int) -> None:
 
 def test_for_two_classes_the_printed_step_is_right() -> None:
     # The sum has one summand then, so that the brackets do not matter.
-    centres = some(2, 4, torch.float64)
+    centres = random_centres(2, 4, torch.float64)
     step = island_step(centres)
     torch.testing.assert_close(printed_step(centres, 1)[0], step[0])
     torch.testing.assert_close(printed_step(centres, 0)[1], step[1])
@@ -126,14 +126,14 @@ def test_known_values(dtype: torch.dtype) -> None:
 
 
 def test_lengths_do_not_matter_to_the_value_and_divide_the_step() -> None:
-    centres = some(5, 4, torch.float64)
+    centres = random_centres(5, 4, torch.float64)
     length = torch.tensor([0.1, 2, 30, 1, 5], dtype=torch.float64)[:, None]
     assert island(centres * length).item() == pytest.approx(island(centres).item(), rel=1e-12)
     torch.testing.assert_close(island_step(centres * length) * length, island_step(centres))
 
 
 def test_steps_lower_the_value_and_never_shorten_a_centre() -> None:
-    centres = some(6, 3, torch.float64)
+    centres = random_centres(6, 3, torch.float64)
     for _ in range(30):
         moved = centres - 0.05 * island_step(centres)
         assert island(moved) < island(centres)
@@ -143,7 +143,7 @@ def test_steps_lower_the_value_and_never_shorten_a_centre() -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_a_centre_without_direction_counts_as_orthogonal(dtype: torch.dtype) -> None:
-    centres = some(4, 3, dtype)
+    centres = random_centres(4, 3, dtype)
     for length in (0.0, 1e-9):
         centres[1] = length
         rest = island(centres[[0, 2, 3]]).item()

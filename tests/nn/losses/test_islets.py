@@ -57,7 +57,7 @@ def apart(distance: float, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.eye(7, dtype=dtype) * distance / math.sqrt(2)
 
 
-def some(count: int, width: int, dtype: torch.dtype, scale: float = 0.3) -> torch.Tensor:
+def random_centres(count: int, width: int, dtype: torch.dtype, scale: float = 0.3) -> torch.Tensor:
     rng = np.random.default_rng(count + width)
     return torch.tensor(scale * rng.normal(size=(count, width)), dtype=dtype)
 
@@ -68,7 +68,7 @@ def some(count: int, width: int, dtype: torch.dtype, scale: float = 0.3) -> torc
 def test_value_step_and_gradient_equal_the_loops(
     count: int, width: int, scale: float, dtype: torch.dtype
 ) -> None:
-    centres = some(count, width, dtype, scale)
+    centres = random_centres(count, width, dtype, scale)
     value = islets(centres)
     assert value.shape == ()
     assert value.dtype == dtype
@@ -81,11 +81,11 @@ def test_value_step_and_gradient_equal_the_loops(
 
 
 def test_gradcheck() -> None:
-    assert torch.autograd.gradcheck(islets, some(4, 3, torch.float64).requires_grad_())
+    assert torch.autograd.gradcheck(islets, random_centres(4, 3, torch.float64).requires_grad_())
 
 
 def test_the_printed_exponent_is_not_that_of_the_loss() -> None:
-    centres = some(5, 4, torch.float64)
+    centres = random_centres(5, 4, torch.float64)
     true, printed = gradient(islets, centres), printed_step(centres)
     # One rescaling for all centres would be free, but each centre would have its own.
     factors = printed.norm(dim=1) / true.norm(dim=1)
@@ -119,7 +119,7 @@ def test_distances_are_not_squared() -> None:
 
 
 def test_steps_drive_centres_apart() -> None:
-    centres = some(6, 3, torch.float64, 0.02)
+    centres = random_centres(6, 3, torch.float64, 0.02)
     for _ in range(20):
         moved = centres - 0.05 * islets_step(centres)
         assert islets(moved) < islets(centres)
