@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from faces import noise
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -14,10 +15,6 @@ from bench.data.duplicates import correlation, later_copies, same_images, withou
 # correlates exactly .5 with HALF_LIKE, straight; less when mirrored
 HALF = np.array([[1, 1, 0, 1], [1, 0, 0, 0]], dtype=np.uint8)
 HALF_LIKE = np.array([[1, 1, 1, 0], [1, 0, 0, 0]], dtype=np.uint8)
-
-
-def noise(n: int, *shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
 
 
 def pearson(first: np.ndarray, second: np.ndarray) -> float:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from problems import noisy_classes
 from sklearn.svm import SVC, SVR
 
 from bench.api import BenchError
@@ -17,12 +18,6 @@ from bench.learn.svm import (
     rbf_kernel,
     regress,
 )
-
-
-def problem(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    return X, X[:, 0] + 0.7 * rng.normal(size=n) > 0.4
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -50,7 +45,7 @@ def test_gamma() -> None:
 
 
 def test_a_start_changes_nothing_but_the_time() -> None:
-    X, y = problem(120, 4)
+    X, y = noisy_classes(120, 4)
     kernel = rbf_kernel(X, X, 0.2)
     first = classify(kernel, y, 1.0, tolerance=1e-7)
     other = classify(kernel + 0.3, y, 1.0, start=first.dual, tolerance=1e-7)
@@ -63,7 +58,7 @@ def test_a_start_changes_nothing_but_the_time() -> None:
 
 
 def test_regression_equals_libsvm() -> None:
-    X, _ = problem(80, 3)
+    X, _ = noisy_classes(80, 3)
     target = np.sin(X[:, 0]) + 0.1 * X[:, 1]
     kernel = rbf_kernel(X, X, 0.5)
     machine = regress(kernel, target, 1.0)
@@ -75,7 +70,7 @@ def test_regression_equals_libsvm() -> None:
 
 
 def test_an_endless_problem_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    X, y = problem(60, 3)
+    X, y = noisy_classes(60, 3)
     monkeypatch.setattr("bench.learn.svm._STEPS", 0)
     with pytest.raises(BenchError, match=r"C = 1e\+09 found no solution in 6,000 steps"):
         classify(np.eye(60) * 1e-9 + X @ X.T, y, 1e9, tolerance=1e-14)

@@ -7,18 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from builtin import method_class
+from builtin import configured, method_class
 
-from bench.api import InputError, Setting
+from bench.api import InputError
 from bench.nn.output import Batch, Output
 
 N, D, L = 12, 5, 4
 
 
 def method(**params: Any) -> Any:
-    made = method_class("dbm-cnn")(k=3, **params)
-    made.setting = Setting(budget="smoke")
-    return made
+    return configured("dbm-cnn", "smoke", k=3, **params)
 
 
 def example() -> tuple[Output, Batch]:

@@ -15,8 +15,9 @@ from bench.methods._deepid import (
     identity_recipe,
     identity_stage,
 )
-from builtin import method_class
+from builtin import configured
 from identities import some_people
+from layers import count
 from networks import some_faces
 from torch import nn
 
@@ -24,10 +25,6 @@ from bench.api import BenchError, Setting
 from bench.nn.faces import Pixels
 
 # -- the network ----------------------------------------------------------------------------------
-
-
-def count(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())
 
 
 def shapes(model: DeepID, channels: int, height: int, width: int) -> list[tuple[int, ...]]:
@@ -159,9 +156,8 @@ def test_dropout_acts_on_the_output_and_not_on_the_embedding() -> None:
 
 
 def method(**params: Any) -> Any:
-    made: Any = method_class("deepid")(**params)
-    made.setting = Setting("smoke", others={"people": some_people(persons=12, pictures=5)})
-    return made
+    people = some_people(persons=12, pictures=5)
+    return configured("deepid", "smoke", {"people": people}, **params)
 
 
 def test_vectors_are_those_of_the_stage_with_the_methods_seed() -> None:

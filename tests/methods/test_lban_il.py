@@ -12,7 +12,7 @@ import pytest
 import torch
 from bench.methods import lban_il as lban
 from bench.methods.lban_il import BLOCKS, BinaryConv
-from builtin import method_class
+from builtin import configured, method_class
 from networks import some_faces
 from torch import nn
 
@@ -26,9 +26,7 @@ REGISTRY = Registry()
 
 
 def method(budget: str = "smoke", **params: Any) -> Any:
-    made: Any = method_class("lban-il")(**params)
-    made.setting = Setting(budget=budget)
-    return made
+    return configured("lban-il", budget, **params)
 
 
 def on_meta(made: Any, labels: int = 7) -> nn.Module:

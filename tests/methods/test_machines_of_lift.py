@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from bench.methods._lift import LinearRows, RBFRows, interior_point
+from problems import noisy_classes
 from sklearn.metrics.pairwise import rbf_kernel as their_rbf_kernel
 from sklearn.svm import SVC
 
@@ -14,16 +15,10 @@ from bench.api import BenchError
 from bench.learn.svm import classify
 
 
-def problem(n: int, d: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    return X, X[:, 0] + 0.7 * rng.normal(size=n) > 0.4
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("cost", [0.01, 1.0, 50.0])
 def test_rbf_machines_equal_libsvm(dtype: Any, cost: float) -> None:
-    X, y = problem(150, 5)
+    X, y = noisy_classes(150, 5)
     X, T = X[:100].astype(dtype), X[100:].astype(dtype)
     y = y[:100]
     rows = RBFRows(X, 0.3)
@@ -40,7 +35,7 @@ def test_rbf_machines_equal_libsvm(dtype: Any, cost: float) -> None:
 
 @pytest.mark.parametrize("kind", ["linear", "rbf"])
 def test_rows_left_out_do_not_count(kind: str) -> None:
-    X, y = problem(90, 4)
+    X, y = noisy_classes(90, 4)
     some = np.random.default_rng(1).random(90) < 0.7
     make: Any = LinearRows if kind == "linear" else lambda rows: RBFRows(rows, 0.2)
     partly, alone = make(X), make(X[some])
@@ -53,7 +48,7 @@ def test_rows_left_out_do_not_count(kind: str) -> None:
 @pytest.mark.parametrize("present", [True, False])
 @pytest.mark.parametrize("kind", ["linear", "rbf"])
 def test_one_class_is_decided_everywhere(present: bool, kind: str) -> None:
-    X = problem(20, 3)[0]
+    X = noisy_classes(20, 3)[0]
     rows: Any = LinearRows(X) if kind == "linear" else RBFRows(X, 1.0)
     decisions = rows.function(rows.fit(np.full(20, present), 1.0))(X)
     assert (decisions == (1 if present else -1)).all()
@@ -67,7 +62,7 @@ def objective(X: np.ndarray, y: np.ndarray, w: np.ndarray, b: float, cost: float
 @pytest.mark.parametrize(("n", "d"), [(30, 3), (200, 10), (50, 80), (3, 2)])
 @pytest.mark.parametrize("cost", [1e-3, 1.0])
 def test_the_interior_point_equals_libsvm(n: int, d: int, cost: float) -> None:
-    X, y = problem(n, d, seed=3)
+    X, y = noisy_classes(n, d, seed=3)
     y[:2] = True, False
     X -= X.mean(axis=0)
     dual, intercept = interior_point(X, y, cost)
@@ -82,7 +77,7 @@ def test_the_interior_point_equals_libsvm(n: int, d: int, cost: float) -> None:
 @pytest.mark.parametrize("unit", [1e-4, 1e4])
 def test_the_interior_point_needs_no_scaling(unit: float) -> None:
     """Features in other units with the cost that belongs to them: the same decisions."""
-    X, y = problem(100, 6)
+    X, y = noisy_classes(100, 6)
     X -= X.mean(axis=0)
     dual, intercept = interior_point(X, y, 1.0)
     scaled, offset = interior_point(X * unit, y, 1 / unit**2)
@@ -92,7 +87,7 @@ def test_the_interior_point_needs_no_scaling(unit: float) -> None:
 
 
 def test_linear_rows_take_features_far_from_the_origin() -> None:
-    X, y = problem(100, 4)
+    X, y = noisy_classes(100, 4)
     near, far = LinearRows(X), LinearRows(X + 1e6)
     expected = near.function(near.fit(y, 1.0))(X)
     np.testing.assert_allclose(far.function(far.fit(y, 1.0))(X + 1e6), expected, atol=1e-4)
@@ -102,7 +97,7 @@ def test_linear_rows_take_features_far_from_the_origin() -> None:
 def test_an_interior_point_that_does_not_arrive_is_one_sentence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    X, y = problem(60, 3)
+    X, y = noisy_classes(60, 3)
     monkeypatch.setattr("bench.methods._lift._ROUNDS", 2)
     with pytest.raises(BenchError, match="C = 1 found no solution; scale the features"):
         interior_point(X, y, 1.0)

@@ -9,19 +9,17 @@ import numpy as np
 import pytest
 import torch
 from bench.methods.mf_jle import GroupedResNets, SeparateResNets
-from builtin import method_class
+from builtin import configured
 from torch import Tensor
 
-from bench.api import BenchError, FaceSet, Setting
+from bench.api import BenchError, FaceSet
 from bench.nn.output import Batch, Output
 
 POINTS = np.array([[14, 16], [34, 16], [24, 28], [17, 37], [31, 37]], dtype=float)
 
 
 def method(**params: Any) -> Any:
-    made = method_class("mf-jle")(**params)
-    made.setting = Setting(budget="smoke")
-    return made
+    return configured("mf-jle", "smoke", **params)
 
 
 def faces(count: int = 4, **more: Any) -> FaceSet:

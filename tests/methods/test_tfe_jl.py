@@ -13,7 +13,7 @@ import torch
 from bench.methods._deepid import IdentityBranch
 from bench.methods._tfe import SmallResNet
 from bench.methods.tfe_jl import FacenetBranch, Tandem
-from builtin import method_class
+from builtin import configured, method_class
 from identities import some_people
 from networks import some_faces
 from runs import records_of
@@ -40,10 +40,8 @@ pytestmark = pytest.mark.usefixtures("float32")
 
 
 def method(name: str = "tfe-jl", budget: str = "smoke", **params: Any) -> Any:
-    made = method_class(name)(**params)
     people = {"people": some_people(persons=6, pictures=5)}
-    made.setting = Setting(budget, others=people if name in ("tfe-jl", "deepid") else {})  # type: ignore[attr-defined]
-    return made
+    return configured(name, budget, people if name in ("tfe-jl", "deepid") else None, **params)
 
 
 def faces(n: int = 30, **more: Any) -> FaceSet:

@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import torch
 import torchvision
-from builtin import method_class
+from builtin import configured
 from networks import some_faces
 from torch import Tensor, nn
 
-from bench.api import Setting
 from bench.nn.centred import Centred
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
@@ -21,9 +20,7 @@ from bench.nn.output import Batch, Output
 
 
 def method(name: str, budget: str = "smoke", **params: Any) -> Any:
-    made: Any = method_class(name)(**params)
-    made.setting = Setting(budget=budget)
-    return made
+    return configured(name, budget, **params)
 
 
 def on_meta(made: Any, labels: int = 7, channels: int = 3) -> Any:

@@ -9,10 +9,9 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import torch
-from builtin import method_class
+from builtin import configured, method_class
 from torch import nn
 
-from bench.api import Setting
 from bench.plugins import Registry
 
 REGISTRY = Registry()
@@ -20,10 +19,8 @@ CHANNELS = {"base-dcnn": 1, "dbm-cnn": 1, "resnet18": 3, "mf-jle": 3}
 
 
 def method(name: str, budget: str | None = None, **params: Any) -> Any:
-    network: Any = method_class(name)(**params)
-    if budget is not None:
-        network.setting = Setting(budget=budget)
-    return network
+    """A network with these parameters; without a budget it is as a user makes it."""
+    return method_class(name)(**params) if budget is None else configured(name, budget, **params)
 
 
 def on_meta(network: Any, labels: int = 6, channels: int = 1) -> nn.Module:
@@ -39,6 +36,7 @@ def paper_model(name: str, labels: int = 6, channels: int | None = None) -> nn.M
 
 
 def count(model: nn.Module) -> int:
+    """How many weights a model learns."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 

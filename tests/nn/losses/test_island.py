@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from gradients import gradient
+from losses import gradient, random_centres
 
 from bench.nn.losses.island import cosines, island, island_step
 
@@ -60,11 +59,6 @@ def printed_step(centres: torch.Tensor, last: int) -> torch.Tensor:
                 out[j] += c[k] / (n[j] * n[k]) / (len(c) - 1)
         out[j] -= (c[j] @ c[last]) * c[j] / (n[j] ** 3 * n[last])
     return out
-
-
-def random_centres(count: int, width: int, dtype: torch.dtype, scale: float = 1.0) -> torch.Tensor:
-    rng = np.random.default_rng(count + width)
-    return torch.tensor(scale * rng.normal(size=(count, width)), dtype=dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import pytest
 import torch
-from gradients import gradient
+from losses import gradient, random_centres
 
 from bench.nn.losses.islets import islets, islets_step
 
@@ -57,11 +56,6 @@ def apart(distance: float, dtype: torch.dtype = torch.float64) -> torch.Tensor:
     return torch.eye(7, dtype=dtype) * distance / math.sqrt(2)
 
 
-def random_centres(count: int, width: int, dtype: torch.dtype, scale: float = 0.3) -> torch.Tensor:
-    rng = np.random.default_rng(count + width)
-    return torch.tensor(scale * rng.normal(size=(count, width)), dtype=dtype)
-
-
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("count", "width"), [(2, 1), (2, 3), (3, 2), (7, 5), (7, 128)])
 @pytest.mark.parametrize("scale", [0.01, 0.1])
@@ -81,11 +75,13 @@ def test_value_step_and_gradient_equal_the_loops(
 
 
 def test_gradcheck() -> None:
-    assert torch.autograd.gradcheck(islets, random_centres(4, 3, torch.float64).requires_grad_())
+    assert torch.autograd.gradcheck(
+        islets, random_centres(4, 3, torch.float64, 0.3).requires_grad_()
+    )
 
 
 def test_the_printed_exponent_is_not_that_of_the_loss() -> None:
-    centres = random_centres(5, 4, torch.float64)
+    centres = random_centres(5, 4, torch.float64, 0.3)
     true, printed = gradient(islets, centres), printed_step(centres)
     # One rescaling for all centres would be free, but each centre would have its own.
     factors = printed.norm(dim=1) / true.norm(dim=1)

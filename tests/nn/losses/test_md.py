@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from gradients import gradient
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from losses import gradient
 
 from bench.api import InputError
 from bench.nn.losses.centres import ClassCentres
