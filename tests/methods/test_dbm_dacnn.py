@@ -12,7 +12,7 @@ import pytest
 import torch
 from bench.methods._dcnn import BiManifoldNetwork
 from builtin import method_class
-from networks import some_faces, weights
+from networks import Killed, some_faces, weights
 
 from bench.api import BenchError, FaceSet, Setting
 from bench.nn import train as training
@@ -310,10 +310,6 @@ def test_the_gap_to_the_target_closes(monkeypatch: pytest.MonkeyPatch) -> None:
         gaps.append(fit(method).measures(dark)["mmd"])
     assert gaps[1] < gaps[0] / 2
     assert method.history_[-1]["mmd"] < method.history_[0]["mmd"] / 2
-
-
-class Killed(BaseException):
-    """Nothing on the way may catch it."""
 
 
 @pytest.mark.parametrize("step", [2, 4, 6])

@@ -17,16 +17,12 @@ from bench.methods import _deepid as module
 from bench.methods._deepid import RECORD, embeddings, identity_recipe
 from bench.methods._verification import draw_pairs, split_people, verify
 from identities import RECIPE, some_people, stage, weights
+from networks import Killed
 
 from bench.api import BenchError, FaceSet, Setting
 from bench.nn.checkpoints import CheckpointClock
 from bench.nn.faces import Pixels
 from bench.nn.updates import Updater
-
-
-class Killed(BaseException):
-    """Nothing on the way may catch it, as nothing catches a SIGKILL."""
-
 
 pytestmark = pytest.mark.usefixtures("float32")
 

@@ -15,7 +15,7 @@ from bench.methods._tfe import SmallResNet
 from bench.methods.tfe_jl import FacenetBranch, Tandem
 from builtin import configured, method_class
 from identities import some_people
-from networks import some_faces
+from networks import Killed, some_faces
 from runs import records_of
 from torch import nn
 
@@ -30,10 +30,6 @@ from bench.run.store import Store
 
 METHODS = ("tfe-jl", "resnet18-tfe", "resnet12-tfe")
 PEOPLE = "synthetic-people[images=40,identities=8]"
-
-
-class Killed(BaseException):
-    """Nothing on the way may catch it, as nothing catches a SIGKILL."""
 
 
 pytestmark = pytest.mark.usefixtures("float32")

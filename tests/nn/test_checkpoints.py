@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import torch
 
 from bench.api import BenchError
 from bench.data.files import DiskFullError
-from bench.nn.checkpoints import Checkpoint, Checkpoints
+from bench.nn import checkpoints as module
+from bench.nn.checkpoints import Checkpoint, CheckpointClock, Checkpoints
 
 IDENTITY = {"network": "little", "seed": 2**61 + 1, "shapes": {"a": [2, 3]}}
 
@@ -226,3 +227,25 @@ def test_nothing_outside_json_and_safetensors_is_read_back(tmp_path: Path) -> No
     assert {path.suffix for path in tmp_path.iterdir()} == {".json", ".safetensors"}
     entry = json.loads((tmp_path / "epoch-0003.json").read_text())
     assert set(entry) == {"epoch", "identity", "files", "about", "sha256"}
+
+
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[float]:
+    """A clock that stands still until it is set forward."""
+    now = [1000.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    while True:
+        now[0] += yield now[0]
+
+
+def test_checkpoints_take_a_tenth_of_the_time_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = clock(monkeypatch)
+    next(now)
+    saving = CheckpointClock()
+    assert saving.due()  # the first at once
+    with saving:
+        now.send(3)
+    assert not saving.due()
+    now.send(29)
+    assert not saving.due()
+    now.send(1)
+    assert saving.due()

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
+import pytest
 import torch
 from torch import Tensor, nn
 
 from bench.api import FaceSet, Setting, param
 from bench.nn import train
+from bench.nn.checkpoints import Checkpoints
+from bench.nn.logbook import Logbook
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Adam, OneCycle, Recipe
+from bench.nn.updates import Updater
 
 RECIPE = Recipe(
     SGD(0.05, momentum=0.9, weight_decay=1e-3),
@@ -28,6 +34,10 @@ RECIPE = Recipe(
     crop_from=12,
     flip=True,
 )
+
+
+class Killed(BaseException):
+    """Nothing on the way may catch it, as nothing catches a SIGKILL."""
 
 
 class Layers(nn.Module):
@@ -96,6 +106,41 @@ def fit(network: Any, folder: Path | None = None, seed: int = 0, **setting: Any)
 def weights(network: Any) -> dict[str, bytes]:
     """The trained weights as bytes."""
     return {name: t.numpy().tobytes() for name, t in network.model_.state_dict().items()}
+
+
+def without_times(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    """What of a learning curve has to be the same in every run."""
+    return [{k: v for k, v in row.items() if "second" not in k} for row in history]
+
+
+def recipe_of(network: Any, **changed: Any) -> Any:
+    """The network with another recipe."""
+    network.recipes = {"paper": replace(network.recipes["paper"], **changed)}
+    return network
+
+
+def die_in(place: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Be killed when a function is called for the ``number``-th time."""
+    owner, name = {
+        "a step": (Updater, "update"),
+        "the judge": (Little, "_forward"),
+        "writing": (Checkpoints, "_write"),
+        "pruning": (Checkpoints, "_prune"),
+        "logging": (Logbook, "add"),
+    }[place]
+    real, calls = getattr(owner, name), itertools.count(1)
+
+    def dying(self: Any, *arguments: Any, **more: Any) -> Any:
+        if next(calls) == number:
+            raise Killed
+        return real(self, *arguments, **more)
+
+    monkeypatch.setattr(owner, name, dying)
+
+
+def epoch_used(network: Any) -> str:
+    """The epoch whose weights were taken, and how it was chosen, in the record's words."""
+    return network.remarks()[1].rpartition("epoch ")[2]
 
 
 def train_and_die(folder: Path, after: float) -> None:
