@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
     entries = [one for one in found if place in (one.file, one.file.parent)]
 
     # Imported here: a wrong name should not wait for NumPy.
+    import tempfile
+
     from bench.kit.examine import Finding, examine
 
     statuses: Counter[str] = Counter()

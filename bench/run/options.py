@@ -8,7 +8,6 @@ one sentence that names the file or the option.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
@@ -189,6 +188,8 @@ def options_of(given: Mapping[str, Any], file: Path | None = None) -> RunOptions
 
 
 def _from_file(file: Path) -> dict[str, Any]:
+    import tomllib  # most runs have no file, and `bench --help` need not wait for it
+
     try:
         values = tomllib.loads(file.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
