@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from bench.methods._resnet18 import IMAGENET_MEAN, IMAGENET_STD, PAPER, ResNet18Layers
 from torch import Tensor, nn
+from torch.nn.functional import grid_sample
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError, FaceInput, FaceSet, param
-from bench.data.crops import local_crops
+from bench.api import BenchError, FaceInput, FaceSet, InputError, param
 from bench.nn.faces import Pixels, mirrored
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
@@ -271,3 +271,48 @@ def _joined(first: nn.BatchNorm2d, parts: Sequence[nn.Module]) -> nn.BatchNorm2d
         values = torch.cat([getattr(part, name).data for part in parts])
         getattr(norm, name).data.copy_(values)
     return norm
+
+
+def local_crops(images: Tensor, landmarks: Tensor, side: float = 0.4, size: int = 224) -> Tensor:
+    """Square crops round the five landmarks, for the local networks.
+
+    The paper (IEEE Access 2021) does not state the crops' side; 0.4 is ours. Bilinear; border
+    pixels repeat where a crop reaches beyond the image. Meant to enlarge: where a crop covers more
+    than ``size`` pixels of the image, some are skipped.
+
+    Parameters
+    ----------
+    images : float (b, C, H, W)
+    landmarks : float (b, 5, 2)
+        x, y in pixels, (0, 0) at the upper left corner and (W, H) at the lower right one.
+    side : float
+        Side of a crop as a share of the image's shorter side.
+    size : int
+        Side of the result in pixels.
+
+    Returns
+    -------
+    float (b, 5, C, size, size)
+        On the device of ``images``.
+
+    Raises
+    ------
+    InputError
+        Where the shapes do not fit.
+    """
+    if images.ndim != 4 or tuple(landmarks.shape) != (len(images), 5, 2):
+        raise InputError(
+            f"local crops take images (b, C, H, W) with landmarks (b, 5, 2), not "
+            f"{tuple(images.shape)} with {tuple(landmarks.shape)}"
+        )
+    height, width = images.shape[2:]
+    scale = images.new_tensor([width, height])
+    # Centres of the crop's pixels, as shares of its side from its middle.
+    steps = (torch.arange(size, device=images.device, dtype=images.dtype) + 0.5) / size - 0.5
+    steps = steps * (side * min(height, width))
+    down, across = torch.meshgrid(steps, steps, indexing="ij")
+    points = landmarks.to(images)[:, :, None, None] + torch.stack([across, down], dim=-1)
+    # The five below one another, so that the image is not repeated; -1 and 1 are its corners.
+    grid = (points / scale * 2 - 1).reshape(len(images), 5 * size, size, 2)
+    crops = grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    return crops.unflatten(2, (5, size)).transpose(1, 2)

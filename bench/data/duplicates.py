@@ -1,4 +1,8 @@
-"""Images that show one photograph: copies across the parts of a split."""
+"""Images that show one photograph: copies across the parts of a split.
+
+FER2013 holds many photographs more than once; its two datasets leave such copies out, and the
+bi-manifold networks do so between two datasets.
+"""
 
 from __future__ import annotations
 
@@ -144,10 +148,10 @@ def _halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _exact(images: np.ndarray, i: np.ndarray, j: np.ndarray, threshold: float) -> np.ndarray:
     """Those of the rows ``i`` whose pair in ``j`` correlates above the threshold."""
-    found = []
+    copies = []
     for start in range(0, len(i), _EXACT_PAIRS):
         first = images[i[start : start + _EXACT_PAIRS]]
         second = images[j[start : start + _EXACT_PAIRS]]
         best = np.maximum(correlation(first, second), correlation(first, second[:, :, ::-1]))
-        found.append(i[start : start + _EXACT_PAIRS][best > threshold])
-    return np.concatenate(found) if found else i[:0]
+        copies.append(i[start : start + _EXACT_PAIRS][best > threshold])
+    return np.concatenate(copies) if copies else i[:0]

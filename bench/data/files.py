@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and their hashes; every room writes through here."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ def sha256_once(path: Path) -> str:
         A file that cannot be read.
     """
     try:
-        found = path.stat()
-        return _sha256(path.absolute(), found.st_mtime_ns, found.st_size)
+        status = path.stat()
+        return _sha256(path.absolute(), status.st_mtime_ns, status.st_size)
     except OSError as error:
         raise BenchError(
             f"{path} cannot be read ({error.strerror or error}): check the file"

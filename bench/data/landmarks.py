@@ -1,4 +1,7 @@
-"""Five landmarks per face, found by MTCNN: eyes, nose, mouth corners."""
+"""Five landmarks per face, detected by MTCNN: eyes, nose, mouth corners.
+
+For networks that look at parts of a face, and for the alignment of photographs.
+"""
 
 from __future__ import annotations
 
@@ -49,15 +52,15 @@ def find_landmarks(images: np.ndarray, device: str = "cpu") -> tuple[np.ndarray,
     landmarks : float32 (n, 5, 2)
         x, y in pixels of ``images``, (0, 0) at the upper left corner and (W, H) at the lower right
         one: left eye, right eye, nose tip, left and right mouth corner, left as seen in the image.
-        `TEMPLATE` where no face was found.
-    found : bool (n,)
-        False where no face was found.
+        `TEMPLATE` where no face was detected.
+    detected : bool (n,)
+        False where no face was detected.
     """
     landmarks, probability = detect(images, device)
-    found = ~np.isnan(probability)
+    detected = ~np.isnan(probability)
     height, width = images.shape[1:3]
-    landmarks[~found] = TEMPLATE * [width, height]
-    return landmarks, found
+    landmarks[~detected] = TEMPLATE * [width, height]
+    return landmarks, detected
 
 
 def detect(images: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +70,7 @@ def detect(images: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndar
     whose package holds the weights. Images are enlarged to a side of 100 pixels at least (shrunk to
     1280 at most) and set in a grey frame; faces under 25 pixels are not looked for. Of several
     faces the one with the largest area less twice its squared distance from the image's centre
-    counts (facenet-pytorch's ``center_weighted_size``): the one the photograph is about.
+    counts (facenet-pytorch's ``center_weighted_size``): the one that the photograph was taken of.
 
     In float64: in float32 probabilities round to 1, several windows tie, and which one wins hangs
     on the images beside it, which moved landmarks by a seventh of the side.
@@ -81,9 +84,9 @@ def detect(images: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndar
     Returns
     -------
     landmarks : float32 (n, 5, 2)
-        As `find_landmarks` gives them; NaN where no face was found.
+        As `find_landmarks` gives them; NaN where no face was detected.
     probability : float32 (n,)
-        That it is a face, 0.7 to 1; NaN where none was found.
+        That it is a face, 0.7 to 1; NaN where none was detected.
 
     Raises
     ------
@@ -114,8 +117,8 @@ def detect(images: np.ndarray, device: str = "cpu") -> tuple[np.ndarray, np.ndar
             if boxes is not None:
                 # numpy holds rows of differing length as objects.
                 best = _main_face(np.asarray(boxes, float), framed.shape[1:3])
-                found = np.asarray(points, float)[best] - _TRUNCATED - frame
-                landmarks[row], probability[row] = found * back, chances[best]
+                framed_points = np.asarray(points, float)[best] - _TRUNCATED - frame
+                landmarks[row], probability[row] = framed_points * back, chances[best]
     return landmarks, probability
 
 

@@ -1,4 +1,7 @@
-"""Two datasets as one: labels mapped by name, faces without their labels."""
+"""Two datasets as one: labels mapped by name, faces without their labels.
+
+For protocols that train on one dataset and test on another, and for methods that learn from two.
+"""
 
 from __future__ import annotations
 
@@ -27,29 +30,29 @@ def shared_labels(first: FaceSet, second: FaceSet) -> list[tuple[int, int]]:
         Fewer than `FEWEST`.
     """
     place = {name.casefold(): column for column, name in enumerate(second.label_names)}
-    found = [
+    pairs = [
         (column, place[name.casefold()])
         for column, name in enumerate(first.label_names)
         if name.casefold() in place
     ]
-    if len(found) < FEWEST:
+    if len(pairs) < FEWEST:
         raise BenchError(
             f"{first.name} ({', '.join(first.label_names)}) and {second.name} "
-            f"({', '.join(second.label_names)}) have {len(found) or 'no'} label(s) in common by "
+            f"({', '.join(second.label_names)}) have {len(pairs) or 'no'} label(s) in common by "
             f"name, and {FEWEST} are needed: rename labels, or take other datasets"
         )
-    return found
+    return pairs
 
 
-def mapping_told(source: FaceSet, target: FaceSet) -> str:
-    """Which labels both have, and those that only one of them has, in words."""
+def mapping_in_words(source: FaceSet, target: FaceSet) -> str:
+    """A sentence on the labels that both have, and on those that only one of them has."""
     pairs = shared_labels(source, target)
     names = ", ".join(target.label_names[column] for _, column in pairs)
-    sides = ((source, {one for one, _ in pairs}), (target, {other for _, other in pairs}))
+    sides = ((source, {first for first, _ in pairs}), (target, {second for _, second in pairs}))
     only = [
-        f"{', '.join(left)} (only {faces.name})"
-        for faces, mine in sides
-        if (left := [name for c, name in enumerate(faces.label_names) if c not in mine])
+        f"{', '.join(rest)} (only {faces.name})"
+        for faces, shared in sides
+        if (rest := [name for c, name in enumerate(faces.label_names) if c not in shared])
     ]
     return f"labels mapped by name: {names}" + (f"; left out: {'; '.join(only)}" if only else "")
 
@@ -57,38 +60,39 @@ def mapping_told(source: FaceSet, target: FaceSet) -> str:
 def onto(source: FaceSet, target: FaceSet) -> tuple[FaceSet, tuple[int, ...], str]:
     """The target with the labels that the source has too.
 
-    Faces that show none of them are left out: nobody trained on the source could name what they
-    show. Distributions are scaled to sum to 1 again; votes, which may be about other classes, go.
+    Faces that show none of them are left out: a method trained on the source could not name what
+    they show. Distributions are scaled to sum to 1 again; votes, which may be for other classes,
+    are dropped.
 
     Returns
     -------
     FaceSet
         ``target`` itself where the labels are the same.
     tuple of int
-        The column of ``source`` that each of its labels is.
+        For each label of the result its column in ``source``.
     str
         The mapping in words.
     """
     pairs = shared_labels(source, target)
-    columns, kept = tuple(one for one, _ in pairs), [other for _, other in pairs]
-    told = mapping_told(source, target)
+    columns, kept = tuple(first for first, _ in pairs), [second for _, second in pairs]
+    words = mapping_in_words(source, target)
     if kept == list(range(len(target.label_names))) and len(kept) == len(source.label_names):
-        return target, columns, told
+        return target, columns, words
     labels = target.labels[:, kept]
     rows = np.flatnonzero(labels.any(axis=1))
     lost = len(target) - len(rows)
     if lost:
-        told += f"; {lost} of {len(target)} images of {target.name} show nothing else"
+        words += f"; {lost} of {len(target)} images of {target.name} show nothing else"
     if not len(rows):
-        raise BenchError(f"{told}; no image is left")
-    found = replace(
+        raise BenchError(f"{words}; no image is left")
+    mapped = replace(
         target.take(rows),
         label_names=tuple(target.label_names[column] for column in kept),
         labels=labels[rows],
         distribution=_rescaled(target.distribution, rows, kept),
         votes=None,
     )
-    return found, columns, told
+    return mapped, columns, words
 
 
 def _rescaled(

@@ -73,24 +73,24 @@ def folds(dataset: Dataset, faces: FaceSet, protocol: str) -> list[Fold]:
     Raises
     ------
     BenchError
-        For an unknown protocol (near names listed), more folds than rows or subjects, subjects
-        asked for that the dataset does not have, or an empty train or test part.
+        For an unknown protocol (near names listed), more folds than rows or subjects, a protocol by
+        subject where the dataset names none, or an empty train or test part.
     """
     parts = _parts(dataset, faces, protocol)
-    made = []
+    result = []
     for number, part in enumerate(parts, 1):
         train, valid, test = (
             np.flatnonzero(part == which).astype(np.int64) for which in (TRAIN, VALID, TEST)
         )
-        for what, rows in (("train", train), ("test", test)):
+        for name, rows in (("train", train), ("test", test)):
             if not len(rows):
                 raise BenchError(
                     f"protocol {protocol} leaves {faces.name} ({len(faces)} rows) without any "
-                    f"{what} rows; choose another --protocol"
+                    f"{name} rows; choose another --protocol"
                 )
         name = protocol if len(parts) == 1 else f"fold{number}"
-        made.append(Fold(name, train, valid, test, _shared_subjects(faces, train, test)))
-    return made
+        result.append(Fold(name, train, valid, test, _shared_subjects(faces, train, test)))
+    return result
 
 
 def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
@@ -117,7 +117,7 @@ def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
     else:
         shares = [int(share) for share in protocol.split("-")[1:]]
         parts = [_holdout(len(outer.train), protocol, shares[0], 0, shares[1])]
-    nothing, made = np.empty(0, np.int64), []
+    nothing, result = np.empty(0, np.int64), []
     for number, part in enumerate(parts, 1):
         train, test = (outer.train[part == which] for which in (TRAIN, TEST))
         if not len(train) or not len(test):
@@ -127,8 +127,8 @@ def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
             )
         which = protocol if len(parts) == 1 else f"fold{number}"
         note = _shared_subjects(faces, train, test)
-        made.append(Fold(f"{outer.name} inner {which}", train, nothing, test, note))
-    return made
+        result.append(Fold(f"{outer.name} inner {which}", train, nothing, test, note))
+    return result
 
 
 def check_inner(protocol: str) -> None:
@@ -142,7 +142,7 @@ def check_inner(protocol: str) -> None:
 
 @dataclass(frozen=True)
 class _Rows:
-    """The rows to be divided, and what a sentence about them calls them and their option."""
+    """The rows to be divided, and how an error names them and the option behind them."""
 
     name: str
     count: int
@@ -167,6 +167,7 @@ def _parts(dataset: Dataset, faces: FaceSet, protocol: str) -> list[np.ndarray]:
 
 
 def _own(dataset: Dataset, faces: FaceSet, protocol: str) -> np.ndarray:
+    """The part of each row, int8 (n,), by a protocol of the dataset's own."""
     part = np.asarray(dataset.split(faces, protocol))
     if part.shape != (len(faces),) or not np.isin(part, (LEFT_OUT, TRAIN, VALID, TEST)).all():
         raise BenchError(
@@ -185,9 +186,9 @@ def _permutation(n: int) -> np.ndarray:
     return np.argsort(np.random.PCG64(_SEED).random_raw(n), kind="stable")
 
 
-def _cross(rows: _Rows, written: str, how: str | None) -> list[np.ndarray]:
+def _cross(rows: _Rows, folds: str, how: str | None) -> list[np.ndarray]:
     """One int8 (n,) array of TRAIN and TEST per fold."""
-    count = int(written)
+    count = int(folds)
     if count < 2:
         raise BenchError(f"{rows.option} cv{count}: cross-validation needs at least 2 folds")
     if how == "-subject":
@@ -229,6 +230,7 @@ def _by_subject(rows: _Rows, count: int) -> np.ndarray:
 
 
 def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.ndarray:
+    """The part of each row, int8 (n,), by shares in percent of a fixed permutation."""
     if train + valid + test != 100 or not train or not test:
         raise BenchError(
             f"protocol {protocol}: the shares are percent of train, validation (where it has one) "
@@ -243,6 +245,7 @@ def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.nda
 
 
 def _shared_subjects(faces: FaceSet, train: np.ndarray, test: np.ndarray) -> str:
+    """A note on the subjects that are in train and test alike; empty where nobody is."""
     if faces.subject is None:
         return ""
     tested = np.unique(faces.subject[test])

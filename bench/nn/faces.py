@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
+from torchvision.transforms.v2 import functional
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError, FaceSet
+from bench.api import BenchError, FaceSet, InputError
 
 _CHUNK = 512  # images resized at once
 _SHARE = 0.5  # of the free memory that the pixels may take
@@ -150,3 +151,30 @@ def targets(faces: FaceSet, device: str) -> tuple[Tensor, Tensor]:
     else:
         distribution = torch.from_numpy(faces.distribution.astype(np.float32))
     return labels.to(device), distribution.to(device)
+
+
+def ten_crop(images: Tensor, size: int) -> Tensor:
+    """Four corners and the centre, then the same of the mirrored image.
+
+    Parameters
+    ----------
+    images : (b, C, H, W)
+    size : int
+        Side of a crop in pixels.
+
+    Returns
+    -------
+    (b, 10, C, size, size)
+        Upper left, upper right, lower left, lower right, centre; then those five of the image
+        mirrored left to right (its upper left crop shows what is at the upper right).
+
+    Raises
+    ------
+    InputError
+        Where the crop is larger than the image.
+    """
+    if size > min(images.shape[-2:]):
+        raise InputError(
+            f"a ten-crop of {size}×{size} does not fit into {images.shape[-1]}×{images.shape[-2]}"
+        )
+    return torch.stack(functional.ten_crop(images, [size, size]), dim=1)

@@ -12,9 +12,8 @@ from torch import Tensor, nn
 from torchvision.transforms.v2.functional import normalize
 
 from bench.api import BenchError, FaceInput, FaceSet, Network, Setting, param
-from bench.data.crops import ten_crop
 from bench.nn.device import seeded
-from bench.nn.faces import Pixels, crops, targets
+from bench.nn.faces import Pixels, crops, targets, ten_crop
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Recipe

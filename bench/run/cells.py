@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from bench.api import BenchError, FaceSet, Features, Network, Setting, UnavailableError
-from bench.data.mapping import mapping_told
+from bench.data.mapping import mapping_in_words
 from bench.data.protocols import Fold
 from bench.run.code import code_hash, engine_code
 from bench.run.job import Cell, FeatureJob, Job, Protocol, key_of
@@ -235,7 +235,7 @@ class Cells:
             self.sets[faces.fingerprint] = faces
             if method.companions[name] == "labelled":
                 at = f"{spec.name}[{name}={source.spec.written}]"
-                self.mappings[at] = mapping_told(learned.faces, source.faces)
+                self.mappings[at] = mapping_in_words(learned.faces, source.faces)
         return companions
 
 

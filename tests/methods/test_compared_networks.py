@@ -13,7 +13,7 @@ from networks import RECIPE, some_faces
 from torch import nn
 
 from bench.api import FaceSet, Setting
-from bench.data.crops import ten_crop
+from bench.nn.faces import ten_crop
 from bench.nn.one_class import OneClassNetwork
 from bench.nn.output import Output
 from bench.nn.recipe import Recipe

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 from networks import some_faces
+from PIL import Image, ImageOps
 from torchvision.transforms.v2.functional import resize
 
-from bench.api import BenchError, FaceSet
+from bench.api import BenchError, FaceSet, InputError
 from bench.nn import faces as module
-from bench.nn.faces import Pixels, crops, targets
+from bench.nn.faces import Pixels, crops, targets, ten_crop
 
 
 def streamed(monkeypatch: pytest.MonkeyPatch, faces: FaceSet, side: int | None) -> Pixels:
@@ -178,3 +179,26 @@ def test_one_class_is_the_target_whatever_the_votes() -> None:
     labels, shares = targets(replace(faces, distribution=given), "cpu")
     assert torch.equal(labels, shares)
     assert np.array_equal(labels.numpy(), faces.labels)
+
+
+# -- ten-crops ------------------------------------------------------------------------------------
+
+
+def test_ten_crops_equal_pillows() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 3, 12, 14), dtype=np.uint8)
+    found = ten_crop(torch.tensor(images), 8)
+    assert found.shape == (2, 10, 3, 8, 8)
+    for image, ten in zip(images, found.numpy(), strict=True):
+        plain = Image.fromarray(image.transpose(1, 2, 0))
+        expected = [
+            picture.crop((x, y, x + 8, y + 8))
+            for picture in (plain, ImageOps.mirror(plain))
+            for x, y in ((0, 0), (6, 0), (0, 4), (6, 4), (3, 2))
+        ]
+        for crop, picture in zip(ten, expected, strict=True):
+            assert np.array_equal(crop.transpose(1, 2, 0), np.asarray(picture))
+
+
+def test_a_ten_crop_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InputError, match="ten-crop of 11×11"):
+        ten_crop(torch.zeros(2, 3, 10, 10), 11)
