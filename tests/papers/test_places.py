@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from runs import PLUGINS, plugin_file
 
 from bench.api import BenchError
 from bench.papers.places import Gap, MissingDataError, Place, Places, roots_of
@@ -64,26 +65,9 @@ def test_stand_ins_go_by_kind_and_only_by_request(registry: Registry) -> None:
     assert "--root" not in no_loader.why
 
 
-OWN_DATASET = '''
-"""CK+ as this laboratory keeps it."""
-from bench.api import Dataset
-
-
-class CKPlus(Dataset):
-    """Peak frames of CK+."""
-    name = "ck-plus"
-    kind = "{kind}"
-'''
-
-
 def test_a_plugin_of_the_users_reads_a_papers_dataset(tmp_path: Path) -> None:
     """Where bench has no loader, and before one of another name that bench has."""
-    for name, text in (
-        ("ck.py", OWN_DATASET.format(kind="single")),
-        ("own_people.py", OWN_DATASET.replace("ck-plus", "casia-webface").format(kind="people")),
-    ):
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    registry = Registry([tmp_path / "ck.py", tmp_path / "own_people.py"])
+    registry = Registry([PLUGINS / "laboratory.py"])
     places = Places(registry, {"ck-plus": tmp_path, "casia-webface": tmp_path})
     for name in ("ck-plus", "casia-webface"):
         assert places.find(name) == Place(name, name, tmp_path, stands_in=False)
@@ -94,10 +78,11 @@ def test_a_plugin_of_the_users_reads_a_papers_dataset(tmp_path: Path) -> None:
 
 
 def test_a_plugin_of_another_kind_than_the_papers_dataset_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "ck.py").write_text(OWN_DATASET.format(kind="multi"), encoding="utf-8")
-    places = Places(Registry([tmp_path / "ck.py"]), {"ck-plus": tmp_path})
+    path = plugin_file("laboratory", tmp_path)
+    path.write_text(path.read_text("utf-8").replace('"single"', '"multi"'), "utf-8")
+    places = Places(Registry([path]), {"ck-plus": tmp_path})
     with pytest.raises(
-        BenchError, match=r"ck-plus is of kind single in the papers.*ck\.py of kind"
+        BenchError, match=r"ck-plus is of kind single in the papers.*laboratory\.py of kind"
     ):
         places.find("ck-plus")
 
