@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from records import Make
 from scipy import stats
 
 from bench.api import BenchError
@@ -24,7 +25,6 @@ from bench.run.scoring import Stored
 
 CLASSES = ("neutral", "happiness", "fear")
 GAINS = (0.05, 0.04, 0.06, 0.05, 0.07)
-Make = Callable[..., Record]
 
 
 def claim(direction: str = "left better", **changes: object) -> Claim:

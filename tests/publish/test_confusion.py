@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from csv_files import read_csv
+from records import Make
 
 from bench.publish.confusion import tables_of
 from bench.publish.latex import render
@@ -19,7 +21,7 @@ COLUMNS = (
 )
 
 
-def test_files_only_where_images_have_one_class(make, tmp_path) -> None:
+def test_files_only_where_images_have_one_class(make: Make, tmp_path: Path) -> None:
     assert not any("confusion" in path.name for path in write([make()], tmp_path / "multi"))
     names = [path.name for path in write([make(kind="single")], tmp_path / "single")]
     assert names == [
@@ -30,7 +32,7 @@ def test_files_only_where_images_have_one_class(make, tmp_path) -> None:
     assert [path.name for path in written] == ["table.md", "confusion.md"]
 
 
-def test_confusion_csv_is_tidy_and_whole(make, parts, tmp_path) -> None:
+def test_confusion_csv_is_tidy_and_whole(make: Make, parts, tmp_path: Path) -> None:
     records = [make("lbp", kind="single"), make("=hog", kind="single", quality=2.0)]
     records.append(make("vgg", kind="single", status="error", reason="no weights"))
     write(records, tmp_path)
@@ -51,7 +53,7 @@ def test_confusion_csv_is_tidy_and_whole(make, parts, tmp_path) -> None:
     assert {row["features"] for row in rows} == {"lbp", "'=hog"}
 
 
-def test_a_class_without_images_has_no_percent(make, tmp_path) -> None:
+def test_a_class_without_images_has_no_percent(make: Make, tmp_path: Path) -> None:
     record = make(kind="single")
     record.confusion[2] = [0] * 6
     write([record], tmp_path)
@@ -63,7 +65,7 @@ def test_a_class_without_images_has_no_percent(make, tmp_path) -> None:
     assert [value.text for value in lines[2].values] == ["--"] * 6 + ["0"]
 
 
-def test_counts_are_summed_over_splits_and_seeds(make) -> None:
+def test_counts_are_summed_over_splits_and_seeds(make: Make) -> None:
     many = {"kind": "single", "protocol": "cv2", "stochastic": True}
     records = [make("net", None, test=t, seed=s, **many) for t in (1, 2) for s in (0, 1, 2)]
     (table,) = tables_of(records, "toy")
@@ -81,7 +83,7 @@ def test_counts_are_summed_over_splits_and_seeds(make) -> None:
     assert "6 cells; 1 cells have none" in tables_of([*records, broken], "toy")[0].caption
 
 
-def test_a_table_per_method_named_as_in_the_table(make) -> None:
+def test_a_table_per_method_named_as_in_the_table(make: Make) -> None:
     records = [
         make("lbp", "mlknn", kind="single", classifier_params={"k": k}, key=str(k)) for k in (5, 9)
     ]
@@ -91,7 +93,7 @@ def test_a_table_per_method_named_as_in_the_table(make) -> None:
     assert "One split, one seed" in tables_of(records, "toy")[0].caption
 
 
-def test_records_alone_are_enough_and_old_ones_are_taken(make, tmp_path) -> None:
+def test_records_alone_are_enough_and_old_ones_are_taken(make: Make, tmp_path: Path) -> None:
     record = make(kind="single")
     again = Record.from_json(record.to_json(), tmp_path)
     assert again.confusion == record.confusion
@@ -105,7 +107,7 @@ def test_records_alone_are_enough_and_old_ones_are_taken(make, tmp_path) -> None
     ]
 
 
-def test_percentages_and_counts_in_latex_and_markdown(make, tmp_path) -> None:
+def test_percentages_and_counts_in_latex_and_markdown(make: Make, tmp_path: Path) -> None:
     record = make(kind="single")
     record.confusion[:] = [[0] * 6 for _ in range(6)]
     record.confusion[0] = [3, 1, 0, 0, 0, 0]

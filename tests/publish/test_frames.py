@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from records import Make
 
 from bench.publish.frames import cells, confusions, csv_text, distributions, frame_of, measures
 from bench.score.criteria import CRITERIA
 
 
-def test_a_frame_of_cells_can_be_calculated_with(make) -> None:
+def test_a_frame_of_cells_can_be_calculated_with(make: Make) -> None:
     records = [make("net", None, seed=s, stochastic=True) for s in (0, 1, 2)]
     records.append(make("vgg", "lift", status="skipped", reason="no weights"))
     frame = cells(records).infer_objects()
@@ -25,13 +26,13 @@ def test_a_frame_of_cells_can_be_calculated_with(make) -> None:
     assert all(frame[criterion.name].dtype == float for criterion in CRITERIA)
 
 
-def test_a_frame_has_the_columns_it_is_asked_for(make) -> None:
+def test_a_frame_has_the_columns_it_is_asked_for(make: Make) -> None:
     frame = cells([make()], ["kind", "stochastic", "scores_sha256", "micro_f1"])
     expected = ["multi", False, "0" * 64, make().criteria["micro_f1"]]
     assert frame.iloc[0].tolist() == expected
 
 
-def test_details_stand_beside_their_own_cell_even_where_keys_are_equal(make) -> None:
+def test_details_stand_beside_their_own_cell_even_where_keys_are_equal(make: Make) -> None:
     first, second = make(kind="single", key="same"), make("hog", kind="single", key="same")
     first = dataclasses.replace(first, measures={"b": 3, "a": 0.5})
     second = dataclasses.replace(second, measures={"a": 1e-7})
@@ -43,7 +44,7 @@ def test_details_stand_beside_their_own_cell_even_where_keys_are_equal(make) -> 
             assert counts[record.cell.features, label] == sum(row)
 
 
-def test_nothing_to_tabulate_is_a_frame_without_rows(make) -> None:
+def test_nothing_to_tabulate_is_a_frame_without_rows(make: Make) -> None:
     for empty in (confusions, measures, distributions):
         assert len(empty([make()])) == 0
 

@@ -6,6 +6,7 @@ import io
 import json
 import random
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from cells import comparable
 from csv_files import read_csv
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from records import Make
 from tex import compiled
 
 from bench.api import BenchError
@@ -41,7 +43,7 @@ def lines_of(table: Table) -> dict[str, Line]:
 # -- marks, by hand ---------------------------------------------------------------------------
 
 
-def marked(make, values: dict[str, np.ndarray], name: str = "hamming_loss") -> dict[str, str]:
+def marked(make: Make, values: dict[str, np.ndarray], name: str = "hamming_loss") -> dict[str, str]:
     """Marks of rows whose replicates are ``values`` and whose criterion is their mean."""
     records = [
         make(key, "svm", criteria={name: float(np.mean(v))}, values={name: v})
@@ -77,14 +79,14 @@ TILT = np.linspace(-1, 1, 101)  # mean 0; its 95 % interval is (-0.95, 0.95)
         ({"a": FLAT + 1}, ("",)),
     ],
 )
-def test_marks(make, values, marks) -> None:
+def test_marks(make: Make, values, marks) -> None:
     assert marked(make, values) == dict(zip(values, marks, strict=True))
     upside = {key: -v for key, v in values.items()}
     found = marked(make, upside, "micro_f1")  # here higher is better
     assert found == dict(zip(values, marks, strict=True))
 
 
-def test_incomplete_rows_are_not_ranked(make) -> None:
+def test_incomplete_rows_are_not_ranked(make: Make) -> None:
     name = "hamming_loss"
     records = [
         make(f, "svm", test=t, protocol="cv2", criteria={name: v}, values={name: FLAT + v})
@@ -111,7 +113,7 @@ def test_incomplete_rows_are_not_ranked(make) -> None:
 # -- what a table says ------------------------------------------------------------------------
 
 
-def test_layout_is_a_block_per_classifier_and_a_row_per_feature(make) -> None:
+def test_layout_is_a_block_per_classifier_and_a_row_per_feature(make: Make) -> None:
     records = [make(f, c) for f in ("lbp", "hog") for c in ("mlknn", "lift")]
     records += [make(None, "prior"), make("net", None)]
     (table,) = tables_of(records, "toy")
@@ -124,7 +126,7 @@ def test_layout_is_a_block_per_classifier_and_a_row_per_feature(make) -> None:
     assert [title for title, _ in table.columns] == [criterion.title for criterion in CRITERIA]
 
 
-def test_footnotes_are_numbered_as_printed(make) -> None:
+def test_footnotes_are_numbered_as_printed(make: Make) -> None:
     failed = {"status": "error"}
     records = [make(f, c, reason=f"{f}+{c}", **failed) for f in ("b", "a") for c in ("y", "x")]
     records += [make("net", None, reason="net", **failed), make(None, "p", reason="p", **failed)]
@@ -135,7 +137,7 @@ def test_footnotes_are_numbered_as_printed(make) -> None:
     ]
 
 
-def test_only_varying_parameters_stand_in_labels(make) -> None:
+def test_only_varying_parameters_stand_in_labels(make: Make) -> None:
     records = [
         make("lbp", "mlknn", classifier_params={"k": k, "s": 1.0, "on": True, "none": None})
         for k in (100, 5)
@@ -146,7 +148,7 @@ def test_only_varying_parameters_stand_in_labels(make) -> None:
     assert written("PATH") == "PATH"
 
 
-def test_a_tuned_method_is_one_line_whatever_its_splits_chose(make) -> None:
+def test_a_tuned_method_is_one_line_whatever_its_splits_chose(make: Make) -> None:
     tuned = {"inner": "cv5", "by": "average_precision", "classifier": {"k": [5, 10]}}
     records = [
         dataclasses.replace(
@@ -169,7 +171,7 @@ def test_a_tuned_method_is_one_line_whatever_its_splits_chose(make) -> None:
     assert [json.loads(row["params"])["classifier"]["k"] for row in rows] == [5, 10]
 
 
-def test_random_weights_are_always_told(make) -> None:
+def test_random_weights_are_always_told(make: Make) -> None:
     tuned = {"features": {"weights": ["imagenet", "random"]}}
     found = [
         make("vgg", "lift", test=test, weights=weights, tuned=tuned)
@@ -184,7 +186,7 @@ def test_random_weights_are_always_told(make) -> None:
     assert list(lines_of(table)) == ["vgg (weights 12345678)", "vgg (weights abcdefgh)"]
 
 
-def test_spread_only_where_there_is_one(make) -> None:
+def test_spread_only_where_there_is_one(make: Make) -> None:
     seeds = [make("net", None, seed=s, stochastic=True) for s in range(3)]
     (table,) = tables_of([*seeds, make("lbp", "mlknn")], "toy")
     lines = lines_of(table)
@@ -197,7 +199,7 @@ def test_spread_only_where_there_is_one(make) -> None:
     assert "±" not in table.caption
 
 
-def test_missing_values_say_why(make) -> None:
+def test_missing_values_say_why(make: Make) -> None:
     record = make("lib", "noscore", values={})
     for criterion in CRITERIA:
         if criterion.needs == "scores":
@@ -224,7 +226,7 @@ def test_missing_values_say_why(make) -> None:
     assert len(reason) < 160
 
 
-def test_a_table_per_budget_and_selection(make) -> None:
+def test_a_table_per_budget_and_selection(make: Make) -> None:
     trained = [
         make("net", None, budget=b, selection=s, stochastic=True)
         for b, s in [("quick", "valid"), ("paper", "valid"), ("paper", "test")]
@@ -241,14 +243,14 @@ def test_a_table_per_budget_and_selection(make) -> None:
     assert "No method here follows a schedule" in alone.caption
 
 
-def test_other_data_is_another_table(make) -> None:
+def test_other_data_is_another_table(make: Make) -> None:
     records = [make(fingerprint=f, synthetic=s) for f, s in [("a" * 8, False), ("b" * 8, True)]]
     real, drawn = tables_of(records, "toy")
     assert "toy (not synthetic)" in real.caption
     assert "SYNTHETIC faces rendered by bench, not toy" in drawn.caption
 
 
-def test_caption_by_hand(make) -> None:
+def test_caption_by_hand(make: Make) -> None:
     (table,) = tables_of([make(), make("hog")], "toy")
     assert table.caption == (
         "toy (not synthetic), protocol official, n train/valid/test = 300/40/80. "
@@ -259,7 +261,7 @@ def test_caption_by_hand(make) -> None:
     )
 
 
-def test_ties_are_shown_when_asked_for(make) -> None:
+def test_ties_are_shown_when_asked_for(make: Make) -> None:
     records = [make("lbp", tied_rows=0.25), make("hog")]
     (table,) = tables_of(records, "toy", ties=True)
     assert table.columns[-1] == ("Tied rows", "")
@@ -267,7 +269,7 @@ def test_ties_are_shown_when_asked_for(make) -> None:
     assert "Test rows with tied scores: 0.0–25.0 %" in table.caption
 
 
-def test_single_label_data_has_its_own_columns(make, tmp_path) -> None:
+def test_single_label_data_has_its_own_columns(make: Make, tmp_path: Path) -> None:
     (table,) = tables_of([make(kind="single")], "toy")
     assert [title for title, _ in table.columns] == ["Accuracy", "Mean recall"]
     assert "convention" not in table.caption
@@ -284,14 +286,14 @@ def test_letters() -> None:
 # -- the files --------------------------------------------------------------------------------
 
 
-def everything(make) -> list[Record]:
+def everything(make: Make) -> list[Record]:
     records = [make(f, c, q) for f, q in [("lbp", 1.0), ("hog", 2.0)] for c in ("mlknn", "lift")]
     records += [make("net", None, 3, seed=s, stochastic=True, budget="quick") for s in range(2)]
     records += [make("hog", "mlknn", 2, protocol="cv2", test=t) for t in (1, 2)]
     return [*records, make("vgg", "lift", status="skipped", reason="no weights | <here>")]
 
 
-def test_columns_are_the_contract(make, tmp_path) -> None:
+def test_columns_are_the_contract(make: Make, tmp_path: Path) -> None:
     paths = write(everything(make), tmp_path)
     assert paths == [tmp_path / "toy" / name for name in FILES]
     assert sorted(path.name for path in (tmp_path / "toy").iterdir()) == sorted(FILES)
@@ -300,7 +302,7 @@ def test_columns_are_the_contract(make, tmp_path) -> None:
     assert b"\r" not in text
 
 
-def test_cells_are_in_full_precision(make, tmp_path) -> None:
+def test_cells_are_in_full_precision(make: Make, tmp_path: Path) -> None:
     records = everything(make)
     write(records, tmp_path, formats=["csv"])
     rows = {row["key"]: row for row in read_csv(tmp_path / "toy" / "cells.csv")}
@@ -318,7 +320,7 @@ def test_cells_are_in_full_precision(make, tmp_path) -> None:
     )
 
 
-def test_summary_by_hand(make, tmp_path) -> None:
+def test_summary_by_hand(make: Make, tmp_path: Path) -> None:
     records = everything(make)
     write(records, tmp_path, formats=["csv"])
     rows = read_csv(tmp_path / "toy" / "summary.csv")
@@ -336,7 +338,7 @@ def test_summary_by_hand(make, tmp_path) -> None:
         assert float(row["coverage_mean"]) < float(row["coverage_high"])
 
 
-def test_same_records_same_bytes(make, tmp_path) -> None:
+def test_same_records_same_bytes(make: Make, tmp_path: Path) -> None:
     records = everything(make)
     first = [path.read_bytes() for path in write(records, tmp_path / "1")]
     again = [Record.from_json(record.to_json(), tmp_path) for record in records]
@@ -344,7 +346,7 @@ def test_same_records_same_bytes(make, tmp_path) -> None:
     assert [path.read_bytes() for path in write(again, tmp_path / "2")] == first
 
 
-def test_time_memory_and_device_do_not_count(make, tmp_path) -> None:
+def test_time_memory_and_device_do_not_count(make: Make, tmp_path: Path) -> None:
     records = everything(make)
     slower = [
         dataclasses.replace(
@@ -365,7 +367,7 @@ def test_time_memory_and_device_do_not_count(make, tmp_path) -> None:
     assert comparable(path.read_text("utf-8")) != comparable(texts[0])
 
 
-def test_only_the_formats_asked_for(make, tmp_path) -> None:
+def test_only_the_formats_asked_for(make: Make, tmp_path: Path) -> None:
     assert write([make()], tmp_path, formats=["markdown"]) == [tmp_path / "toy" / "table.md"]
     assert [p.name for p in (tmp_path / "toy").iterdir()] == ["table.md"]
 
@@ -378,13 +380,13 @@ def test_only_the_formats_asked_for(make, tmp_path) -> None:
         ({"convention": "mulan"}, "needs the stored scores of cell"),
     ],
 )
-def test_what_cannot_be_written(make, tmp_path, options, sentence) -> None:
+def test_what_cannot_be_written(make: Make, tmp_path: Path, options, sentence) -> None:
     with pytest.raises(BenchError, match=re.escape(sentence)):
         write([make()], tmp_path, **options)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_other_convention_stands_in_every_file(make, parts, tmp_path) -> None:
+def test_other_convention_stands_in_every_file(make: Make, parts, tmp_path: Path) -> None:
     paths = write([make()], tmp_path, convention="mulan", scores_of=lambda r: parts(1.0))
     assert all("mulan" in path.read_text("utf-8") for path in paths)
     assert read_csv(paths[0])[0]["ranking_loss"] == repr(
@@ -392,7 +394,7 @@ def test_other_convention_stands_in_every_file(make, parts, tmp_path) -> None:
     )
 
 
-def test_markdown_by_hand(make, tmp_path) -> None:
+def test_markdown_by_hand(make: Make, tmp_path: Path) -> None:
     name = "hamming_loss"
     records = [
         make(f, "mlknn", criteria={name: v}, values={name: FLAT + v})
@@ -412,7 +414,7 @@ names = st.text(max_size=20) | st.text("\\{}|`$&#%_^~<>[]*=+-@/.\n\r\x1b表é", 
 @settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(dataset=names, features=names, classifier=names, reason=names)
 def test_names_from_users_do_no_harm(
-    make, tmp_path_factory, dataset, features, classifier, reason
+    make: Make, tmp_path_factory, dataset, features, classifier, reason
 ) -> None:
     out = tmp_path_factory.mktemp("out") / "tables"
     records = [
@@ -432,7 +434,7 @@ def test_names_from_users_do_no_harm(
             assert cell.lstrip()[:1] not in ("=", "@")
 
 
-def test_latex_compiles(make, tmp_path) -> None:
+def test_latex_compiles(make: Make, tmp_path: Path) -> None:
     records = everything(make)
     records.append(make(NASTY, NASTY, classifier_params={"p": NASTY}))
     records.append(make("[1cm]", "*", status="error", reason=NASTY))
@@ -441,7 +443,7 @@ def test_latex_compiles(make, tmp_path) -> None:
     assert "Overfull \\hbox" not in log
 
 
-def test_people_are_left_out_of_other_conventions(make, tmp_path) -> None:
+def test_people_are_left_out_of_other_conventions(make: Make, tmp_path: Path) -> None:
     human = dataclasses.replace(make(None, "human"), scores_sha256="")
     assert write([human], tmp_path, convention="mulan") == []
     assert write([human], tmp_path)

@@ -57,7 +57,7 @@ def rare_problem(n=12, count=4):
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_replicates_are_the_criteria_of_the_resampled_rows(convention):
+def test_replicates_are_the_criteria_of_the_resampled_rows(convention: str) -> None:
     problem = rare_problem()
     ours = replicates(*problem, convention, "multi", seed=11, count=60)
     theirs = by_hand(*problem, convention, "multi", seed=11, count=60)
@@ -68,7 +68,7 @@ def test_replicates_are_the_criteria_of_the_resampled_rows(convention):
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @pytest.mark.filterwarnings("error")
-def test_resamples_in_which_a_criterion_is_undefined(convention):
+def test_resamples_in_which_a_criterion_is_undefined(convention: str) -> None:
     truth, scores, labels = rare_problem(n=3, count=2)
     ours = replicates(truth, scores, labels, convention, "multi", seed=2, count=80)
     theirs = by_hand(truth, scores, labels, convention, "multi", seed=2, count=80)
@@ -78,7 +78,7 @@ def test_resamples_in_which_a_criterion_is_undefined(convention):
     assert not np.isnan(ours["hamming_loss"]).any()
 
 
-def test_single_label():
+def test_single_label() -> None:
     rng = np.random.default_rng(8)
     truth = np.eye(4, dtype=bool)[rng.choice(4, 25, p=[0.5, 0.3, 0.16, 0.04])]
     scores = rng.integers(0, 5, (25, 4)) + truth * 1.5
@@ -89,7 +89,7 @@ def test_single_label():
         same(ours[name], theirs[name])
 
 
-def test_resamples_hold_n_rows_each_and_do_not_depend_on_the_chunk():
+def test_resamples_hold_n_rows_each_and_do_not_depend_on_the_chunk() -> None:
     whole = np.hstack(list(resamples(10, 4, 23, chunk=23)))
     assert whole.shape == (10, 23)
     np.testing.assert_array_equal(whole.sum(axis=0), np.full(23, 10.0))
@@ -99,14 +99,14 @@ def test_resamples_hold_n_rows_each_and_do_not_depend_on_the_chunk():
     assert (np.hstack(list(resamples(10, 5, 23, 23))) != whole).any()
 
 
-def test_every_row_is_drawn_equally_often():
+def test_every_row_is_drawn_equally_often() -> None:
     drawn = np.hstack(list(resamples(20, 0, 4000, 1000)))
     # A row's total is binomial(80000, 1/20): mean 4000, standard deviation 62.
     np.testing.assert_allclose(drawn.sum(axis=1), 4000, atol=5 * 62)
     np.testing.assert_allclose(drawn.var(axis=1), 0.95, atol=0.12)
 
 
-def test_replicates_do_not_depend_on_the_chunk(monkeypatch):
+def test_replicates_do_not_depend_on_the_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = rare_problem()
     whole = replicates(*problem, "sklearn", "multi", seed=1, count=40)
     monkeypatch.setattr(bootstrap, "CHUNK", problem[0].size * 3)
@@ -115,7 +115,7 @@ def test_replicates_do_not_depend_on_the_chunk(monkeypatch):
         np.testing.assert_array_equal(whole[name], pieces[name])
 
 
-def test_more_rows_than_a_chunk_holds(monkeypatch):
+def test_more_rows_than_a_chunk_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bootstrap, "CHUNK", 1)
     problem = rare_problem()
     ours = replicates(*problem, "mulan", "multi", seed=1, count=5)
@@ -124,7 +124,7 @@ def test_more_rows_than_a_chunk_holds(monkeypatch):
         same(ours[name], theirs[name])
 
 
-def test_two_methods_share_their_resamples():
+def test_two_methods_share_their_resamples() -> None:
     truth, scores, labels = rare_problem()
     worse = labels.copy()
     worse[5] = ~truth[5]  # row 5 alone differs: the difference is that row's share
@@ -138,7 +138,7 @@ def test_two_methods_share_their_resamples():
     )
 
 
-def test_missing_inputs_are_left_out():
+def test_missing_inputs_are_left_out() -> None:
     truth, scores, labels = rare_problem()
     sets = replicates(truth, None, labels, "sklearn", "multi", seed=1, count=3)
     ranks = replicates(truth, scores, None, "sklearn", "multi", seed=1, count=3)
@@ -147,19 +147,19 @@ def test_missing_inputs_are_left_out():
     assert len(sets) + len(ranks) == 10
 
 
-def test_a_thousand_by_default():
+def test_a_thousand_by_default() -> None:
     truth, scores, labels = rare_problem(n=4, count=2)
     values = replicates(truth, scores, labels, "sklearn", "multi", seed=1)
     assert {array.shape for array in values.values()} == {(1000,)}
 
 
-def test_bad_input_is_refused():
+def test_bad_input_is_refused() -> None:
     truth, _, labels = rare_problem()
     with pytest.raises(BenchError, match="scores are bool"):
         replicates(truth, labels, labels, "sklearn", "multi", seed=1, count=3)
 
 
-def test_interval_is_the_middle_of_the_replicates():
+def test_interval_is_the_middle_of_the_replicates() -> None:
     values = np.arange(101, dtype=np.float32)
     assert interval(values) == pytest.approx((2.5, 97.5))
     assert interval(values, level=0.5) == pytest.approx((25, 75))
@@ -168,7 +168,7 @@ def test_interval_is_the_middle_of_the_replicates():
     assert all(np.isnan(interval(np.full(3, np.nan))))
 
 
-def test_interval_covers_the_value_measured():
+def test_interval_covers_the_value_measured() -> None:
     rng = np.random.default_rng(1)
     truth = rng.random((300, 6)) < 0.4
     scores = truth * 0.5 + rng.random((300, 6))
@@ -187,7 +187,7 @@ def test_interval_covers_the_value_measured():
     )
 )
 @settings(max_examples=50, deadline=None)
-def test_packed_and_unpacked(arrays):
+def test_packed_and_unpacked(arrays) -> None:
     packed = pack(arrays)
     back = unpack(json.loads(json.dumps(packed)))
     assert list(back) == list(arrays)
@@ -197,13 +197,13 @@ def test_packed_and_unpacked(arrays):
     assert pack(back) == packed
 
 
-def test_packing_makes_a_thousand_replicates_small():
+def test_packing_makes_a_thousand_replicates_small() -> None:
     values = replicates(*rare_problem(), "sklearn", "multi", seed=1)
     assert pack(values) == pack({name: array.copy() for name, array in values.items()})
     assert sum(map(len, pack(values).values())) < 40_000
 
 
 @pytest.mark.parametrize("text", ["&&&", "AAAA", "eJxLTEoGAAJNASc=", "eJxLBAAAYgBi"])
-def test_damaged_text_is_refused(text):
+def test_damaged_text_is_refused(text) -> None:
     with pytest.raises(BenchError, match="replicates of coverage in a record cannot be read"):
         unpack({"coverage": text})

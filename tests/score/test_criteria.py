@@ -179,7 +179,7 @@ FLAT = np.zeros((2, 3))
 @example(problem=(NONE, FLAT, ALL))
 @example(problem=(ALL, FLAT, NONE))
 @settings(max_examples=150, deadline=None)
-def test_twin(convention, problem):
+def test_twin(convention: str, problem) -> None:
     truth, scores, labels = problem
     found = evaluate(truth, scores, labels, convention)
     agree(found.values, twin(truth, scores, labels, convention))
@@ -189,7 +189,7 @@ def test_twin(convention, problem):
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_twin_on_larger_data(convention):
+def test_twin_on_larger_data(convention: str) -> None:
     rng = np.random.default_rng(5)
     truth = rng.random((60, 9)) < rng.random(9)
     scores = rng.integers(0, 12, (60, 9)) / 12
@@ -200,7 +200,7 @@ def test_twin_on_larger_data(convention):
 
 @given(problem=problems(single=True))
 @settings(max_examples=150, deadline=None)
-def test_single_twin(problem):
+def test_single_twin(problem) -> None:
     truth, scores, labels = problem
     found = evaluate(truth, scores, labels, kind="single")
     agree(found.values, single_twin(truth, scores))
@@ -213,7 +213,7 @@ def test_single_twin(problem):
 @pytest.mark.parametrize(
     ("stored", "convention"), [("primary", "sklearn"), ("matlab", "matlab"), ("mulan", "mulan")]
 )
-def test_stored_cases(stored, convention):
+def test_stored_cases(stored, convention: str) -> None:
     cases = shared.reference("metric_cases")["cases"]
     assert len(cases) == 24
     for case in cases:
@@ -229,7 +229,7 @@ def test_stored_cases(stored, convention):
 
 @given(problem=problems(fewest_labels=2))
 @settings(max_examples=80, deadline=None)
-def test_scikit_learn(problem):
+def test_scikit_learn(problem) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     truth, scores, labels = problem
     ours = evaluate(truth, scores, labels).values
@@ -253,7 +253,7 @@ def test_scikit_learn(problem):
 
 @given(problem=problems(fewest_labels=2, single=True))
 @settings(max_examples=50, deadline=None)
-def test_scikit_learn_single(problem):
+def test_scikit_learn_single(problem) -> None:
     metrics = pytest.importorskip("sklearn.metrics")
     truth, scores, _ = problem
     actual, predicted = truth.argmax(axis=1), scores.argmax(axis=1)
@@ -284,7 +284,9 @@ TIED = {
         ("raf-ml", 3, 1, 2 / 4, (1 / 3 + 2 / 4) / 2),
     ],
 )
-def test_ties_by_hand(convention, coverage, one_error, ranking_loss, average_precision):
+def test_ties_by_hand(
+    convention: str, coverage, one_error, ranking_loss, average_precision
+) -> None:
     values = evaluate(**TIED, convention=convention).values
     assert values["coverage"] == coverage
     assert values["coverage_one_based"] == coverage + 1
@@ -304,7 +306,7 @@ def test_ties_by_hand(convention, coverage, one_error, ranking_loss, average_pre
     ],
 )
 @pytest.mark.filterwarnings("error")
-def test_empty_and_full_rows_by_hand(convention, empty, full):
+def test_empty_and_full_rows_by_hand(convention: str, empty, full) -> None:
     names = ("coverage", "one_error", "ranking_loss", "average_precision")
     scores = np.array([[0.1, 0.2, 0.3]])
     for row, expected in ((NONE[:1], empty), (ALL[:1], full)):
@@ -316,14 +318,14 @@ def test_empty_and_full_rows_by_hand(convention, empty, full):
 
 
 @pytest.mark.parametrize(("convention", "value"), [("mulan", 1.0), ("sklearn", 0.0)])
-def test_f1_where_nothing_is_relevant_or_predicted(convention, value):
+def test_f1_where_nothing_is_relevant_or_predicted(convention: str, value) -> None:
     values = evaluate(NONE, FLAT, NONE, convention).values
     assert values["micro_f1"] == values["macro_f1"] == value
 
 
 @given(problem=problems())
 @settings(max_examples=50, deadline=None)
-def test_raf_ml_is_sklearn_but_for_ranking_loss(problem):
+def test_raf_ml_is_sklearn_but_for_ranking_loss(problem) -> None:
     loose, printed = evaluate(*problem).values, evaluate(*problem, "raf-ml").values
     assert printed.pop("ranking_loss") <= loose.pop("ranking_loss")
     assert printed == loose
@@ -331,7 +333,7 @@ def test_raf_ml_is_sklearn_but_for_ranking_loss(problem):
 
 @given(n=st.integers(1, 9), count=st.integers(2, 6), seed=st.integers(0, 999))
 @settings(max_examples=50, deadline=None)
-def test_without_ties_and_bare_rows_and_unused_labels_the_conventions_agree(n, count, seed):
+def test_without_ties_and_bare_rows_and_unused_labels_the_conventions_agree(n, count, seed) -> None:
     rng = np.random.default_rng(seed)
     truth = distinct((n, count), rng) % count < rng.integers(1, count)
     truth[:, 0] = ~truth[:, 1]
@@ -350,7 +352,7 @@ def test_without_ties_and_bare_rows_and_unused_labels_the_conventions_agree(n, c
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @given(problem=problems(), seed=st.integers(0, 99))
 @settings(max_examples=40, deadline=None)
-def test_order_of_rows_and_of_untied_labels_does_not_matter(convention, problem, seed):
+def test_order_of_rows_and_of_untied_labels_does_not_matter(convention: str, problem, seed) -> None:
     truth, scores, labels = problem
     rng = np.random.default_rng(seed)
     rows, columns = rng.permutation(len(truth)), rng.permutation(truth.shape[1])
@@ -365,7 +367,7 @@ def test_order_of_rows_and_of_untied_labels_does_not_matter(convention, problem,
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @given(problem=problems())
 @settings(max_examples=40, deadline=None)
-def test_only_the_order_of_scores_counts(convention, problem):
+def test_only_the_order_of_scores_counts(convention: str, problem) -> None:
     truth, scores, labels = problem
     levels = np.unique(scores)
     steps = (2.0 ** np.searchsorted(levels, scores)).astype(np.float32)
@@ -376,7 +378,7 @@ def test_only_the_order_of_scores_counts(convention, problem):
 @pytest.mark.parametrize("convention", CONVENTIONS)
 @given(problem=problems())
 @settings(max_examples=40, deadline=None)
-def test_range_and_direction(convention, problem):
+def test_range_and_direction(convention: str, problem) -> None:
     truth, scores, labels = problem
     found = evaluate(truth, scores, labels, convention).values
     untied = truth + np.linspace(0, 0.5, truth.shape[1])
@@ -393,7 +395,7 @@ def test_range_and_direction(convention, problem):
             assert perfect[name] >= value - 1e-12
 
 
-def test_perfect_and_reversed_predictions():
+def test_perfect_and_reversed_predictions() -> None:
     truth = np.array([[True, False, False], [False, True, True], [True, False, True]])
     for convention in CONVENTIONS:
         for sign, end in ((1.0, 0), (-1.0, 1)):
@@ -406,7 +408,7 @@ def test_perfect_and_reversed_predictions():
 # --- what is missing, and what is refused ---
 
 
-def test_missing_inputs_give_none_and_nothing_else_changes():
+def test_missing_inputs_give_none_and_nothing_else_changes() -> None:
     truth, scores, labels = TIED["truth"], TIED["scores"], TIED["labels"]
     both = evaluate(truth, scores, labels).values
     sets, ranks = evaluate(truth, None, labels), evaluate(truth, scores, None)
@@ -421,7 +423,7 @@ def test_missing_inputs_give_none_and_nothing_else_changes():
     assert sets.left_out == ranks.left_out == 4
 
 
-def test_float_types_are_compared_as_they_are():
+def test_float_types_are_compared_as_they_are() -> None:
     truth = np.array([[True, False]])
     scores = np.array([[1.0, 1.0 + 1e-9]])
     assert evaluate(truth, scores, None).tied_rows == 0
@@ -454,12 +456,12 @@ NOT_FINITE = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, np.inf]])
         ((ONE_THEN_TWO, SCORES, None, "sklearn", "single"), "exactly one class per row"),
     ],
 )
-def test_refused(arguments, sentence):
+def test_refused(arguments, sentence) -> None:
     with pytest.raises(BenchError, match=sentence):
         evaluate(*arguments)
 
 
-def test_an_evaluation_cannot_be_changed():
+def test_an_evaluation_cannot_be_changed() -> None:
     found = evaluate(NONE, SCORES, NONE)
     assert isinstance(found, Evaluation)
     with pytest.raises(AttributeError):
@@ -469,7 +471,7 @@ def test_an_evaluation_cannot_be_changed():
 # --- how the criteria describe themselves ---
 
 
-def test_names_and_order():
+def test_names_and_order() -> None:
     assert [criterion.name for criterion in CRITERIA] == [
         "hamming_loss",
         "coverage",
@@ -500,7 +502,7 @@ def test_names_and_order():
 
 
 @pytest.mark.parametrize("criterion", BY_NAME.values(), ids=BY_NAME)
-def test_every_criterion_says_its_rules(criterion):
+def test_every_criterion_says_its_rules(criterion) -> None:
     lower = {"hamming_loss", "coverage", "coverage_one_based", "one_error", "ranking_loss"}
     labels = {"hamming_loss", "micro_f1", "macro_f1"}
     assert criterion.direction == ("lower" if criterion.name in lower else "higher")
@@ -525,7 +527,7 @@ def grouped(values):
 
 
 @pytest.mark.parametrize("criterion", MULTI, ids=[criterion.name for criterion in MULTI])
-def test_the_rules_for_ties_differ_where_the_numbers_do(criterion):
+def test_the_rules_for_ties_differ_where_the_numbers_do(criterion) -> None:
     rng = np.random.default_rng(0)
     truth = rng.random((200, 5)) < 0.5
     truth[:, 0] = ~truth[:, 1]  # no row without relevant or irrelevant labels
@@ -541,7 +543,7 @@ def test_the_rules_for_ties_differ_where_the_numbers_do(criterion):
 
 
 @pytest.mark.parametrize("convention", CONVENTIONS)
-def test_the_rules_for_bare_rows_say_the_number(convention):
+def test_the_rules_for_bare_rows_say_the_number(convention: str) -> None:
     scores = np.array([[0.1, 0.2, 0.3]])
     for row, rules in ((NONE[:1], "empty_rows"), (ALL[:1], "full_rows")):
         values = evaluate(row, scores, row, convention).values
@@ -554,7 +556,7 @@ def test_the_rules_for_bare_rows_say_the_number(convention):
 
 
 @pytest.mark.parametrize("name", ["micro_f1", "macro_f1"])
-def test_the_rule_for_unused_labels_says_the_number(name):
+def test_the_rule_for_unused_labels_says_the_number(name) -> None:
     for convention, rule in BY_NAME[name].absent_classes.items():
         value = evaluate(NONE, FLAT, NONE, convention).values[name]
         assert value == float(rule.split()[0])

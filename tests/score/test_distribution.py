@@ -122,7 +122,7 @@ def test_resampled_values_are_those_of_the_resampled_images() -> None:
         (lambda p: p > 0.4, "must be float"),
     ],
 )
-def test_what_is_no_distribution_is_refused(change, message) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_no_distribution_is_refused(change, message) -> None:
     truth = np.array([[0.5, 0.5], [0.25, 0.75], [1.0, 0.0]])
     with pytest.raises(BenchError, match="the predicted label distributions .*" + message):
         evaluate_distribution(truth, change(truth))

@@ -14,6 +14,9 @@ from bench.score import bootstrap
 from bench.score.confusion import confusion
 from bench.score.criteria import evaluate
 
+Make = Callable[..., Record]
+"""What the fixture `make` is: a function that takes what `record` takes."""
+
 LABELS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")
 
 
@@ -103,7 +106,7 @@ def record(
 
 
 @pytest.fixture(scope="session")
-def make() -> Callable[..., Record]:
+def make() -> Make:
     """`record`."""
     return record
 
