@@ -161,16 +161,14 @@ def run(options: argparse.Namespace) -> int:
 
 def verify(options: argparse.Namespace) -> int:
     """Say every difference, one a line; exit code 1 where there is one."""
-    from bench.papers.verify import accept, against_bench, against_tables
+    from bench.papers.verify import accept
 
     if options.accept and options.against is None:
         raise BenchError("--accept puts --tables in the place of --against: name both")
     plugins = registry(options)
     count = 0
     for paper, _ in _papers(options):
-        differences = list(against_bench(paper, plugins, options.tables))
-        if options.against is not None and (not options.accept or differences):
-            differences += against_tables(paper.id, plugins, options.tables, options.against)
+        differences = _differences(paper, plugins, options)
         if options.accept and not differences:
             accept(paper.id, options.tables, options.against)
         holds = "accepted" if options.accept else "holds"
@@ -180,3 +178,13 @@ def verify(options: argparse.Namespace) -> int:
     if count:
         say(f"{count} differences; see CONTRIBUTING.md on accepting them")
     return 1 if count else 0
+
+
+def _differences(paper: Any, plugins: Any, options: argparse.Namespace) -> list[str]:
+    """Of a paper's tables from this bench; from other tables unless these are to be replaced."""
+    from bench.papers.verify import against_bench, against_tables
+
+    differences = list(against_bench(paper, plugins, options.tables))
+    if options.against is not None and (not options.accept or differences):
+        differences += against_tables(paper.id, plugins, options.tables, options.against)
+    return differences

@@ -152,9 +152,9 @@ class Places:
         MissingDataError
             Some of it is not there.
         """
-        wanted = [(conditions.dataset, False), (conditions.target, True)]
-        wanted += [(name, False) for name in _PLACEHOLDER.findall(run)]
-        places = [self.find(name, target) if name else None for name, target in wanted]
+        others = [self.find(name) for name in _PLACEHOLDER.findall(run)]
+        target = self.find(conditions.target, target=True) if conditions.target else None
+        places = [self.find(conditions.dataset), target, *others]
         gaps = [place for place in places if isinstance(place, Gap)]
         if gaps:
             raise MissingDataError(gaps)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from bench.papers.margins import Margin
+from bench.papers.measured import Measured
 from bench.papers.reproduction import REPRODUCED, RULE, Reproduction, counted
 from bench.papers.spec import Paper, PaperRow, PaperTable
 from bench.publish.captions import origin, paragraph, parts, span, training
@@ -181,6 +182,10 @@ def _mark(results: Sequence[Reproduction], rendered: set[tuple[str, ...]]) -> st
         return " (SYNTHETIC)"
     if any(entry.taught_by_rendered for entry in entries):
         return " (taught by SYNTHETIC faces too)"
+    return _on_stand_ins(entries)
+
+
+def _on_stand_ins(entries: Sequence[Measured]) -> str:
     used = {text for entry in entries if entry.stand_ins for text in entry.used}
     return f" (on {', '.join(sorted(used))})" if used else ""
 
