@@ -248,18 +248,23 @@ def test_who_decides_alone_learned_the_run_s_dataset_last() -> None:
 def test_landmarks_come_from_those_who_learned_them(
     mine: bool, theirs: bool, exchange: str, expected: list[float]
 ) -> None:
-    def told(faces: FaceSet, known: bool) -> FaceSet:
+    def with_landmarks(faces: FaceSet, known: bool) -> FaceSet:
         return replace(faces, landmarks=np.tile(POINTS, (len(faces), 1, 1)) if known else None)
 
     made = checked(
-        told(second(), theirs), told(first(), mine), exchange=exchange, weight=0.3
-    )  # fmt: skip
+        with_landmarks(second(), theirs),
+        with_landmarks(first(), mine),
+        exchange=exchange,
+        weight=0.3,
+    )
     model = made.build(3, 1)
     has_head = [component.network.points is not None for component in model.components]
     assert has_head == [bool(expected)] * 2
     if expected:
         assert model.located == pytest.approx(expected)
-    without = checked(told(second(), theirs), told(first(), mine), landmark=0).build(3, 1)
+    without = checked(
+        with_landmarks(second(), theirs), with_landmarks(first(), mine), landmark=0
+    ).build(3, 1)
     assert without.components[0].network.points is None
 
 

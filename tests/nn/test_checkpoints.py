@@ -19,7 +19,7 @@ from bench.nn.checkpoints import Checkpoint, CheckpointClock, Checkpoints
 IDENTITY = {"network": "little", "seed": 2**61 + 1, "shapes": {"a": [2, 3]}}
 
 
-def made(epoch: int, **more: Any) -> Checkpoint:
+def checkpoint(epoch: int, **more: Any) -> Checkpoint:
     weights = torch.full((2, 3), float(epoch))
     parts: dict[str, Any] = {
         "state": {"a": weights, "step": torch.tensor(1.5), "half": weights.bfloat16()},
@@ -36,7 +36,7 @@ def store(folder: Path, **identity: Any) -> Checkpoints:
 def filled(folder: Path, best: tuple[int, ...] = (1, 2, 3)) -> Path:
     checkpoints = store(folder)
     for epoch, best_epoch in enumerate(best, start=1):
-        checkpoints.save(made(epoch), best_epoch)
+        checkpoints.save(checkpoint(epoch), best_epoch)
     return folder
 
 
@@ -54,15 +54,15 @@ def test_what_is_saved_is_found(tmp_path: Path) -> None:
     assert store(tmp_path).latest() is None
     assert store(tmp_path / "nowhere").latest() is None
     for epoch in (1, 2):
-        store(tmp_path).save(made(epoch), epoch)
-        same(store(tmp_path).latest(), made(epoch))
+        store(tmp_path).save(checkpoint(epoch), epoch)
+        same(store(tmp_path).latest(), checkpoint(epoch))
 
 
 def test_layouts_and_shared_tensors_are_taken(tmp_path: Path) -> None:
     last = torch.arange(24.0).reshape(1, 2, 3, 4).to(memory_format=torch.channels_last)
     state = {"a": last, "transposed": last[0, 0].T, "again": last}
-    store(tmp_path).save(made(1, state=state), 1)
-    same(store(tmp_path).latest(), made(1, state=state))
+    store(tmp_path).save(checkpoint(1, state=state), 1)
+    same(store(tmp_path).latest(), checkpoint(1, state=state))
 
 
 def test_two_generations_are_kept(tmp_path: Path) -> None:
@@ -82,36 +82,36 @@ def test_the_best_weights_are_written_once(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.glob("best-*")] == ["best-0002.safetensors"]
     found = store(tmp_path).latest()
     assert found is not None
-    assert torch.equal(found.best["a"], made(2).best["a"])
+    assert torch.equal(found.best["a"], checkpoint(2).best["a"])
     again = store(tmp_path)
     again.latest()
     before = (tmp_path / "best-0002.safetensors").stat().st_mtime_ns
-    again.save(made(5), 2)
+    again.save(checkpoint(5), 2)
     assert (tmp_path / "best-0002.safetensors").stat().st_mtime_ns == before
 
 
 def test_at_the_end_one_checkpoint_without_state_is_left(tmp_path: Path) -> None:
     filled(tmp_path)
-    store(tmp_path).save(made(4, state={}), 3)
+    store(tmp_path).save(checkpoint(4, state={}), 3)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "best-0003.safetensors",
         "epoch-0004.json",
     ]
-    same(store(tmp_path).latest(), made(4, state={}))
+    same(store(tmp_path).latest(), checkpoint(4, state={}))
 
 
 def test_where_no_epoch_is_chosen_weights_are_written_once(tmp_path: Path) -> None:
-    store(tmp_path).save(made(1, best={}), 1)
+    store(tmp_path).save(checkpoint(1, best={}), 1)
     assert not list(tmp_path.glob("best-*"))
-    same(store(tmp_path).latest(), made(1, best={}))
+    same(store(tmp_path).latest(), checkpoint(1, best={}))
 
 
 def test_epochs_are_numbers_not_words(tmp_path: Path) -> None:
     checkpoints = store(tmp_path)
     for epoch in (9998, 9999, 10000, 10001):
-        checkpoints.save(made(epoch), epoch)
+        checkpoints.save(checkpoint(epoch), epoch)
     assert len(list(tmp_path.glob("epoch-*.json"))) == 2
-    same(store(tmp_path).latest(), made(10001))
+    same(store(tmp_path).latest(), checkpoint(10001))
 
 
 def cut(path: Path) -> None:
@@ -150,26 +150,26 @@ def test_the_one_before_a_damaged_one_is_used(tmp_path: Path, name: str) -> None
     filled(tmp_path)
     file, damage = DAMAGES[name]
     damage(tmp_path / file)
-    said: list[str] = []
-    checkpoints = Checkpoints(tmp_path, IDENTITY, said.append)
-    same(checkpoints.latest(), made(2))
-    assert len(said) == 1
-    assert "checkpoint epoch-0003.json is damaged (" in said[0]
-    assert "training goes on from the one before it" in said[0]
-    checkpoints.save(made(3), 3)
-    same(store(tmp_path).latest(), made(3))
+    messages: list[str] = []
+    checkpoints = Checkpoints(tmp_path, IDENTITY, messages.append)
+    same(checkpoints.latest(), checkpoint(2))
+    assert len(messages) == 1
+    assert "checkpoint epoch-0003.json is damaged (" in messages[0]
+    assert "training goes on from the one before it" in messages[0]
+    checkpoints.save(checkpoint(3), 3)
+    same(store(tmp_path).latest(), checkpoint(3))
 
 
 def test_both_damaged_starts_anew_and_keeps_what_is_new(tmp_path: Path) -> None:
     filled(tmp_path)
     for epoch in (2, 3):
         flip(tmp_path / f"epoch-000{epoch}-state.safetensors")
-    said: list[str] = []
-    checkpoints = Checkpoints(tmp_path, IDENTITY, said.append)
+    messages: list[str] = []
+    checkpoints = Checkpoints(tmp_path, IDENTITY, messages.append)
     assert checkpoints.latest() is None
-    assert len(said) == 2
-    checkpoints.save(made(1), 1)
-    same(store(tmp_path).latest(), made(1))
+    assert len(messages) == 2
+    checkpoints.save(checkpoint(1), 1)
+    same(store(tmp_path).latest(), checkpoint(1))
     assert len(list(tmp_path.glob("epoch-*.json"))) == 1
 
 
@@ -202,13 +202,13 @@ def test_a_full_disk_loses_nothing_that_was_there(
     full("write_bytes")
     full("write_text")
     with pytest.raises(DiskFullError, match=r"disk full while writing .*what is finished"):
-        store(tmp_path).save(made(4), 4)
+        store(tmp_path).save(checkpoint(4), 4)
     monkeypatch.undo()
     assert {path: path.read_bytes() for path in before} == before
     assert not list(tmp_path.glob(".*.tmp"))
-    same(store(tmp_path).latest(), made(3))
-    store(tmp_path).save(made(4), 4)
-    same(store(tmp_path).latest(), made(4))
+    same(store(tmp_path).latest(), checkpoint(3))
+    store(tmp_path).save(checkpoint(4), 4)
+    same(store(tmp_path).latest(), checkpoint(4))
 
 
 def test_leftovers_of_a_killed_process_do_no_harm(tmp_path: Path) -> None:
@@ -217,9 +217,9 @@ def test_leftovers_of_a_killed_process_do_no_harm(tmp_path: Path) -> None:
         (tmp_path / f".{name}.123.tmp").write_text("{")
     (tmp_path / "epoch-0004-state.safetensors").write_bytes(b"killed before the entry was there")
     (tmp_path / "curve.csv").write_text("epoch\n")
-    same(store(tmp_path).latest(), made(3))
-    store(tmp_path).save(made(4), 4)
-    same(store(tmp_path).latest(), made(4))
+    same(store(tmp_path).latest(), checkpoint(3))
+    store(tmp_path).save(checkpoint(4), 4)
+    same(store(tmp_path).latest(), checkpoint(4))
 
 
 def test_nothing_outside_json_and_safetensors_is_read_back(tmp_path: Path) -> None:

@@ -183,12 +183,14 @@ def test_a_loss_that_is_no_number_stops_it(tmp_path: Path) -> None:
     network.after = 7  # steps: the judge's losses count too, below
     with pytest.raises(BenchError) as caught:
         fit(network, tmp_path, judge=lambda truth, scores: 0.5)
-    said = str(caught.value)
-    assert said.startswith(
+    message = str(caught.value)
+    assert message.startswith(
         "failing: training diverged: the loss is no finite number in epoch 3 (iteration 9, "
         "learning rate 0.05); lower the rate"
     )
-    assert said.endswith(f"; the last good checkpoint is in {tmp_path.parent.name}/{tmp_path.name}")
+    assert message.endswith(
+        f"; the last good checkpoint is in {tmp_path.parent.name}/{tmp_path.name}"
+    )
     assert max(tmp_path.glob("epoch-*.json")).name == "epoch-0002.json"
 
 
@@ -269,7 +271,7 @@ def test_learning_curves_are_written(tmp_path: Path, killed: bool) -> None:
 def test_progress_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[tuple[int, int, str]] = []
     monkeypatch.setattr(module, "_REPORTED_EVERY", 0.0)
-    fit(Little(), report=lambda *said: heard.append(said), judge=Judge(0.25, 0.5, 0.1, 0.1))
+    fit(Little(), report=lambda *message: heard.append(message), judge=Judge(0.25, 0.5, 0.1, 0.1))
     assert [done for done, _, _ in heard] == list(range(1, 13))
     assert {steps for _, steps, _ in heard} == {12}
     assert heard[0][2] == "iterations, epoch 1 of 4"

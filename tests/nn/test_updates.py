@@ -58,15 +58,15 @@ def test_gradients_in_pieces_are_those_of_the_whole(tmp_path: Path) -> None:
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
     losses = [[row["loss"] for row in network.history_] for network in (found, plain)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    said = [remark for remark in found.remarks() if "out of memory" in remark]
-    assert said == [
+    notices = [remark for remark in found.remarks() if "out of memory" in remark]
+    assert notices == [
         f"narrow: out of memory; batches of 16 are now computed in {pieces} pieces whose "
         "gradients are added"
         for pieces in (2, 4)
     ]
     # It is said again in the record of a training that was taken up.
     again = fit(Narrow(dropout=0.0), tmp_path)
-    assert [remark for remark in again.remarks() if "out of memory" in remark] == said
+    assert [remark for remark in again.remarks() if "out of memory" in remark] == notices
 
 
 @pytest.mark.filterwarnings("ignore:narrow:RuntimeWarning")
@@ -99,9 +99,9 @@ def test_augmentation_does_not_hang_on_memory() -> None:
 def test_where_pieces_would_be_another_method_it_stops(network: Any, why: str) -> None:
     with pytest.raises(BenchError) as caught:
         fit(network)
-    said = str(caught.value)
-    assert said.startswith(f"{network.name} ran out of memory with a batch of 16, and {why}")
-    assert said.endswith("use a device with more memory, or a smaller budget")
+    message = str(caught.value)
+    assert message.startswith(f"{network.name} ran out of memory with a batch of 16, and {why}")
+    assert message.endswith("use a device with more memory, or a smaller budget")
 
 
 @pytest.mark.filterwarnings("ignore:narrow:RuntimeWarning")

@@ -251,15 +251,15 @@ def test_a_folder_is_no_file(tmp_path: Path) -> None:
 
 
 def test_random_weights_are_hes_and_always_the_same() -> None:
-    def made() -> nn.Sequential:
+    def small_network() -> nn.Sequential:
         with torch.device("meta"):
             wide = nn.Sequential(nn.Conv2d(16, 64, 3), nn.ReLU(), nn.Linear(64, 900))
         return random_weights(wide)
 
     torch.manual_seed(1)
-    first = made()
+    first = small_network()
     state = torch.get_rng_state()
-    second = made()
+    second = small_network()
     assert torch.equal(state, torch.get_rng_state())
     for one, other in zip(first.parameters(), second.parameters(), strict=True):
         assert torch.equal(one, other)
