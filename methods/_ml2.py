@@ -287,7 +287,7 @@ class _State:
 
 
 class _Solver:
-    """Solves (C1 K + diag(e)) x = r for one e after the other.
+    """Solves (C1 K + diag(e)) x = r for a series of diagonals e.
 
     The weights settle within a few steps, so an old factor A₀ with e₀ is nearly the right one:
     x ← A₀⁻¹ (r − (e − e₀) x) errs by a factor of at most max|e − e₀| / min e₀ less each time.
@@ -315,6 +315,7 @@ class _Solver:
         return solution
 
     def _factorise(self, rows: np.ndarray, shift: np.ndarray) -> None:
+        """Factorise the system of these rows with the diagonal ``shift``."""
         self.factor = None  # frees it before the next is made
         chosen = self.kernel if rows.all() else self.kernel[np.ix_(rows, rows)]
         matrix = np.multiply(chosen, self.C1, order="F")
@@ -323,4 +324,5 @@ class _Solver:
         self.rows, self.shift = rows, shift
 
     def _back(self, right: np.ndarray) -> np.ndarray:
+        """A₀⁻¹ ``right``, by the factor at hand."""
         return cho_solve((self.factor, True), right, check_finite=False)

@@ -58,7 +58,7 @@ class AAkNN(Classifier):
         return self
 
     def scores_are_distributions(self) -> bool:
-        """They are."""
+        """The scores are the mean distributions."""
         return True
 
     def scores(self, X: np.ndarray) -> np.ndarray:
@@ -72,6 +72,6 @@ class AAkNN(Classifier):
         return self.scores(X) >= 1 / self.Y_.shape[1] - _ROUNDING
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both, by one search."""
+        """Scores and labels, by one search for neighbours."""
         scores = self.scores(X)
         return scores, scores >= 1 / self.Y_.shape[1] - _ROUNDING

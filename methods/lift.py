@@ -92,7 +92,7 @@ class LIFT(Classifier):
         """
         X = checked_features(X, self.name)
         Y = checked_labels(Y, len(X), self.name)
-        gamma_of(self.gamma, X[:1], self.name)  # a wrong one is told before the work
+        gamma_of(self.gamma, X[:1], self.name)  # a wrong one is refused before the work
         scaling = fit_scaling(X, self.scale)
         X = scaling.apply(X)
         gram = gram_matrix(X)
@@ -148,7 +148,7 @@ class LIFT(Classifier):
         return self.scores(X) >= 0.5
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both from one pass."""
+        """Scores and labels, from one pass."""
         scores = self.scores(X)
         return scores, scores >= 0.5
 

@@ -102,6 +102,7 @@ class ML2(Classifier):
         np.maximum(products, 0, out=products)
 
     def _to_kernel(self, distances: np.ndarray) -> None:
+        """Turn squared distances into kernel values, in place."""
         distances /= -2 * self.sigma_**2
         np.exp(distances, out=distances)
 
@@ -125,14 +126,14 @@ class ML2(Classifier):
         return self.scores(X) >= 0
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both, by one pass."""
+        """Scores and labels, from one pass."""
         scores = self.scores(X)
         return scores, scores >= 0
 
     def remarks(self) -> tuple[str, ...]:
         """How the regression ended."""
-        found = self.regressor_
+        regressor = self.regressor_
         return (
-            f"ml2: kernel width {self.sigma_:.6g}, {found.iterations} iterations, objective "
-            f"{found.objective:.6g}",
+            f"ml2: kernel width {self.sigma_:.6g}, {regressor.iterations} iterations, objective "
+            f"{regressor.objective:.6g}",
         )

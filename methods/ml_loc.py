@@ -139,7 +139,7 @@ class MLLOC(Classifier):
         return self.scores(X) >= 0
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both from one pass."""
+        """Scores and labels, from one pass."""
         scores = self.scores(X)
         return scores, scores >= 0
 

@@ -1,4 +1,4 @@
-"""ML-kNN: a lazy learner that asks each sample's neighbours, label by label."""
+"""ML-kNN: how many neighbours of a sample have a label decides on it, label by label."""
 
 from __future__ import annotations
 
@@ -79,12 +79,12 @@ class MLkNN(Classifier):
         if ignored is None:
             return nearest(self.X_, self.k, X)
         queries = self.X_ if X is None else X
-        found = nearest(self.X_, self.k + ignored, queries)
+        wide = nearest(self.X_, self.k + ignored, queries)
         if not ignored:
-            return found
+            return wide
         first = nearest(self.X_, ignored, queries)
-        kept = ~(found[:, :, None] == first[:, None, :]).any(axis=2)
-        return found[kept].reshape(len(found), self.k)
+        kept = ~(wide[:, :, None] == first[:, None, :]).any(axis=2)
+        return wide[kept].reshape(len(wide), self.k)
 
     def _count(self, neighbours: np.ndarray) -> np.ndarray:
         """C_x(l), Eq. 1: how many neighbours (n, k) have each label, int (n, L)."""

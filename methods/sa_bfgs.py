@@ -66,7 +66,7 @@ class SABFGS(Classifier):
         if X.shape[1] > len(X):
             basis, triangle = np.linalg.qr(X.T)
             X = np.ascontiguousarray(triangle.T)
-        found = minimize(
+        result = minimize(
             objective,
             np.zeros(Y.shape[1] * X.shape[1]),
             args=(X, Y),
@@ -74,18 +74,18 @@ class SABFGS(Classifier):
             method="L-BFGS-B",
             options={"maxiter": self.iterations, "maxcor": _PAIRS, "gtol": 1e-6, "maxfun": 10**6},
         )
-        weights = found.x.reshape(Y.shape[1], X.shape[1])
+        weights = result.x.reshape(Y.shape[1], X.shape[1])
         self.coef_ = weights if basis is None else weights @ basis.T
-        self.n_iter_, self.value_ = int(found.nit), float(found.fun)
+        self.n_iter_, self.value_ = int(result.nit), float(result.fun)
         return self
 
     def remarks(self) -> tuple[str, ...]:
-        """How far it went."""
+        """How many iterations it took, and the cross-entropy that it reached."""
         end = "the limit" if self.n_iter_ >= self.iterations else "converged"
         return (f"sa-bfgs: {self.n_iter_} iterations ({end}), cross-entropy {self.value_:.4f}",)
 
     def scores_are_distributions(self) -> bool:
-        """They are."""
+        """The scores are the distributions of the model."""
         return True
 
     def scores(self, X: np.ndarray) -> np.ndarray:
@@ -99,7 +99,7 @@ class SABFGS(Classifier):
         return self.scores(X) >= 1 / len(self.coef_) - _ROUNDING
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Both, computed once."""
+        """Scores and labels, from one pass."""
         scores = self.scores(X)
         return scores, scores >= 1 / len(self.coef_) - _ROUNDING
 

@@ -34,7 +34,7 @@ class SkMultilearn(Classifier):
     - MLkNN and InstanceBasedLogisticRegression count a training row as its own neighbour. `mlknn`
       is the method as published.
     - RakelO draws sequences of labels, not sets: one set comes several times; it trains one model
-      more than asked for; a label with just half of its votes is absent.
+      more than it is set to; a label with just half of its votes is absent.
     - MLTSVM takes the rows without the second label for the negatives of every label.
     - MLARAM scales test features by the range of the test part, so that a row's answer depends on
       the rows beside it; its scores are no probabilities and grow beyond 1.

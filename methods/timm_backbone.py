@@ -55,9 +55,9 @@ class TimmBackbone(Backbone):
         if not cfg.hf_hub_id:
             return hub_file(cfg.url, method)
         for file in [cfg.hf_hub_filename] if cfg.hf_hub_filename else FILES:
-            found = try_to_load_from_cache(cfg.hf_hub_id, file)
-            if isinstance(found, str):
-                return Path(found)
+            cached = try_to_load_from_cache(cfg.hf_hub_id, file)
+            if isinstance(cached, str):
+                return Path(cached)
         raise UnavailableError(
             f"{method} needs {cfg.hf_hub_id} of huggingface.co: run timm.create_model("
             f"{self.member!r}, pretrained=True) once online, or pass {method}[weights=PATH]"
@@ -79,7 +79,7 @@ class TimmBackbone(Backbone):
         # timm translates old names; it is strict only where the numbers of classes agree.
         overlay = {"state_dict": state, "num_classes": classes, "label_offset": None}
         try:
-            made = timm.create_model(
+            model = timm.create_model(
                 self.member, pretrained=True, num_classes=classes, pretrained_cfg_overlay=overlay
             )
         except MemoryError:
@@ -90,9 +90,9 @@ class TimmBackbone(Backbone):
             raise BenchError(
                 f"{path} holds weights for another network than {self._name()}: {wrong}"
             ) from error
-        made.pretrained_cfg.pop("state_dict", None)
-        made.reset_classifier(0)
-        return made.float()
+        model.pretrained_cfg.pop("state_dict", None)
+        model.reset_classifier(0)
+        return model.float()
 
     def input_format(self, network: nn.Module) -> InputFormat:
         """The format that timm states for these weights."""

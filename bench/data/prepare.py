@@ -1,4 +1,7 @@
-"""Faces as a method wants them: side, colour, landmarks moved along."""
+"""Faces as a method takes them: side, colour, landmarks moved along.
+
+The engine prepares every method's input here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What classifiers check before they compute: shapes, finite values, a fit before a prediction."""
+"""What classifiers check before they compute: shapes, finite values, a fit before a prediction.
+
+Every classifier calls these, so that wrong input is refused in the same words.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _SUM = 1e-3  # how far a row of shares in float32 may be from 1
 
 
 class UnfittedError(BenchError, NotFittedError):
-    """A prediction was asked for before `fit`; scikit-learn's own error as well."""
+    """A prediction before `fit`; scikit-learn's own error as well."""
 
 
 def checked_features(X: ArrayLike, method: str, columns: int | None = None) -> np.ndarray:

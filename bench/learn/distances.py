@@ -1,4 +1,7 @@
-"""Euclidean distances by one matrix product, without the digits that the product loses."""
+"""Euclidean distances by one matrix product, exact where the product would lose digits.
+
+Behind the RBF kernel and LIFT's features.
+"""
 
 from __future__ import annotations
 

@@ -2,7 +2,8 @@
 
 With centres that are means, ||x − c||² = x·x − 2 mean(x·a) + mean(a·b) over the members a, b of the
 cluster (B. Schölkopf, A. Smola and K.-R. Müller, Neural Computation 10 (1998) 1299–1319). A round
-then costs n² additions, whatever the number of clusters and of features.
+then costs n² additions, whatever the number of clusters and of features. LIFT clusters rows,
+ML-LOC label vectors.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Feature scaling, fitted on the training part."""
+"""Feature scaling, fitted on the training part; the parameter ``scale`` of many classifiers."""
 
 from __future__ import annotations
 
