@@ -131,7 +131,7 @@ class DCNNNetwork(TrainedNetwork):
     def measures(self, faces: FaceSet) -> dict[str, float]:
         """``neighbour_agreement`` of the embedding; nothing for fewer than two faces."""
         labels = torch.from_numpy(np.array(faces.labels))
-        agreement = neighbour_agreement(self._forward(faces).embedding.cpu(), labels)
+        agreement = neighbour_agreement(self.forward(faces).embedding.cpu(), labels)
         return {} if agreement is None else {"neighbour_agreement": agreement}
 
     def distribution(self, faces: FaceSet) -> np.ndarray:
@@ -210,7 +210,7 @@ class BiManifoldNetwork(DCNNNetwork):
         measures = super().measures(faces)
         if min(len(faces), len(self.sample_)) < 2:
             return measures
-        sides = [self._forward(part).embedding for part in (self.sample_, evenly_spread(faces))]
+        sides = [self.forward(part).embedding for part in (self.sample_, evenly_spread(faces))]
         return measures | {"mmd": float(mk_mmd(*sides))}
 
     def _neighbours(

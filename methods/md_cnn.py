@@ -148,7 +148,7 @@ class TwoDatasetNetwork(OneClassNetwork):
                 "name another second dataset"
             )
         valid = second.take(chosen_on) if len(chosen_on) else None
-        return self._parts(second.take(learned), np.random.default_rng(seed), valid)
+        return self.training_parts(second.take(learned), np.random.default_rng(seed), valid)
 
     def _remark(self, note: str) -> None:
         if note not in self.notes_:  # fine-tuning on another dataset matches the labels again
@@ -399,7 +399,7 @@ class MDCNN(TwoDatasetNetwork):
         named = zip(faces.label_names, by_class, strict=True)
         measures = {"tp_tn_accuracy": float(by_class.mean())}
         measures |= {f"tp_tn_accuracy_{name}": float(value) for name, value in named}
-        points = self._forward(faces).other
+        points = self.forward(faces).other
         if points is not None and (shape := self.shape()) is not None:
             measures |= landmark_measures(points.cpu().numpy(), shape, faces)
         return measures

@@ -236,7 +236,7 @@ class MFJLE(TrainedNetwork):
         """Which path ran, and how much the fusion changes on the validation part."""
         notes = [f"mf-jle: six networks, {self.path}"]
         if valid is not None:
-            out = self._forward(valid)
+            out = self.forward(valid)
             assert out.parts is not None
             alone, fused = out.parts[:, 0], out.logits
             added = float((fused - alone).abs().mean() / alone.abs().mean())

@@ -59,6 +59,10 @@ class Network(Features):
     def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
         """Go on from `fit` with the training part of the dataset that is asked about.
 
-        Its labels are in the columns of those that `fit` saw.
+        Parameters
+        ----------
+        faces : FaceSet
+            Column j of its labels is the label that column j was in `fit`: the engine matches the
+            labels of the two datasets by name.
         """
         raise NotImplementedError

@@ -148,7 +148,7 @@ class CentredNetwork(OneClassNetwork):
         if faces.kind != "single":
             return {}
         labels = torch.from_numpy(np.array(faces.labels))
-        distance = class_distance(self._forward(faces).embedding.cpu(), labels)
+        distance = class_distance(self.forward(faces).embedding.cpu(), labels)
         return {} if distance is None else {"class_distance": distance}
 
     def _centre_terms(

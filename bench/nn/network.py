@@ -1,21 +1,23 @@
-"""TrainedNetwork: what the engine supplies to every network, so that a plug-in holds its paper."""
+"""TrainedNetwork: trains the network that a plug-in states, and asks it about faces.
+
+What plug-ins state and override is in `bench.nn.hooks`; nothing here is for them to override.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.v2.functional import normalize
 
-from bench.api import BenchError, FaceInput, FaceSet, Network, Setting, param
+from bench.api import BenchError, FaceSet, Setting
 from bench.nn.device import seeded
-from bench.nn.faces import Pixels, crops, targets, ten_crop
-from bench.nn.losses.softmax import multilabel_softmax
-from bench.nn.output import Batch, Output, Terms
+from bench.nn.faces import targets
+from bench.nn.hooks import Loss, NetworkHooks
+from bench.nn.inference import predict
+from bench.nn.output import Batch, Output
 from bench.nn.recipe import Recipe
 from bench.nn.threshold import best_micro_f1
 from bench.nn.train import TrainingLoop, TrainingSummary
@@ -23,139 +25,20 @@ from bench.nn.updates import TrainingData
 
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
 _FEWEST = 20  # training rows of which some are held out
-_AT_ONCE = 128  # images in inference
-_SMOKE = 4  # iterations
-_VIEWS = 10  # of a ten-crop
 _TUNING_RATE = 0.1  # of the schedule's rates, where a trained network learns another dataset
 
-Loss = Callable[[Output, Batch], Terms]
 
+class TrainedNetwork(NetworkHooks):
+    """A network that the suite trains: what networks by plug-ins derive from.
 
-class TrainedNetwork(Network):
-    """A network that the suite trains.
-
-    A plug-in states ``recipes`` (by budget; ``smoke`` is made from ``quick``), ``build`` and, where
-    it is not the softmax cross-entropy, ``loss``; more hooks follow below. The epoch is the one
-    with the best average precision (accuracy on single-label data) on the validation part; where
-    there is none, a tenth of the training part is held out for it.
+    The epoch is the one with the best average precision (accuracy on single-label data) on the
+    validation part; where there is none, a tenth of the training part is held out for it.
 
     Scores are the softmax over the labels, or sigmoids where ``sigmoid``. A softmax has no natural
     threshold: labels are those whose score reaches the threshold that maximises micro-F1 on the
     validation (or held-out) part, 1/L without one; a sigmoid's is ½. On single-label data the label
     is the largest score.
-
-    Class attributes
-    ----------------
-    recipes : mapping of str to Recipe
-        For ``paper`` and ``quick``.
-    sigmoid : bool
-        Whether each label has a probability of its own (on multi-label data).
-    mean, std : tuple of float
-        What pixels in [0, 1] are normalised with, one for each channel or one for all.
-    sums_over_samples : bool
-        Whether the loss of a batch is the mean of losses of its images, so that a batch may be
-        computed in pieces.
-    ten_crop : {"", "logits", "softmax"}
-        What is averaged, with the embeddings, over the ten crops of ``recipe.size`` that are cut
-        from ``recipe.crop_from`` when faces are asked about; "": the centre alone is cut. Epochs
-        are compared by the centre alone.
     """
-
-    accelerated = True
-    input = FaceInput(colour="grey")
-    recipes: ClassVar[Mapping[str, Recipe]] = {}
-    sigmoid: ClassVar[bool] = False
-    mean: ClassVar[tuple[float, ...]] = (0.0,)
-    std: ClassVar[tuple[float, ...]] = (1.0,)
-    sums_over_samples: ClassVar[bool] = True
-    ten_crop: ClassVar[str] = ""
-    small = {"length": 1 / _SMOKE}  # one iteration
-
-    length: float = param(1.0, gt=0, le=1000, help="times the schedule's length")
-    size: int | None = param(
-        None, ge=8, le=1024, help="side of the input in pixels, in place of the schedule's"
-    )
-    compile: bool = param(False, help="torch.compile the training steps")
-    finetune: float = param(
-        0.0,
-        ge=0,
-        le=1000,
-        help="protocol cross: times the schedule's length, at a tenth of its rates, on the "
-        "target's training part",
-    )
-
-    # -- what a plug-in states ----------------------------------------------------------------
-
-    def build(self, labels: int, channels: int) -> nn.Module:
-        """The untrained network: its `forward` takes what `inputs` gives and returns `Output`."""
-        raise NotImplementedError
-
-    def loss(self, out: Output, batch: Batch) -> Terms:
-        """The loss of a batch; by default the multi-label softmax cross-entropy."""
-        return Terms(multilabel_softmax(out.logits, batch.distribution))
-
-    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
-        """Parameter groups for the optimiser."""
-        return [{"params": list(model.parameters())}]
-
-    def keep(self, faces: FaceSet) -> Pixels:
-        """The pixels that batches are cut from."""
-        return Pixels(faces, self.recipe.side, self.setting.device)
-
-    def inputs(
-        self, pixels: Tensor, faces: FaceSet, rows: Tensor, generator: torch.Generator | None
-    ) -> Tensor:
-        """What `forward` takes, from uint8 (b, H, W, C): crops, normalised.
-
-        Parameters
-        ----------
-        faces : FaceSet
-            The whole part that ``rows`` int64 (b,) are of, for more than pixels.
-        generator : torch.Generator or None
-            Draws crops and mirrors in training; None cuts the centre.
-        """
-        cut = crops(pixels, self.recipe.size, generator, self.recipe.flip)
-        return self.normalised(cut)
-
-    def learn(
-        self, model: nn.Module, train: FaceSet, valid: FaceSet | None, seed: int
-    ) -> TrainingSummary:
-        """The whole training, of one `phase` or of several; tells of the last."""
-        return self.phase("", model, self.recipe, train, valid, seed)
-
-    def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
-        """More to say in the record after training."""
-        return []
-
-    # -- what follows -------------------------------------------------------------------------
-
-    @property
-    def recipe(self) -> Recipe:
-        """The schedule of the budget, over `length` times its length."""
-        return self.budgeted(self.recipes)
-
-    def budgeted(self, recipes: Mapping[str, Recipe]) -> Recipe:
-        """The one of ``recipes`` that the budget asks for, over `length` times its length."""
-        if self.setting.budget == "smoke":
-            quick = recipes["quick"]
-            recipe = replace(quick, epochs=None, iterations=_SMOKE, batch=min(quick.batch, 16))
-        else:
-            recipe = recipes[self.setting.budget]
-        return self.sized(recipe).stretched(self.length)
-
-    def sized(self, recipe: Recipe) -> Recipe:
-        """With inputs of `size` pixels, where it is given, cut from as much more as before."""
-        if self.size is None:
-            return recipe
-        side = recipe.crop_from and round(recipe.crop_from * self.size / recipe.size)
-        return replace(recipe, size=self.size, crop_from=side)
-
-    def normalised(self, images: Tensor) -> Tensor:
-        """Float from uint8 (n, C, H, W), channels last in memory, less the mean, by the std."""
-        scaled = images.float().div_(255)
-        if self.mean != (0.0,) or self.std != (1.0,):
-            scaled = normalize(scaled, list(self.mean), list(self.std))
-        return scaled.contiguous(memory_format=torch.channels_last)
 
     def fit(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
         """Train; choose the epoch and the threshold on ``valid``.
@@ -170,7 +53,7 @@ class TrainedNetwork(Network):
             raise BenchError(f"{self.name}: the training part of {faces.name} is empty")
         seed = int(rng.integers(2**62))
         self._begin(faces)
-        train, valid = self._parts(faces, rng, valid)
+        train, valid = self.training_parts(faces, rng, valid)
         self._make(train, seed)
         trained = self.learn(self.model_, train, valid, seed)
         self.history_ = trained.history
@@ -211,17 +94,7 @@ class TrainedNetwork(Network):
         seed: int,
         loss: Loss | None = None,
     ) -> TrainingSummary:
-        """Train ``model``, the network or a part that gives `Output` too, by one schedule.
-
-        Parameters
-        ----------
-        name : str
-            Of the folder with its checkpoints and its curve, and for people; "": the only phase.
-        valid : FaceSet or None
-            What its epoch is chosen on; None, or ``--selection last``, keeps the last.
-        loss : callable or None
-            Instead of the network's own.
-        """
+        """Train ``model`` by one schedule, and keep its curve and how it went for the record."""
         pixels = self.keep(train)
         labels, distribution = targets(train, self.setting.device)
         data = TrainingData(
@@ -250,7 +123,7 @@ class TrainedNetwork(Network):
     def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
         """Train on at a tenth of the rates, `finetune` times the schedule's length."""
         seed = int(rng.integers(2**62))
-        train, valid = self._parts(faces, rng, valid)
+        train, valid = self.training_parts(faces, rng, valid)
         self.kind_ = faces.kind
         self.check(train)
         recipe = self.recipe.stretched(self.finetune)
@@ -261,14 +134,11 @@ class TrainedNetwork(Network):
         self.notes_ += self.phases_
         return self
 
-    def check(self, train: FaceSet) -> None:
-        """Raise `BenchError` where the training part cannot be used."""
-
     def outputs(self, faces: FaceSet) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Embedding float32 (n, d), scores float32 (n, L), labels bool (n, L), by one pass."""
         if not hasattr(self, "threshold_"):
             raise BenchError(f"{self.name} is not trained yet: call fit first")
-        out = self._forward(faces, ten_crop=self.ten_crop)
+        out = predict(self, self.model_, faces, self.keep(faces), self.ten_crop)
         scores = self._scores(out.logits)
         if self.kind_ == "single":
             labels = np.arange(self.labels_) == scores.argmax(axis=1)[:, None]
@@ -306,7 +176,7 @@ class TrainedNetwork(Network):
 
     # -- the rest -----------------------------------------------------------------------------
 
-    def _parts(
+    def training_parts(
         self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None
     ) -> tuple[FaceSet, FaceSet | None]:
         """Training and validation part; a tenth is held out where there is none of the latter."""
@@ -338,46 +208,9 @@ class TrainedNetwork(Network):
             self.setting, folder=None if folder is None else folder / name, report=report
         )
 
-    def _forward(
-        self,
-        faces: FaceSet,
-        pixels: Pixels | None = None,
-        model: nn.Module | None = None,
-        ten_crop: str = "",
-    ) -> Output:
-        """In full precision and evaluation mode, on the device; ``pixels`` where they are kept."""
-        model = self.model_ if model is None else model
-        pixels = self.keep(faces) if pixels is None else pixels
-        if pixels.channels != self.channels_:
-            raise BenchError(
-                f"{self.name} was trained on images of {self.channels_} channel(s) and got "
-                f"{pixels.channels}; take the same for both"
-            )
-        model.eval()
-        found = []
-        step = _AT_ONCE // _VIEWS if ten_crop else _AT_ONCE
-        with torch.inference_mode():
-            for start in range(0, max(len(faces), 1), step):
-                rows = torch.arange(start, min(start + step, len(faces)))
-                taken = pixels.take(rows)
-                if ten_crop:
-                    found.append(self._ten(model, taken, ten_crop))
-                else:
-                    found.append(model(self.inputs(taken, faces, rows, None)))
-            columns = zip(*found, strict=True)
-            return Output(*(None if one[0] is None else torch.cat(one) for one in columns))
-
-    def _ten(self, model: nn.Module, pixels: Tensor, averaged: str) -> Output:
-        """Means over the ten crops of uint8 (b, H, W, C)."""
-        views = ten_crop(pixels.permute(0, 3, 1, 2), self.recipe.size)
-        out: Output = model(self.normalised(views.flatten(0, 1)))
-        logits = out.logits.unflatten(0, (len(pixels), _VIEWS))
-        if averaged == "softmax":
-            # What softmax takes back to the mean.
-            logits = logits.log_softmax(dim=2).logsumexp(dim=1)
-        else:
-            logits = logits.mean(dim=1)
-        return Output(out.embedding.unflatten(0, (len(pixels), _VIEWS)).mean(dim=1), logits)
+    def forward(self, faces: FaceSet) -> Output:
+        """The trained network's embeddings and logits of the faces, cut at the centre."""
+        return predict(self, self.model_, faces, self.keep(faces))
 
     def _scores(self, logits: Tensor) -> np.ndarray:
         if self.sigmoid and self.kind_ == "multi":
@@ -388,7 +221,7 @@ class TrainedNetwork(Network):
         judge, pixels = self.setting.judge, self.keep(part)
 
         def judged(_: nn.Module) -> float:
-            out = self._forward(part, pixels, model)
+            out = predict(self, model, part, pixels)
             if not bool(out.logits.isfinite().all()):
                 return float("nan")
             if judge is not None:
@@ -406,7 +239,7 @@ class TrainedNetwork(Network):
         # The test part may choose an epoch, where that was asked for, but never a threshold.
         if valid is None or self.setting.selection == "test":
             return 1 / self.labels_
-        out = self._forward(valid, ten_crop=self.ten_crop)
+        out = predict(self, self.model_, valid, self.keep(valid), self.ten_crop)
         return best_micro_f1(valid.labels, self._scores(out.logits))
 
     def _told(

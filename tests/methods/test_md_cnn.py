@@ -291,7 +291,7 @@ def test_both_components_train_and_answer_as_one() -> None:
     for column, name in enumerate(test.label_names):
         assert measures[f"tp_tn_accuracy_{name}"] == pytest.approx(right[:, column].mean())
     with torch.no_grad():
-        found = 14 * made._forward(test).other.numpy()
+        found = 14 * made.forward(test).other.numpy()
     errors = np.linalg.norm(found - POINTS, axis=2).mean(axis=1) / 6
     assert measures["normalised_mean_error"] == pytest.approx(errors.mean(), rel=1e-4)
     assert measures["ced_0.1"] == pytest.approx((errors <= 0.1).mean())

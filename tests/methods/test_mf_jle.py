@@ -137,7 +137,7 @@ def test_the_record_says_which_path_ran_and_what_the_fusion_changes() -> None:
     remarks = " ".join(made.remarks())
     assert "six networks, grouped" in remarks
     assert "of 24 labels of the validation part" in remarks
-    out = made._forward(faces(8))
+    out = made.forward(faces(8))
     flipped = int(((out.parts[:, 0] >= 0) != (out.logits >= 0)).sum())
     assert f"flip {flipped} of 24" in remarks
 

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.api import FaceSet, Setting, param
+from bench.nn import network as network_module
 from bench.nn import train
 from bench.nn.checkpoints import Checkpoints
 from bench.nn.logbook import Logbook
@@ -123,7 +124,7 @@ def die_in(place: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Be killed when a function is called for the ``number``-th time."""
     owner, name = {
         "a step": (Updater, "update"),
-        "the judge": (Little, "_forward"),
+        "the judge": (network_module, "predict"),
         "writing": (Checkpoints, "_write"),
         "pruning": (Checkpoints, "_prune"),
         "logging": (Logbook, "add"),
