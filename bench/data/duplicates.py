@@ -1,7 +1,7 @@
-"""Images that show one photograph: copies across the parts of a split.
+"""Images that show one photograph: copies across the parts of a split, or in two datasets.
 
-FER2013 holds many photographs more than once; its two datasets leave such copies out, and the
-bi-manifold networks do so between two datasets.
+FER2013 holds many photographs more than once, and two datasets are made of it. Both leave out
+copies across their parts; a method that learns from two datasets looks here for what they share.
 """
 
 from __future__ import annotations
