@@ -19,7 +19,7 @@ import bench
 
 
 @dataclass(frozen=True, eq=False)
-class Source:
+class SourceFile:
     """One Python file; its syntax tree is not kept.
 
     Attributes
@@ -69,7 +69,7 @@ class SourceClass:
     assigned: dict[str, ast.expr]
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SourceFile:
         """The file that it stands in."""
         return parse(self.file, self.module)
 
@@ -109,7 +109,7 @@ def literal(ancestors: Iterable[SourceClass], attribute: str) -> Any:
 
 
 def find_class(
-    source: Source,
+    source: SourceFile,
     path: Sequence[str],
     above: int | None = None,
     steps: frozenset[tuple[Path, str]] = frozenset(),
@@ -175,7 +175,7 @@ def module_file(module: str) -> Path | None:
     return None
 
 
-def parse(file: Path, module: str = "") -> Source:
+def parse(file: Path, module: str = "") -> SourceFile:
     """Read a file; what was read before in this process and has not changed is not read again.
 
     Raises
@@ -187,7 +187,7 @@ def parse(file: Path, module: str = "") -> Source:
 
 
 @cache
-def _parsed(file: Path, module: str, changed: int, size: int) -> Source:
+def _parsed(file: Path, module: str, changed: int, size: int) -> SourceFile:
     tree = ast.parse(file.read_text(encoding="utf-8"), filename=str(file))
     imports: dict[str, str] = {}
     starred = []
@@ -201,7 +201,7 @@ def _parsed(file: Path, module: str, changed: int, size: int) -> Source:
         imports |= {one.asname or one.name: f"{origin}.{one.name}" for one in node.names}
         if node.names[0].name == "*":
             starred.append(origin)
-    return Source(
+    return SourceFile(
         file,
         module,
         ast.get_docstring(tree) or "",

@@ -18,13 +18,14 @@ class Classifier(Plugin):
     ----------------
     learns : {"labels", "distribution"}
         What `fit` gets as ``Y``: label sets, or label distributions, float (n, L), rows summing to
-        1; the latter runs only on datasets that have them.
+        1. A classifier that learns distributions runs only on datasets that have them.
     stochastic : bool
         True where the result depends on ``random_state``; the engine sets it from the seed.
     needs_features : bool
         False where only the labels matter (`prior`); such a method runs alone, without ``+``.
     kinds : tuple of str
-        Kinds of dataset it is meant for. On ``single`` the class is the highest score.
+        Kinds of dataset that the classifier is meant for. On ``single`` the class of a row is the
+        label with the highest score.
     threshold : {"label", "row"}
         What a label's score is compared with: one value for all rows, which may differ from label
         to label, or one for all labels of a row.
@@ -32,8 +33,8 @@ class Classifier(Plugin):
     Attributes
     ----------
     kind : {"multi", "single"}
-        Of the dataset, given by the engine before `fit`, for methods that learn one class per row
-        in another way. No hyper-parameter: scikit-learn's ``clone`` leaves it behind.
+        The kind of the dataset. The engine sets it before `fit`, for methods that learn one class
+        per row in another way. It is no hyper-parameter: scikit-learn's ``clone`` does not copy it.
     """
 
     kind: str = "multi"
@@ -51,8 +52,8 @@ class Classifier(Plugin):
     def memory_needed(self, n: int, d: int, labels: int, itemsize: int = 4) -> int:
         """Bytes that `fit` allocates for ``X`` (n, d) of ``itemsize`` bytes each; 0: few.
 
-        Overridden where they grow faster than the data. The engine asks before `fit` and goes no
-        further where ``--max-memory`` allows less.
+        A classifier whose memory grows faster than the data overrides this. The engine calls it
+        before `fit` and does not start the classifier where ``--max-memory`` allows less.
         """
         return 0
 

@@ -61,7 +61,7 @@ class FaceSet:
     synthetic : bool
         True where bench generated the data.
     notes : tuple of str
-        What the loader found worth saying (counts, rows left out, disagreements).
+        What a reader should know of the data: counts, rows left out, disagreements of files.
     """
 
     name: str
@@ -111,7 +111,7 @@ class FaceSet:
         return len(self.ids)
 
     def take(self, rows: np.ndarray | slice) -> FaceSet:
-        """The rows asked for, in that order (a slice of a memory map stays one)."""
+        """The set of these rows alone, in this order; a slice of a memory map stays one."""
         parts = (*_PER_ROW, "landmarks_found")
         cut = {part: getattr(self, part)[rows] for part in parts if getattr(self, part) is not None}
         return replace(self, **cut)

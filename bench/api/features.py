@@ -22,7 +22,7 @@ class FaceInput:
     Attributes
     ----------
     size : int or None
-        Side in pixels of the square image handed over; None leaves the images as they are.
+        Side in pixels of the square images; None: the images come as the dataset has them.
     colour : {"grey", "rgb"}
         ``uint8 (n, size, size)`` or ``uint8 (n, size, size, 3)``.
     crop_from : int or None
@@ -53,10 +53,10 @@ class Setting:
     root : Path or None
         The dataset's folder, for methods that read more of it than its images.
     judge : callable or None
-        How good scores float (n, L) are for truth bool (n, L), higher is better; None: by the
-        validation loss.
+        Takes truth bool (n, L) and scores float (n, L), and returns how good the scores are; higher
+        is better. None: epochs are compared by the validation loss.
     report : callable or None
-        Hears of progress: steps done, steps in all, a few words.
+        Called with the progress: steps done, steps in all, a few words.
     others : mapping of str to FaceSet
         The faces of other datasets, by the parameter that names them (`Features.companions`);
         images in their native size.
@@ -136,8 +136,9 @@ class Features(Plugin):
     def weights_used(self) -> str | None:
         """SHA-256 of the file that `fit` reads weights or vectors from, 64 hexadecimal digits.
 
-        Asked before anything runs, with ``setting`` in place; it is part of what a result hangs on.
-        ``"random"`` where untrained weights were asked for by name, None where nothing is read.
+        The engine calls this before anything runs, after it has set ``setting``; the hash is part
+        of the result's key.
+        ``"random"`` where the user names untrained weights, None where no file is read.
 
         Raises
         ------

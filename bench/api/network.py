@@ -20,7 +20,8 @@ class Network(Features):
     Attributes
     ----------
     earlier_seconds : float
-        After `fit`: what sittings took that it went on from, and that the engine did not see.
+        After `fit`, the seconds that earlier runs of an interrupted training took; the engine adds
+        them to those that it measured.
     """
 
     earlier_seconds: float = 0.0
@@ -53,11 +54,11 @@ class Network(Features):
         return self.scores(faces) if self.scores_are_distributions() else None
 
     def tunes(self) -> bool:
-        """Whether `tune` follows `fit` where faces of another dataset are asked about."""
+        """Whether the engine calls `tune` after `fit` where it tests on another dataset."""
         return False
 
     def tune(self, faces: FaceSet, rng: np.random.Generator, valid: FaceSet | None = None) -> Self:
-        """Go on from `fit` with the training part of the dataset that is asked about.
+        """Go on from `fit` with the training part of the dataset that the network is tested on.
 
         Parameters
         ----------
