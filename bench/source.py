@@ -154,25 +154,24 @@ def _imported_class(path: Sequence[str], steps: frozenset[tuple[Path, str]]) -> 
 def module_file(module: str) -> Path | None:
     """The source file of a module, found without importing any; None where there is none."""
     package, *rest = module.split(".")
-    if package == bench.__name__:
-        # The package itself (a wheel) and, in a clone, the folder beside it with the plug-ins.
-        places = [Path(place) for place in bench.__path__]
-    else:
-        try:
-            spec = importlib.util.find_spec(package)
-        except (ImportError, ValueError):
-            return None
-        if spec is None:
-            return None
-        if not rest and spec.submodule_search_locations is None:
-            return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
-        places = [Path(place) for place in spec.submodule_search_locations or ()]
-    for place in places:
-        base = place.joinpath(*rest)
-        for file in (base / "__init__.py", *([base.with_suffix(".py")] if rest else [])):
-            if file.is_file():
-                return file
-    return None
+    # The package itself (a wheel) and, in a clone, the folder beside it with the plug-ins.
+    folders = bench.__path__ if package == bench.__name__ else _folders(package)
+    bases = [Path(folder).joinpath(*rest) for folder in folders]
+    files = [file for base in bases for file in (base / "__init__.py", base.with_suffix(".py"))]
+    return next((file for file in files if file.is_file()), None)
+
+
+def _folders(package: str) -> Iterable[str]:
+    """The folders of a package; of a module that is one file, its path without the ``.py``."""
+    try:
+        spec = importlib.util.find_spec(package)
+    except (ImportError, ValueError):
+        return []
+    if spec is None:
+        return []
+    if spec.submodule_search_locations is not None:
+        return spec.submodule_search_locations
+    return [spec.origin.removesuffix(".py")] if spec.origin else []
 
 
 def parse(file: Path, module: str = "") -> SourceFile:

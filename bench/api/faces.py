@@ -81,9 +81,14 @@ class FaceSet:
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        n = len(self.ids)
         if (self.images is None) == (self.features is None):
             raise BenchError(f"{self.name}: a FaceSet holds either images or features")
+        self._check_arrays()
+        self._check_kind()
+
+    def _check_arrays(self) -> None:
+        """Raise `BenchError` where an array has another length, type or shape."""
+        n = len(self.ids)
         for part in (*_PER_ROW, "landmarks_found"):
             array = getattr(self, part)
             if array is not None and len(array) != n:
@@ -102,6 +107,9 @@ class FaceSet:
                 f"{self.name}: images must be uint8 (n, H, W) or (n, H, W, 3), not "
                 f"{self.images.dtype} {self.images.shape}"
             )
+
+    def _check_kind(self) -> None:
+        """Raise `BenchError` where the labels are not those of the kind."""
         if self.kind == "people" and (self.label_names or self.subject is None):
             raise BenchError(f"{self.name}: people have no labels, and a subject for each row")
         if self.kind == "single" and not (self.labels.sum(axis=1) == 1).all():

@@ -52,16 +52,17 @@ class Param:
         if self.choices is not None:
             return value in self.choices
         if kinds & {"int", "float"} and isinstance(value, numbers.Real):
-            whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-            if "float" not in kinds and not whole:
-                return False
-            number = float(value)
-            return not isinstance(value, bool) and math.isfinite(number) and self._within(number)
+            return self._accepts_number(value, "float" in kinds)
         if "bool" in kinds and isinstance(value, bool):
             return True
         if "str" in kinds and isinstance(value, str):
             return True
         return not kinds <= {"int", "float", "bool", "str", "None"}
+
+    def _accepts_number(self, value: numbers.Real, fractions: bool) -> bool:
+        if isinstance(value, bool) or not (fractions or isinstance(value, numbers.Integral)):
+            return False
+        return math.isfinite(float(value)) and self._within(float(value))
 
     def _within(self, number: float) -> bool:
         return not (
