@@ -15,6 +15,8 @@ from bench.api import BenchError, FaceSet
 from bench.data.files import build_folder, whole
 
 CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset
+# What reading damaged or missing files of faces raises.
+UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, BenchError)
 
 
 def faces_folder(cache: Path, fingerprint: str) -> Path:
@@ -60,12 +62,16 @@ def open_faces(cache: Path, fingerprint: str) -> FaceSet:
 
 @lru_cache(maxsize=8)
 def _verified(folder: Path, fingerprint: str, state: tuple[tuple[str, int, int], ...]) -> FaceSet:
-    faces = map_faces(folder)
+    damaged = BenchError(
+        f"{folder} does not hold the faces that it is named after: delete it and run the same "
+        "command again"
+    )
+    try:
+        faces = map_faces(folder)
+    except UNREADABLE as error:
+        raise damaged from error
     if faces.fingerprint != fingerprint:
-        raise BenchError(
-            f"{folder} does not hold the faces that it is named after: delete it and run the same "
-            "command again"
-        )
+        raise damaged
     return faces
 
 

@@ -12,14 +12,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bench.api import FaceSet
+from bench.api import BenchError, FaceSet
 from bench.data.files import write_text
 from bench.plugins import Entry
-from bench.run.cache import faces_folder, map_faces, save_faces
+from bench.run.cache import UNREADABLE, faces_folder, map_faces, save_faces
 from bench.run.code import code_hash
 from bench.run.job import key_of
 from bench.run.provenance import provenance
@@ -64,12 +65,13 @@ class FaceIndex:
             save_faces(cache, faces)
             return faces.fingerprint
 
-        fingerprint = self.value(keep, **parts)
-        folder = faces_folder(cache, fingerprint)
-        if not folder.is_dir():  # somebody has deleted it, and not the entry that names it
-            fingerprint = keep()
-            folder = faces_folder(cache, fingerprint)
-        return map_faces(folder).identified(fingerprint)
+        for fingerprint in (self.value(keep, **parts), None):
+            folder = faces_folder(cache, fingerprint or keep())
+            try:
+                return map_faces(folder).identified(folder.name)
+            except UNREADABLE:  # deleted or damaged, unlike the entry that names it
+                shutil.rmtree(folder, ignore_errors=True)
+        raise BenchError(f"{folder} cannot be read back: is the disk in order?")
 
 
 def identity(entry: Entry, root: Path | None) -> dict[str, Any] | None:

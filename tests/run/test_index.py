@@ -114,6 +114,23 @@ def test_kept_faces_may_be_deleted(plugin: Path, root: Path, store: Store) -> No
     assert reads(plugin) == 2
 
 
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "faces.json"])
+@pytest.mark.parametrize("damage", ["empty", "short", "gone"])
+def test_damaged_faces_are_read_anew(
+    plugin: Path, root: Path, store: Store, name: str, damage: str
+) -> None:
+    plan = plan_of(plugin, root, store)
+    file = faces_folder(store.cache, plan.faces.fingerprint) / name
+    if damage == "gone":
+        file.unlink()
+    else:
+        file.write_bytes(b"" if damage == "empty" else file.read_bytes()[:-20])
+    assert plan_of(plugin, root, store).faces.fingerprint == plan.faces.fingerprint
+    assert reads(plugin) == 2
+    (record,) = records_of(plan_of(plugin, root, store), store)
+    assert record.status == "ok"
+
+
 def test_no_record_is_made_from_faces_that_are_not_the_planned_ones(
     plugin: Path, root: Path, store: Store
 ) -> None:
