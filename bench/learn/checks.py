@@ -5,18 +5,15 @@ Every classifier calls these, so that wrong input is refused in the same words.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import ArrayLike
-from sklearn.exceptions import NotFittedError
 
 from bench.api import BenchError, Classifier, InputError
 
 _BLOCK_ELEMENTS = 1 << 22
 _SUM = 1e-3  # how far a row of shares in float32 may be from 1
-
-
-class UnfittedError(BenchError, NotFittedError):
-    """A prediction before `fit`; scikit-learn's own error as well."""
 
 
 def checked_features(X: ArrayLike, method: str, columns: int | None = None) -> np.ndarray:
@@ -120,6 +117,17 @@ def checked_distribution(D: ArrayLike, rows: int, method: str) -> np.ndarray:
 
 
 def require_fitted(classifier: Classifier) -> None:
-    """Raise `UnfittedError` where ``fit`` was not called yet."""
+    """Raise a `BenchError` where ``fit`` was not called yet; it is scikit-learn's error as well."""
     if not classifier.__sklearn_is_fitted__():
-        raise UnfittedError(f"{classifier.name} predicts only after fit")
+        raise _unfitted_error()(f"{classifier.name} predicts only after fit")
+
+
+@cache
+def _unfitted_error() -> type[BenchError]:
+    # Imported here: a plan, which fits nothing, would wait for scikit-learn a second longer.
+    from sklearn.exceptions import NotFittedError
+
+    class UnfittedError(BenchError, NotFittedError):
+        """A prediction before `fit`."""
+
+    return UnfittedError
