@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 from bench.run.options import OPTIONS, TYPES, RunOptions, flag, options_of
 
@@ -29,11 +29,9 @@ def add_options(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(OP
 
 
 def _plain(kind: Any) -> Any:
-    """A type without its range, and without the None of an option that may be left out."""
-    if get_origin(kind) is Annotated:
-        return _plain(get_args(kind)[0])
+    """A type without the None of an option that may be left out."""
     if get_origin(kind) in (Union, UnionType):
-        return _plain(next(one for one in get_args(kind) if one is not NoneType))
+        return next(one for one in get_args(kind) if one is not NoneType)
     return kind
 
 

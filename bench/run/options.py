@@ -13,8 +13,6 @@ from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-import msgspec
-
 from bench.api import BenchError, near
 
 CROSS = "cross"  # the protocol that trains on one dataset and measures on another
@@ -22,16 +20,15 @@ Budget = Literal["smoke", "quick", "paper"]
 Selection = Literal["valid", "last", "test"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 SELECTIONS: tuple[str, ...] = get_args(Selection)
-AtLeastOne = Annotated[int, msgspec.Meta(ge=1)]
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 _PATHS = ("root", "results", "plugins")  # in a file, meant from where the file lies
 
 
-def _shown(help: str, metavar: str = "") -> dict[str, str]:
-    """What ``--help`` says of an option."""
-    return {"help": help, "metavar": metavar}
+def _shown(help: str, metavar: str = "", least: int | None = None) -> dict[str, Any]:
+    """What ``--help`` says of an option, and the least value of a number."""
+    return {"help": help, "metavar": metavar, "least": least}
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class RunOptions:
             "official, cv10, cv10-subject, cv10-blocks, holdout-60-20-20, cross, …", "P"
         ),
     )
-    seeds: AtLeastOne = field(default=1, metadata=_shown("seeds of stochastic methods [1]", "N"))
+    seeds: int = field(default=1, metadata=_shown("seeds of stochastic methods [1]", "N", least=1))
     budget: Budget = field(default="paper", metadata=_shown("training [paper]"))
     selection: Selection = field(
         default="valid",
@@ -82,11 +79,11 @@ class RunOptions:
             "by which criterion [average_precision; accuracy where rows have one class]", "C"
         ),
     )
-    workers: AtLeastOne | None = field(
-        default=None, metadata=_shown("processes [one per core]", "N")
+    workers: int | None = field(
+        default=None, metadata=_shown("processes [one per core]", "N", least=1)
     )
-    threads: AtLeastOne = field(
-        default=1, metadata=_shown("of each process; rounding follows them [1]", "N")
+    threads: int = field(
+        default=1, metadata=_shown("of each process; rounding follows them [1]", "N", least=1)
     )
     timeout: str | None = field(default=None, metadata=_shown("for one cell: 90s, 30m, 2h", "T"))
     max_memory: str | None = field(
@@ -156,7 +153,7 @@ class RunOptions:
 
 
 OPTIONS: Mapping[str, Field[Any]] = {option.name: option for option in fields(RunOptions)}
-TYPES: Mapping[str, Any] = get_type_hints(RunOptions, include_extras=True)
+TYPES: Mapping[str, Any] = get_type_hints(RunOptions)
 
 
 def flag(name: str) -> str:
@@ -184,6 +181,8 @@ def options_of(given: Mapping[str, Any], file: Path | None = None) -> RunOptions
         if value is not None:
             _checked(name, value, flag(name))
             values[name] = value
+    import msgspec  # here and below: `bench --help` validates nothing and need not wait for it
+
     return msgspec.convert(values, RunOptions, dec_hook=_path)
 
 
@@ -212,8 +211,13 @@ def _checked(name: str, value: Any, where: str) -> None:
     choices = get_args(TYPES[name]) if get_origin(TYPES[name]) is Literal else ()
     if choices and value not in choices:
         raise BenchError(f"{where} {value}: one of {', '.join(choices)}")
+    import msgspec
+
+    least = OPTIONS[name].metadata["least"]
+    numbers = least is not None and value is not None
+    kind = Annotated[int, msgspec.Meta(ge=least)] if numbers else TYPES[name]
     try:
-        msgspec.convert(value, TYPES[name], dec_hook=_path)
+        msgspec.convert(value, kind, dec_hook=_path)
     except msgspec.ValidationError as error:
         words = str(error).replace("`", "").replace("Expected", "expected")
         raise BenchError(f"{where} {value}: {words}") from error
@@ -221,6 +225,8 @@ def _checked(name: str, value: Any, where: str) -> None:
 
 def _path(kind: type, value: Any) -> Any:
     """Paths, which msgspec does not know: text, or a path already."""
+    import msgspec
+
     if kind is Path and isinstance(value, str | Path):
         return Path(value)
     raise msgspec.ValidationError(f"Expected text, got {type(value).__name__}")
