@@ -25,6 +25,7 @@ class Prior(Classifier):
     seconds_per_1000 = 0.0
     kinds = ("multi", "single")
     needs_features = False
+    trivial = True
 
     predicts: str = param(
         "half",

@@ -22,6 +22,9 @@ class Plugin:
         imports, where that is not installed anyway.
     by_name_only : bool
         True where ``all`` leaves it out (it needs a choice that only the user can make).
+    trivial : bool
+        True where it takes no face at all into account, so that it is a yardstick of tables and has
+        no rank among methods.
     seconds_per_1000 : float, mapping of budget to float, or None
         Rough cost on one core per 1,000 images (a classifier: training rows), for ``--dry-run``
         before anything was measured.
@@ -43,6 +46,7 @@ class Plugin:
     name: ClassVar[str] = ""
     extra: ClassVar[str | None] = None
     by_name_only: ClassVar[bool] = False
+    trivial: ClassVar[bool] = False
     seconds_per_1000: ClassVar[float | Mapping[str, float] | None] = None
     small: ClassVar[Mapping[str, Any]] = {}
     members: ClassVar[tuple[str, ...]] = ()

@@ -30,7 +30,10 @@ METHODS: dict[str, dict[str, Any]] = {
     "ml2": {"k": 3},
     "br": {"base": "cart"},
     "prior": {},
+    "constant": {},
 }
+
+TRIVIAL = ("prior", "constant")
 
 _CLASSES = "poses classes by name or number; these take label sets, a matrix of 0 and 1"
 _WORDS = "refused by a ValueError that says the same in other words than scikit-learn's"
@@ -66,19 +69,19 @@ WEIGHTS = {
     "check_all_zero_sample_weights_error": _WORDS,
     "check_sample_weight_equivalence_on_dense_data": "calls fit(X, y=…); the matrix is named Y",
 }
+LABELS_ONLY = {
+    "check_estimators_nan_inf": _LABELS_ONLY,
+    "check_estimator_sparse_array": _LABELS_ONLY,
+    "check_estimator_sparse_matrix": _LABELS_ONLY,
+    "check_n_features_in": _LABELS_ONLY,
+    "check_fit1d": _LABELS_ONLY,
+}
 EXCEPTIONS = {
     **dict.fromkeys(METHODS, EVERYWHERE | PARAMETERS),
     **dict.fromkeys(("mlknn", "ml2", "linear-svm"), EVERYWHERE | PARAMETERS | ROWS),
     **dict.fromkeys(("rakel", "clr", "br"), EVERYWHERE | PARAMETERS | WEIGHTS),
-    "prior": EVERYWHERE
-    | PARAMETERS
-    | {
-        "check_estimators_nan_inf": _LABELS_ONLY,
-        "check_estimator_sparse_array": _LABELS_ONLY,
-        "check_estimator_sparse_matrix": _LABELS_ONLY,
-        "check_n_features_in": _LABELS_ONLY,
-        "check_fit1d": _LABELS_ONLY,
-    },
+    "prior": EVERYWHERE | PARAMETERS | LABELS_ONLY,
+    "constant": EVERYWHERE | LABELS_ONLY,
 }
 # Where these fail the contract is broken, whatever else changes between scikit-learn's versions.
 NEVER_EXCEPTED = (
@@ -123,7 +126,7 @@ def test_estimator_checks_that_apply_pass(name: str) -> None:
     assert unused == set()
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "prior"])
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in TRIVIAL])
 def test_pipeline_and_grid_search(name: str) -> None:
     rng = np.random.default_rng(0)
     X = rng.normal(size=(40, 5))
