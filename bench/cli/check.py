@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from bench.api import BenchError
 from bench.cli.plugins import add_plugins
@@ -13,9 +12,8 @@ from bench.cli.terminal import clean
 from bench.plugins import Registry
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("check", help="does a plug-in keep the contract? one line each")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     parser.add_argument("file", metavar="FILE", type=Path, help="plug-in file, or folder of them")
     add_plugins(parser)
     parser.set_defaults(function=run)

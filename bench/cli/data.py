@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from bench.api import BenchError, Dataset, near
 from bench.cli.plugins import add_plugins, registry
 from bench.cli.terminal import say
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("data", help="make datasets, align photographs")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
     make = verbs.add_parser("make", help="write a rendered dataset in an official layout")
     make.add_argument("dataset", metavar="DATASET", help="an embedded one: see bench list datasets")

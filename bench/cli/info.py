@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.api import BenchError, Dataset, Plugin, near
 from bench.cli.plugins import add_plugins, registry
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from bench.score.distribution import DistributionCriterion
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("info", help="reference, parameters and rules of one name")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     parser.add_argument("name", metavar="NAME")
     add_plugins(parser)
     parser.set_defaults(function=run)

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import Any
 
 from bench.cli.plugins import add_plugins, registry
 from bench.cli.terminal import columns
 from bench.plugins import Entry
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "list", help="methods, datasets, criteria and papers that there are"
-    )
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     parser.add_argument(
         "what", nargs="?", choices=("methods", "datasets", "criteria", "papers"), help="only these"
     )

@@ -7,18 +7,48 @@ Exit codes: 0 all cells (or checks) ok, 1 some failed, 2 the command or its data
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
-import traceback
 from collections.abc import Sequence
+from typing import Any
 
 from bench import __version__
-from bench.api import BenchError
-from bench.cli import check, data, info, new, paper, run, tables
-from bench.cli import list as list_command
 from bench.cli.terminal import clean
 
-COMMANDS = (run, tables, paper, list_command, info, data, new, check)
+COMMANDS = {
+    "run": "run methods on a dataset; what is finished already is not run again",
+    "tables": "write CSV, LaTeX and Markdown tables",
+    "paper": "the papers' tables, published beside measured",
+    "list": "methods, datasets, criteria and papers that there are",
+    "info": "reference, parameters and rules of one name",
+    "data": "make datasets, align photographs",
+    "new": "write a plug-in file to start from",
+    "check": "does a plug-in keep the contract? one line each",
+}
+"""Each sub-command is a module of this package, imported only where the command is used."""
+
+
+class _Command(argparse.ArgumentParser):
+    """The parser of a sub-command, whose arguments are declared when there is something to parse.
+
+    Parameters
+    ----------
+    module : str or None
+        The module of this package whose ``declare`` knows the arguments; None where somebody else
+        declares them.
+    """
+
+    def __init__(self, module: str | None = None, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.module = module
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        """As every parser."""
+        module, self.module = self.module, None
+        if module is not None:
+            importlib.import_module(f"bench.cli.{module}").declare(self)
+        return super().parse_known_args(args, namespace)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,15 +60,19 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"bench {__version__}")
     top.add_argument("--debug", action="store_true", help="show the traceback of an error")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for command in COMMANDS:
-        command.add(commands)
+    commands = top.add_subparsers(
+        dest="command", required=True, metavar="COMMAND", parser_class=_Command
+    )
+    for name, line in COMMANDS.items():
+        commands.add_parser(name, help=line, module=name)
     return top
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
     options = parser().parse_args(arguments)
+    from bench.api import BenchError  # here: `bench --help` need not wait for the contract
+
     try:
         code: int = options.function(options)
         sys.stdout.flush()
@@ -62,6 +96,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse(options: argparse.Namespace, sentence: str, error: Exception) -> int:
     """Print one sentence about a wrong command, its traceback only with ``--debug``."""
     if options.debug:
+        import traceback  # of little use to most commands, and not quick to import
+
         traceback.print_exception(error)
     print(f"bench: {clean(sentence)}", file=sys.stderr)
     return 2

@@ -6,7 +6,6 @@ import argparse
 import re
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from bench.api import BenchError
 from bench.cli.plugins import registry
@@ -14,9 +13,8 @@ from bench.cli.plugins import registry
 KINDS = ("features", "classifier", "network", "dataset")
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("new", help="write a plug-in file to start from")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("name", metavar="NAME", help="as on the command line: my-method")
     parser.add_argument("--out", metavar="DIR", type=Path, default=Path(), help="[this folder]")

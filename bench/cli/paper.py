@@ -28,9 +28,8 @@ _RUN_OPTIONS = (
 _COMMITTED = Path("results/tables/papers/smoke")
 
 
-def add(commands: Any) -> None:
-    """Declare the command and its four parts."""
-    parser = commands.add_parser("paper", help="the papers' tables, published beside measured")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments and its four parts."""
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
 
     listed = parts.add_parser("list", help="papers, their tables and figures")

@@ -19,13 +19,11 @@ if TYPE_CHECKING:
 _NAMED = 3  # cells without a result, or folds, that are named, of those with one reason
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser(
-        "run",
-        help="run methods on a dataset; what is finished already is not run again",
-        epilog="methods: all · lbp+mlknn · lbp+all · all+mlknn · lbp+mlknn[k=10|50|100] (a sweep), "
-        "separated by commas",
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.epilog = (
+        "methods: all · lbp+mlknn · lbp+all · all+mlknn · lbp+mlknn[k=10|50|100] (a sweep), "
+        "separated by commas"
     )
     add_options(parser)
     parser.add_argument("--config", metavar="FILE", type=Path, help="TOML file with these options")

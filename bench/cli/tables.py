@@ -6,7 +6,7 @@ import argparse
 from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bench.api import BenchError
 from bench.cli.options import add_options, chosen
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from bench.run.store import Store
 
 
-def add(commands: Any) -> None:
-    """Declare the command."""
-    parser = commands.add_parser("tables", help="write CSV, LaTeX and Markdown tables")
+def declare(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
     add_options(parser, ["results"])
     parser.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables]")
     parser.add_argument(

@@ -5,17 +5,18 @@ One decorator, so that caching is decided in one place, and one layout of the in
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, TypeVar
+from functools import update_wrapper
+from typing import Any, TypeVar, cast
 
 import numpy as np
-from numba import njit
 
-Kernel = TypeVar("Kernel", bound=Callable[..., object])
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def compiled(function: Kernel) -> Kernel:
+def compiled(function: Function) -> Function:
     """Compile ``function`` to machine code at its first call, and keep the result on disk.
 
     Numba caches in ``$NUMBA_CACHE_DIR``; without it beside the source; where that folder is
@@ -34,10 +35,46 @@ def compiled(function: Kernel) -> Kernel:
         With the same signature. It holds no interpreter lock while it runs, and a float division
         by zero gives inf or nan as in NumPy.
     """
+    return cast(Function, Kernel(function))
+
+
+class Kernel:
+    """A compiled function before its first call.
+
+    Planning a run imports the files of methods and calls none of their kernels, and importing
+    Numba takes half a second: so Numba comes with the first call.
+    """
+
+    def __init__(self, function: Callable[..., object]) -> None:
+        self.function = function
+        self._jitted: Any = None
+        update_wrapper(self, function)
+
+    def __call__(self, *values: Any) -> Any:
+        """Compile where that has not been done, and run."""
+        return self.dispatcher(*values)
+
+    @property
+    def dispatcher(self) -> Any:
+        """Numba's function."""
+        if self._jitted is None:
+            self._jitted = _jit(self.function)
+            # Numba looks up what a kernel calls among the names of its file, where only its own
+            # functions mean something to it.
+            names = vars(sys.modules[self.function.__module__])
+            for name, value in list(names.items()):
+                if isinstance(value, Kernel) and value.function.__module__ == names["__name__"]:
+                    names[name] = value.dispatcher
+        return self._jitted
+
+
+def _jit(function: Callable[..., object]) -> Any:
+    from numba import njit
+
     # "numpy": without the check before every division, loops over them can use vector instructions
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        kernel: Kernel = njit(cache=True, **options)(function)
+        return njit(cache=True, **options)(function)
     except RuntimeError as error:
         if "no locator available" not in str(error):
             raise
@@ -47,8 +84,7 @@ def compiled(function: Kernel) -> Kernel:
             RuntimeWarning,
             stacklevel=1,  # one place for all kernels: shown once, not once for each
         )
-        kernel = njit(**options)(function)
-    return kernel
+        return njit(**options)(function)
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -102,13 +102,13 @@ def identity(entry: Entry, root: Path | None) -> dict[str, Any] | None:
 
 def files_hash(root: Path) -> str:
     """SHA-256 over the files below ``root``, links followed: names, sizes, times of change."""
-    digest = hashlib.sha256()
-    for name, size, changed in sorted(_files(root)):
-        digest.update(f"{name}\0{size}\0{changed}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()
+    # One string of sorted lines: datasets have 100,000 files, and a plan waits for this.
+    lines = sorted(_files(root))
+    return hashlib.sha256("".join(lines).encode(errors="surrogateescape")).hexdigest()
 
 
-def _files(root: Path) -> Iterator[tuple[str, int, int]]:
+def _files(root: Path) -> list[str]:
+    lines = []
     visited: set[tuple[int, int]] = set()
     waiting = [(str(root), "")]
     while waiting:
@@ -119,12 +119,12 @@ def _files(root: Path) -> Iterator[tuple[str, int, int]]:
         visited.add((state.st_dev, state.st_ino))
         with os.scandir(folder) as entries:
             for item in entries:
-                name = f"{prefix}{item.name}"
                 if item.is_dir():
-                    waiting.append((item.path, f"{name}/"))
+                    waiting.append((item.path, f"{prefix}{item.name}/"))
                 elif item.is_file():
                     stat = item.stat()
-                    yield name, stat.st_size, stat.st_mtime_ns
+                    lines.append(f"{prefix}{item.name}\0{stat.st_size}\0{stat.st_mtime_ns}\n")
+    return lines
 
 
 def _state(path: Path) -> tuple[str, int, int]:

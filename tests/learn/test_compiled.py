@@ -45,7 +45,7 @@ import warnings
 warnings.simplefilter("always")
 import numpy as np
 from kernel import total
-print(int(total(np.arange(100))), sum(total.stats.cache_hits.values()))
+print(int(total(np.arange(100))), sum(total.dispatcher.stats.cache_hits.values()))
 """
 
 
