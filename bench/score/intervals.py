@@ -84,10 +84,10 @@ class Estimate:
         who knew nothing before (A. Benavoli et al., JMLR 18 (2017) 77, Sec. 3).
         """
         if self.variance == 0:
-            below, above = self.value < -margin, self.value > margin
-            return float(below), float(not below and not above), float(above)
-        place = np.array([-margin - self.value, margin - self.value]) / self.se
-        below, above = float(stats.t.cdf(place[0], self.df)), float(stats.t.sf(place[1], self.df))
+            below, above = float(self.value < -margin), float(self.value > margin)
+            return below, 1 - below - above, above
+        below = float(stats.t.cdf((-margin - self.value) / self.se, self.df))
+        above = float(stats.t.sf((margin - self.value) / self.se, self.df))
         return below, max(0.0, 1 - below - above), above
 
     def detectable(self, power: float = 0.8, level: float = LEVEL) -> float:
