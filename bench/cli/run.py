@@ -71,7 +71,8 @@ def _measured(plan: Plan, store: Store, limits: Limits) -> tuple[Outcomes, list[
     with display() as listener:
         outcomes = run_plan(plan, store, listener, limits)
     dataset = outcomes.records[0].cell.dataset
-    records = [record for record in store.records() if record.cell.dataset == dataset]
+    found = store.records(damaged=lambda error: say(f"left out: {error}"))
+    records = [record for record in found if record.cell.dataset == dataset]
     return outcomes, tables.write(records, store.tables, scores_of=store.scores)
 
 
@@ -128,7 +129,8 @@ def _warn_of_long_training(plan: Plan, store: Store, budget: str, workers: int) 
     from bench.run.runner import pending
 
     todo, _ = pending(plan, store)
-    hours = training_seconds(plan, todo, store.records()) / workers / 3600
+    records = store.records(damaged=lambda error: None)  # the run itself names them
+    hours = training_seconds(plan, todo, records) / workers / 3600
     if hours > 1:
         say(
             f"training may take about {hours:,.0f} hours at --budget {budget} on this machine; "

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
     store = Store(chosen(options, ["results"]).results)
     store.check()
-    records = store.records()
+    records = store.records(damaged=lambda error: say(f"left out: {error}"))
     if not records:
         raise BenchError(f"{store.root} holds no records: bench run makes them")
     selection = newest(records)

@@ -69,7 +69,7 @@ def forecast(plan: Plan, store: Store) -> Forecast:
     plan, undecided = foreseen(plan, inner_done)
     todo, done = pending(plan, store)
     places = [place for place in (store.tuning, store) if place.runs.is_dir()]
-    records = [record for place in places for record in place.records()]
+    records = [record for place in places for record in place.records(damaged=lambda error: None)]
     features = {**plan.feature_jobs(inner_todo), **plan.feature_jobs(todo)}
     estimates = []
     work: list[Job | FeatureJob] = [*features.values(), *inner_todo, *todo]

@@ -34,8 +34,6 @@ class _Answer:
         ``fit`` and ``predict`` of a classifier.
     notes : tuple of str
         What a classifier says of itself after `fit`.
-    footnotes : tuple of str
-        What it says beside its row of a table.
     """
 
     scores: np.ndarray | None
@@ -43,7 +41,6 @@ class _Answer:
     distribution: np.ndarray | None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    footnotes: tuple[str, ...] = ()
 
 
 def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
@@ -90,7 +87,7 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
         learned_weights=features.learned_weights,
         curve=features.curve,
         notes=(*job.notes, *features.notes, *answer.notes),
-        footnotes=(*job.footnotes, *features.footnotes, *answer.footnotes),
+        footnotes=(*job.footnotes, *features.footnotes),
         provenance={"device": features.device},
         criteria_code=criteria_code(),
     )
@@ -144,8 +141,7 @@ def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: fl
     shape = (len(test), faces.labels.shape[1])
     check_outputs(name, scores, labels, shape)
     check_distribution(name, distribution, shape)
-    said = tuple(classifier.remarks()), tuple(classifier.footnotes())
-    return _Answer(scores, labels, distribution, seconds, *said)
+    return _Answer(scores, labels, distribution, seconds, tuple(classifier.remarks()))
 
 
 def _check_memory(classifier: Classifier, train: np.ndarray, labels: int, allowed: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
@@ -13,9 +14,28 @@ import msgspec
 
 from bench.api import BenchError
 from bench.run.job import SCHEMA, Cell, Job
+from bench.run.printable import printable
 from bench.run.provenance import provenance
+from bench.score import bootstrap
 
 OLDER_SCHEMAS = (1,)  # what this version reads too; it writes `SCHEMA`
+STATUSES = ("ok", "error", "timeout", "skipped")
+
+
+class RecordError(BenchError):
+    """A file is no record that this version can trust.
+
+    Attributes
+    ----------
+    where : Path
+        The file.
+    why : str
+        What is wrong with it.
+    """
+
+    def __init__(self, where: Path, why: str) -> None:
+        super().__init__(f"{where}: not a record of bench ({why}); delete it and run again")
+        self.where, self.why = where, why
 
 
 @dataclass(frozen=True)
@@ -29,10 +49,6 @@ class Record:
         One sentence where the status is not ok.
     convention : str
         Of the criteria below (`bench.score.criteria.CONVENTIONS`).
-    conventions : dict
-        By each other convention what it changes: ``{"criteria", "values"}``, the criteria that are
-        not equal and their replicates (packed), neither where all are equal. Empty on single-label
-        data, in records of people, and in those of before this field.
     criteria : dict of str to float or None
         None where the method gives no scores, or the criterion is undefined on this test part.
     confusion : list of list of int
@@ -76,7 +92,6 @@ class Record:
     left_out: int = 0
     tied_rows: float | None = None
     bootstrap: dict[str, Any] = field(default_factory=dict)
-    conventions: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     scores_sha256: str = ""
@@ -89,41 +104,78 @@ class Record:
     schema: int = SCHEMA
 
     def to_json(self) -> str:
-        """The record as text; floats in full precision."""
-        return json.dumps(asdict(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        """The record as text, floats in full precision, with the SHA-256 of what it says."""
+        values = printable(asdict(self))
+        values["sha256"] = _digest(values)
+        return json.dumps(values, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
-    def from_json(cls, text: str, where: Path) -> Record:
-        """Read a record, of an older schema too.
+    def from_json(cls, text: str | bytes, where: Path, key: str | None = None) -> Record:
+        """Read a record, of an older schema too, and one without a hash, as older versions wrote.
 
         Parameters
         ----------
         where : Path
             The file, for the sentence of an error.
+        key : str or None
+            What the record must have for its key; None takes any.
 
         Raises
         ------
-        BenchError
-            The record of another version, or a damaged one; names the file and the place in it.
+        RecordError
+            The record of another version, of another cell, or a damaged one.
         """
         try:
             values = msgspec.json.decode(text)
-            schema = values["schema"]
-            if schema in OLDER_SCHEMAS:
-                values = _of_schema_1(values)
-            elif schema != SCHEMA:
-                raise BenchError(
-                    f"{where}: written by another version of bench (schema {schema}, this one "
-                    f"reads {SCHEMA}); use that version or another --results folder"
-                )
-            _refuse_unknown(values, cls, "$")
-            _refuse_unknown(values["cell"], Cell, "$.cell")
-            return msgspec.convert(values, cls)
-        except (msgspec.MsgspecError, TypeError, KeyError) as error:
-            said = f"{error} is missing" if isinstance(error, KeyError) else str(error)
-            raise BenchError(
-                f"{where}: not a record of bench ({said}); delete it and run again"
-            ) from error
+            _refuse_schema(values["schema"], where)
+            hashed = "sha256" in values
+            if hashed and values.pop("sha256") != _digest(values):
+                raise RecordError(where, "its content is not what its sha256 says")
+            record = _converted(values, where)
+            if not hashed:
+                bootstrap.unpack(record.bootstrap.get("values", {}))
+        except RecordError:
+            raise
+        except (msgspec.MsgspecError, BenchError) as error:
+            raise RecordError(where, str(error)) from error
+        except KeyError as error:
+            raise RecordError(where, f"{error} is missing") from error
+        except RecursionError as error:
+            raise RecordError(where, "its lists are nested too deep") from error
+        except (TypeError, ValueError, AttributeError, OverflowError) as error:
+            raise RecordError(where, f"{type(error).__name__}: {error}") from error
+        if key is not None and record.key != key:
+            raise RecordError(where, f"it is the record of another cell, {record.key}")
+        return record
+
+
+def _digest(values: dict[str, Any]) -> str:
+    """SHA-256 of what a record says, however its text is laid out."""
+    text = json.dumps(values, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode("ascii")).hexdigest()
+
+
+def _converted(values: dict[str, Any], where: Path) -> Record:
+    """The record that plain values make; every field has its type, every number is finite."""
+    if values["schema"] in OLDER_SCHEMAS:
+        values = _of_schema_1(values)
+    _refuse_unknown(values, Record, "$")
+    _refuse_unknown(values["cell"], Cell, "$.cell")
+    json.dumps(values, allow_nan=False)  # JSON has no NaN, but 1e999 is one way to infinity
+    record = msgspec.convert(values, Record)
+    if record.status not in STATUSES:
+        raise RecordError(where, f"its status is {record.status!r}")
+    if record.status == "ok" and not record.criteria:
+        raise RecordError(where, "it is ok and has no criteria")
+    return record
+
+
+def _refuse_schema(schema: Any, where: Path) -> None:
+    if schema not in (*OLDER_SCHEMAS, SCHEMA):
+        raise RecordError(
+            where,
+            f"written by another version of bench, schema {schema}; this one reads {SCHEMA}",
+        )
 
 
 def _refuse_unknown(values: dict[str, Any], of: type, path: str) -> None:
@@ -155,6 +207,7 @@ def new_record(
     **outcome
         Further fields of `Record`; ``provenance`` is added to that of this process.
     """
+    outcome = printable(outcome)
     now = datetime.now(UTC)
     times = {"finished": now.isoformat(timespec="microseconds")}
     if started is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
@@ -19,9 +19,9 @@ from bench.run.memory import machine_memory
 from bench.run.options import RunOptions
 from bench.run.plan import Plan
 from bench.run.pool import Outcome, Pool, Task
-from bench.run.record import Record, failed_record
+from bench.run.record import Record, RecordError, failed_record
 from bench.run.scoring import rescored
-from bench.run.store import Store
+from bench.run.store import DamagedScoresError, Store
 
 TIMEOUTS = {"smoke": 600.0, "quick": 3600.0, "paper": 24 * 3600.0}
 SHARE = 0.8  # of the machine's memory, for all workers together
@@ -99,19 +99,33 @@ class Outcomes:
         return [record for record in self.records if record.status in ("error", "timeout")]
 
 
-def pending(plan: Plan, store: Store) -> tuple[list[Job], dict[str, Record]]:
+def pending(
+    plan: Plan, store: Store, said: Callable[[str], None] = lambda sentence: None
+) -> tuple[list[Job], dict[str, Record]]:
     """The cells still to measure, and the records of the others by key.
 
-    Failures are measured again. A cell whose criteria were computed by other code than today's is
-    scored again from its stored scores.
+    Failures are measured again, and so is what cannot be trusted any more: a damaged record, or
+    damaged scores that its criteria have to be computed from. A cell whose criteria were computed
+    by other code than today's is scored again from its stored scores.
+
+    Parameters
+    ----------
+    said : callable
+        Called with a sentence on each damaged file.
     """
     todo, done = [], {}
     for job in plan.jobs:
-        record = store.read(job.key)
-        if record is None or record.status != "ok":
-            todo.append(job)
-            continue
-        current = rescored(record, store.scores)
+        try:
+            record = store.read(job.key)
+            current = None if record is None else _current(record, store)
+        except RecordError as error:
+            said(
+                f"{error.where}: not a record of bench ({error.why}): {job.label} is measured again"
+            )
+            record = current = None
+        except DamagedScoresError as error:
+            said(f"{error.where} is damaged: {job.label} is measured again")
+            record = current = None
         if current is None:
             todo.append(job)
             continue
@@ -119,6 +133,11 @@ def pending(plan: Plan, store: Store) -> tuple[list[Job], dict[str, Record]]:
             store.write(current)
         done[job.key] = current
     return todo, done
+
+
+def _current(record: Record, store: Store) -> Record | None:
+    """The record with today's criteria; None where the cell has to be measured again."""
+    return rescored(record, store.scores) if record.status == "ok" else None
 
 
 def run(plan: Plan, store: Store, listener: Listener, limits: Limits) -> Outcomes:
@@ -137,7 +156,7 @@ def run(plan: Plan, store: Store, listener: Listener, limits: Limits) -> Outcome
         store.tuning.open()
         inner = run(plan.inner(), store.tuning, listener, limits)
         plan, lost = _decided(plan, inner.records, store, listener)
-    todo, records = pending(plan, store)
+    todo, records = pending(plan, store, listener.said)
     listener.planned(plan, len(records))
     for fingerprint in _needed(plan, todo):
         save_faces(store.cache, plan.sets[fingerprint])

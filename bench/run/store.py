@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -12,8 +13,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -22,7 +24,8 @@ from bench import __version__
 from bench.api import BenchError
 from bench.data.files import explained, sha256, whole, write_text
 from bench.run.job import SCHEMA
-from bench.run.record import OLDER_SCHEMAS, Record
+from bench.run.printable import printable
+from bench.run.record import OLDER_SCHEMAS, Record, RecordError
 from bench.run.scoring import Stored
 
 
@@ -32,6 +35,14 @@ class _About:
 
     schema: int
     made_by: str | None = None
+
+
+class DamagedScoresError(BenchError):
+    """Stored scores are not those that a record was made from; ``where`` is the file."""
+
+    def __init__(self, where: Path) -> None:
+        super().__init__(f"{where} is damaged: delete {where.parent} and run the cell again")
+        self.where = where
 
 
 class Store:
@@ -51,7 +62,8 @@ class Store:
     """
 
     def __init__(self, root: Path, cache: Path | None = None) -> None:
-        self.root = Path(root)
+        # Once and for all: a plug-in may change the working folder.
+        self.root = Path(root).absolute()
         self.runs = self.root / "runs"
         self.cache = self.root / "cache" if cache is None else cache
         self.training = self.root / "training"
@@ -104,7 +116,7 @@ class Store:
             return None
         try:
             folder = msgspec.json.decode(about.read_bytes(), type=_About)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise BenchError(f"{about} cannot be read ({error}); delete it") from error
         if folder.schema not in (*OLDER_SCHEMAS, SCHEMA):
             raise BenchError(
@@ -122,22 +134,22 @@ class Store:
         The kernel drops the lock when its process ends, however it ends.
         """
         path = self.root / "lock"
-        file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError as error:
+            raise explained(error, path) from error
         try:
             said = False
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not said:
-                        waiting(os.pread(file, 4096, 0).decode().strip() or "another process")
-                        said = True
-                    time.sleep(0.2)
-            holder = f"process {os.getpid()} ({' '.join(['bench', *sys.argv[1:]])})\n"
+            while not _taken(file, path):
+                if not said:
+                    holder = os.pread(file, 4096, 0).decode("utf-8", "backslashreplace").strip()
+                    waiting(holder or "another process")
+                    said = True
+                time.sleep(0.2)
+            words = printable(" ".join(["bench", *sys.argv[1:]]))
             try:
                 os.ftruncate(file, 0)
-                os.pwrite(file, holder.encode(), 0)
+                os.pwrite(file, f"process {os.getpid()} ({words})\n".encode(), 0)
             except OSError as error:
                 raise explained(error, path) from error
             yield
@@ -148,20 +160,30 @@ class Store:
     # -- records ----------------------------------------------------------------------------
 
     def read(self, key: str) -> Record | None:
-        """The record of a cell, or None where there is none yet."""
-        path = self.runs / key / "record.json"
-        try:
-            return Record.from_json(path.read_text(encoding="utf-8"), path)
-        except FileNotFoundError:
-            return None
+        """The record of a cell, or None where there is none yet.
+
+        Raises
+        ------
+        RecordError
+            There is a file, and it is not the record of this cell.
+        """
+        path = self._path(key)
+        content = _content(path)
+        return None if content is None else Record.from_json(content, path, key)
 
     def has(self, key: str) -> bool:
         """Whether a cell has a record."""
-        return (self.runs / key / "record.json").is_file()
+        try:
+            return self.read(key) is not None
+        except RecordError:
+            return False
 
     def write(self, record: Record) -> None:
         """Put a record in place; the last thing written for a cell."""
-        write_text(self.runs / record.key / "record.json", record.to_json())
+        write_text(self._path(record.key), record.to_json())
+
+    def _path(self, key: str) -> Path:
+        return self.runs / key / "record.json"
 
     def write_scores(
         self,
@@ -187,14 +209,14 @@ class Store:
 
         Raises
         ------
-        BenchError
+        DamagedScoresError
             The file is not the one that the record was made from.
         """
         path = self.runs / record.key / "scores.npz"
         if not path.is_file():
             return None
         if sha256(path) != record.scores_sha256:
-            raise BenchError(f"{path} is damaged: delete {path.parent} and run the cell again")
+            raise DamagedScoresError(path)
         with np.load(path, allow_pickle=False) as stored:
             return Stored(*(stored.get(name) for name in Stored._fields))
 
@@ -204,51 +226,83 @@ class Store:
         with np.load(path, allow_pickle=False) as stored:
             return np.asarray(stored["ids"])
 
-    def records(self) -> list[Record]:
-        """All records, sorted by key; unchanged ones come from the index without opening files."""
+    def records(self, damaged: Callable[[RecordError], None] | None = None) -> list[Record]:
+        """All records, sorted by key; unchanged ones come from the index without opening files.
+
+        Parameters
+        ----------
+        damaged : callable or None
+            Told of each file that is no record, which is then left out.
+
+        Raises
+        ------
+        RecordError
+            Of the first such file, where nobody is told.
+        """
+        return [record for _, _, record in self._all(damaged)]
+
+    def _all(
+        self, damaged: Callable[[RecordError], None] | None
+    ) -> Iterator[tuple[os.stat_result, bytes, Record]]:
+        """Every record with its file's state and bytes."""
         known = self._indexed()
-        found = []
         for path in sorted(self.runs.glob("*/record.json")):
             try:
                 state = path.stat()
-                entry = known.get(path.parent.name)
-                if entry is not None and entry[:2] == (state.st_mtime_ns, state.st_size):
-                    text = entry[2]
-                else:
-                    text = path.read_text(encoding="utf-8")
+                entry = known.get((path.parent.name, state.st_mtime_ns, state.st_size))
+                found = None if entry is None else _read(entry, path)
+                if found is None and (content := _content(path)) is not None:
+                    found = content, Record.from_json(content, path, path.parent.name)
             except FileNotFoundError:
                 continue
-            found.append(Record.from_json(text, path))
-        return found
+            except RecordError as error:
+                if damaged is None:
+                    raise
+                damaged(error)
+                continue
+            if found is not None:
+                yield state, *found
 
     # -- the index --------------------------------------------------------------------------
 
-    def _indexed(self) -> dict[str, tuple[int, int, str]]:
+    def _indexed(self) -> dict[tuple[str, int, int], bytes]:
+        """What record files hold, by key, time of change and size.
+
+        SQLite does not notice a changed byte in its file. What has another hash than it was stored
+        with is passed over, so that the record itself is read, and `rebuild` mends the index.
+        """
         if not self._index.is_file():
             return {}
         try:
-            with closing(sqlite3.connect(f"file:{self._index}?mode=ro", uri=True)) as base:
-                rows = base.execute("SELECT key, mtime_ns, size, body FROM record").fetchall()
-        except sqlite3.Error:
-            return {}  # damaged: the records themselves are read, and rebuild() mends it
-        return {key: (mtime, size, body) for key, mtime, size, body in rows}
+            with closing(sqlite3.connect(f"{self._index.as_uri()}?mode=ro", uri=True)) as base:
+                rows = base.execute(
+                    "SELECT key, mtime_ns, size, body, sha256 FROM record"
+                ).fetchall()
+        except (sqlite3.Error, ValueError, OverflowError, MemoryError):
+            return {}
+        return {
+            (key, changed, size): body
+            for key, changed, size, body, digest in rows
+            if isinstance(body, bytes) and digest == _row_digest(key, body)
+        }
 
     def rebuild(self) -> None:
         """Make the index anew from the records (the lock's holder calls this)."""
         rows = []
-        for record in self.records():
-            state = (self.runs / record.key / "record.json").stat()
-            cell, body = record.cell, json.dumps(asdict(record), ensure_ascii=False)
+        for state, content, record in self._all(damaged=lambda error: None):
+            cell, key = record.cell, record.key
             about = (cell.dataset, cell.features, cell.classifier, record.status)
-            rows.append((record.key, state.st_mtime_ns, state.st_size, *about, body))
+            digest = _row_digest(key, content)
+            rows.append((key, state.st_mtime_ns, state.st_size, *about, content, digest))
         try:
             with whole(self._index) as temporary, closing(sqlite3.connect(temporary)) as base:
                 base.execute("PRAGMA journal_mode = OFF")  # a temporary file has no past
                 base.execute(
                     "CREATE TABLE record (key TEXT PRIMARY KEY, mtime_ns INTEGER, size INTEGER, "
-                    "dataset TEXT, features TEXT, classifier TEXT, status TEXT, body TEXT)"
+                    "dataset TEXT, features TEXT, classifier TEXT, status TEXT, body BLOB, "
+                    "sha256 TEXT)"
                 )
-                base.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+                base.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
                 base.commit()
         except sqlite3.Error as error:
             full = "full" in str(error)
@@ -269,3 +323,40 @@ class Store:
                     shutil.rmtree(leftover, ignore_errors=True)
                 else:
                     leftover.unlink(missing_ok=True)
+
+
+def _taken(file: int, path: Path) -> bool:
+    """Whether the lock could be had; False while another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        raise BenchError(
+            f"{path} cannot be locked ({error.strerror or error}): {path.parent} lies on a file "
+            "system without locks; name a local folder with --results"
+        ) from error
+    return True
+
+
+def _content(path: Path) -> bytes | None:
+    """The bytes of a record's file; None where there is none."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise RecordError(path, f"it cannot be read: {error.strerror or error}") from error
+
+
+def _read(content: bytes, path: Path) -> tuple[bytes, Record] | None:
+    """A record as the index has it; None where that is none: its file has the last word."""
+    try:
+        return content, Record.from_json(content, path, path.parent.name)
+    except RecordError:
+        return None
+
+
+def _row_digest(key: Any, content: bytes) -> str:
+    """SHA-256 of what a row of the index holds."""
+    return hashlib.sha256(f"{key}\n".encode(errors="replace") + content).hexdigest()

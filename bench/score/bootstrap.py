@@ -114,9 +114,8 @@ def unpack(packed: Mapping[str, str]) -> dict[str, np.ndarray]:
         try:
             raw = zlib.decompress(base64.b64decode(text, validate=True))
             values[name] = np.frombuffer(raw, dtype="<f4").astype(np.float32)
-        except (ValueError, zlib.error) as error:
+        except (TypeError, ValueError, zlib.error) as error:
             raise BenchError(
-                f"the bootstrap replicates of {name} in a record cannot be read ({error}); delete "
-                "the record and run the cell again"
+                f"the bootstrap replicates of {name} cannot be read ({error})"
             ) from error
     return values

@@ -183,6 +183,43 @@ def test_changed_criteria_are_computed_again_from_stored_scores(tiny: Path, stor
     assert again.seconds == record.seconds  # nothing was fitted again
 
 
+@pytest.mark.parametrize("damage", ["empty", "no text", "a digit", "of the other cell", "scores"])
+def test_a_damaged_record_is_measured_again(tiny: Path, store: Store, damage: str) -> None:
+    plan = plan_of([tiny], "halves+nearest,halves+dice")
+    first, second = run_plan(plan, store)[0].records
+    path, other = (store.runs / record.key / "record.json" for record in (first, second))
+    healthy = path.read_bytes()
+    if damage == "scores":  # from which criteria of other code would be computed again
+        store.write(replace(first, criteria_code="old", criteria={"hamming_loss": 9.0}))
+        (path := path.with_name("scores.npz")).write_bytes(b"")
+    else:
+        path.write_bytes(
+            {
+                "empty": b"",
+                "no text": b"\xff" * 9,
+                "a digit": healthy.replace(b'"hamming_loss": 0.', b'"hamming_loss": 9.'),
+                "of the other cell": other.read_bytes(),
+            }[damage]
+        )
+    outcomes, heard = run_plan(plan, store)
+    assert [record.criteria for record in outcomes.records] == [first.criteria, second.criteria]
+    assert heard.begun == ["halves+nearest, official"]
+    (sentence,) = heard.words
+    assert sentence.startswith(str(path))
+    assert sentence.endswith("halves+nearest, official is measured again")
+    assert {record.key: record.criteria for record in store.records()} == {
+        first.key: first.criteria,
+        second.key: second.criteria,
+    }
+
+
+def test_a_damaged_record_of_another_run_stops_none(tiny: Path, store: Store) -> None:
+    (other,) = run_plan(plan_of([tiny], "alone"), store)[0].records
+    (store.runs / other.key / "record.json").write_bytes(b"{")
+    (record,) = run_plan(plan_of([tiny], "halves+nearest"), store)[0].records
+    assert record.status == "ok"
+
+
 def test_a_wrong_request_is_one_sentence(tiny: Path) -> None:
     for more, message in (
         ({"budget": "huge"}, "smoke, quick, paper"),

@@ -205,5 +205,5 @@ def test_packing_makes_a_thousand_replicates_small() -> None:
 
 @pytest.mark.parametrize("text", ["&&&", "AAAA", "eJxLTEoGAAJNASc=", "eJxLBAAAYgBi"])
 def test_damaged_text_is_refused(text) -> None:
-    with pytest.raises(BenchError, match="replicates of coverage in a record cannot be read"):
+    with pytest.raises(BenchError, match="replicates of coverage cannot be read"):
         unpack({"coverage": text})
