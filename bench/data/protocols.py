@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -25,6 +26,7 @@ from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, Dataset, FaceSet
 
 GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B-C")
 INNER_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B")
+DEFAULT_INNER = "cv5"
 _CROSS = r"cv([1-9]\d{0,6})(-subject|-blocks)?"
 _EXAMPLES = ("cv5", "cv10", "cv5-subject", "cv5-blocks", "holdout-60-20-20")
 
@@ -129,6 +131,26 @@ def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
         note = _shared_subjects(faces, train, test)
         result.append(Fold(f"{outer.name} inner {which}", train, nothing, test, note))
     return result
+
+
+def inner_protocol(outer: str, faces: FaceSet, parts: Sequence[Fold]) -> str:
+    """The inner protocol that follows an outer one: by subject, or in blocks, where that is so.
+
+    Inner folds that ask an easier question than the outer ones choose parameters for that question.
+
+    Parameters
+    ----------
+    outer : str
+        As `folds` takes it.
+    parts : sequence of Fold
+        Its folds of ``faces``; by subject there are no more inner folds than training subjects.
+    """
+    if outer.endswith("-blocks"):
+        return f"{DEFAULT_INNER}-blocks"
+    if outer.endswith("-subject") and faces.subject is not None:
+        subjects = min(len(np.unique(faces.subject[fold.train])) for fold in parts)
+        return f"cv{max(2, min(int(DEFAULT_INNER[2:]), subjects))}-subject"
+    return DEFAULT_INNER
 
 
 def check_inner(protocol: str) -> None:

@@ -19,9 +19,9 @@ from bench.nn.hooks import Loss, NetworkHooks
 from bench.nn.inference import predict
 from bench.nn.output import Batch, Output
 from bench.nn.recipe import Recipe
-from bench.nn.threshold import best_micro_f1
 from bench.nn.train import TrainingLoop, TrainingSummary
 from bench.nn.updates import TrainingData
+from bench.score.thresholds import best_micro_f1
 
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
 _FEWEST = 20  # training rows of which some are held out

@@ -20,6 +20,7 @@ from bench.plugins import Registry
 from bench.run.code import code_hash
 from bench.run.job import Cell, Job, key_of
 from bench.run.methods import dataset_spec
+from bench.run.options import OWN
 from bench.run.plan import Plan
 from bench.run.record import Record, new_record
 from bench.run.scoring import criteria_code
@@ -115,6 +116,8 @@ def _cell(cell: Cell) -> Cell:
         source={},
         others={},
         tuned={},
+        threshold=OWN,
+        fitted_on="",
     )
 
 

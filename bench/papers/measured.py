@@ -19,7 +19,7 @@ from bench.plugins import Registry
 from bench.publish.rows import Row, newest, spread
 from bench.run.job import Cell, Protocol
 from bench.run.methods import Spec
-from bench.run.options import CROSS
+from bench.run.options import CROSS, OWN
 from bench.run.record import Record
 
 _ADDRESS = re.compile(r"https?://\S+/")
@@ -191,7 +191,7 @@ def _name(spec: Spec | None) -> str | None:
 
 
 def _under(cell: Cell, located: Located) -> bool:
-    """Whether a cell is measured under these conditions, without a choice of parameters."""
+    """Whether a cell is measured so, without a choice of parameters, by the method's own rule."""
     conditions = located.conditions
     return (
         _has_protocol(cell, located)
@@ -199,6 +199,7 @@ def _under(cell: Cell, located: Located) -> bool:
         and cell.selection in ("none", conditions.selection)
         and cell.seed < conditions.seeds
         and not cell.tuned
+        and cell.threshold == OWN
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from bench.publish.rows import Row
 from bench.run.job import Cell
+from bench.run.options import OWN
 from bench.run.record import Record
 from bench.score.distribution import CLIP
 
@@ -40,6 +41,7 @@ def caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
         _twins(cells),
         _clipped() if distribution else _convention(results),
         training(cells),
+        "" if distribution else _label_sets(cells[0]),
         _repeats(rows, splits),
         "" if distribution else _tied(rows),
         "" if distribution else _left_out(results),
@@ -92,6 +94,25 @@ def training(cells: Sequence[Cell]) -> str:
     schedule = "the papers' schedules" if budgets == ["paper"] else "SHORTENED training"
     selections = {_SELECTIONS[cell.selection] for cell in cells if cell.selection != "none"}
     return ", ".join([f"Budget {budgets[0]} ({schedule})", *sorted(selections)])
+
+
+_RULES = {
+    "cardinality": "as many labels as a training image has on average",
+    "micro-f1": "the best micro-F1",
+    "hamming": "the lowest Hamming loss",
+}
+
+
+def _label_sets(cell: Cell) -> str:
+    """How scores became label sets; nothing where each method has its own rule."""
+    if cell.threshold == OWN:
+        return ""
+    part = "the validation part"
+    part = part if cell.fitted_on == "valid" else f"{cell.fitted_on} of the training part"
+    return (
+        f"Label sets by one rule for all rows, {cell.threshold}: one threshold on scores, for "
+        f"{_RULES[cell.threshold]}, fitted on {part}"
+    )
 
 
 def _repeats(rows: Sequence[Row], splits: int) -> str:

@@ -23,9 +23,9 @@ _Criterion = Criterion | DistributionCriterion
 def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[Table]:
     """The tables of one dataset.
 
-    Rows stand in one table where data, protocol, budget and choice of the epoch agree; methods that
-    follow no schedule, or choose no epoch, stand in each. Behind each table stands one of the
-    label-distribution criteria, where methods give distributions.
+    Rows stand in one table where data, protocol, budget, choice of the epoch and the rule for label
+    sets agree; methods that follow no schedule, or choose no epoch, stand in each. Behind each
+    table stands one of the label-distribution criteria, where methods give distributions.
 
     Parameters
     ----------
@@ -52,7 +52,8 @@ def groups_of(records: Sequence[Record]) -> list[list[Row]]:
     by_data: dict[str, list[Row]] = defaultdict(list)
     for row in rows_of(records):
         cell = row.cell
-        content = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind]
+        label_sets = [cell.threshold, cell.fitted_on]
+        content = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind, *label_sets]
         by_data[canonical(content)].append(row)
     return [
         [row for row in by_data[data] if _covers(training, _training(row.cell))]

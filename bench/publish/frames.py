@@ -36,6 +36,7 @@ CELL_COLUMNS = (
     *("selection", "n_valid", "twins", "tied_rows", "left_out", "reason"),
     *_OTHERS,
     *("fingerprint", "split_hash", "notes"),
+    *("threshold", "fitted_on"),
 )
 _ESTIMATE = ("mean", "sd_seeds", "sd_folds", "low", "high")
 SUMMARY_COLUMNS = (
@@ -45,6 +46,7 @@ SUMMARY_COLUMNS = (
     *(f"{name}_{part}" for name in _NINE for part in _ESTIMATE),
     "tied_rows",
     *(f"{name}_{part}" for name in _OTHERS for part in _ESTIMATE),
+    *("threshold", "fitted_on"),
 )
 _METHOD = ("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed")
 _TRAINING = ("budget", "selection", "synthetic")

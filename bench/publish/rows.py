@@ -52,7 +52,8 @@ def _place(cell: Cell) -> tuple[Any, ...]:
     names = (*data, cell.classifier or "", cell.features or "")
     sides = [shown_params(cell, side) for side in ("classifier", "features")]
     params = canonical([*sides, cell.tuned])
-    rest = (cell.budget, cell.selection, cell.weights or "", cell.fingerprint, cell.split_hash)
+    training = (cell.budget, cell.selection, cell.weights or "")
+    rest = (cell.threshold, cell.fitted_on, *training, cell.fingerprint, cell.split_hash)
     return (*map(natural, (*names, params)), cell.seed, *rest)
 
 
@@ -103,7 +104,8 @@ def _identity(cell: Cell, weights: str | None) -> str:
 def _method(cell: Cell) -> list[Any]:
     """What tells methods apart; a tuned parameter counts by its candidates, not by its value."""
     sides = [shown_params(cell, side) for side in ("classifier", "features")]
-    return [cell.classifier, cell.features, *sides, cell.tuned]
+    label_sets = [cell.threshold, cell.fitted_on]
+    return [cell.classifier, cell.features, *sides, cell.tuned, *label_sets]
 
 
 def _weights(cell: Cell) -> str | None:

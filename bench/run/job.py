@@ -87,6 +87,12 @@ class Cell:
         ``smoke``, ``quick`` or ``paper``; ``any`` where no method of the cell follows a schedule.
     selection : str
         ``valid``, ``last`` or ``test``; ``none`` where no epoch is chosen.
+    threshold : str
+        ``own``: the method's own rule makes label sets of scores; else the rule that fits one
+        threshold (`bench.score.thresholds`).
+    fitted_on : str
+        Where that threshold was fitted: ``valid``, or ``inner cv5`` of the training part; empty
+        where the rule is the method's own.
     tuned : dict
         Empty, or what was chosen on the training part (`bench.run.tuning`): ``features`` and
         ``classifier`` hold the candidate values of each parameter by name, ``inner`` the folds and
@@ -123,6 +129,8 @@ class Cell:
     tuned: dict[str, Any] = field(default_factory=dict)
     source: dict[str, Any] = field(default_factory=dict)
     others: dict[str, Any] = field(default_factory=dict)
+    threshold: str = "own"
+    fitted_on: str = ""
 
     def columns(self, names: Iterable[str]) -> dict[str, Any]:
         """Those of its fields that are among ``names``, as tables write them."""
@@ -192,6 +200,23 @@ class FeatureJob:
 
 
 @dataclass(frozen=True)
+class ThresholdFit:
+    """How the threshold of one cell is fitted.
+
+    Attributes
+    ----------
+    rule : str
+        Of `bench.score.thresholds`.
+    inner : tuple of str
+        Keys of the cells on inner folds whose scores it is fitted on; empty where that is the
+        validation part.
+    """
+
+    rule: str
+    inner: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Job:
     """One cell with all that is needed to measure it.
 
@@ -203,6 +228,8 @@ class Job:
         None where a network gives its own scores.
     notes, footnotes : tuple of str
         What the record, or the table beside the row, will say whatever comes of the cell.
+    fit : ThresholdFit or None
+        None where label sets are by the method's own rule.
     """
 
     key: str
@@ -212,6 +239,13 @@ class Job:
     classifier: Spec | None
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
+    fit: ThresholdFit | None = None
+
+    @property
+    def asks_every_face(self) -> bool:
+        """Whether features are needed of more images than are tested."""
+        fits_on_valid = self.fit is not None and not self.fit.inner
+        return self.classifier is not None or fits_on_valid
 
     @property
     def label(self) -> str:

@@ -20,6 +20,7 @@ from bench.run.memory import peak_memory_mb, reset_peak_memory
 from bench.run.record import Record, failed_record, new_record
 from bench.run.scoring import Stored, criteria_code, scored
 from bench.run.store import Store
+from bench.run.thresholds import cut, pooled_inner
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,9 @@ class _Answer:
     seconds : dict
         ``fit`` and ``predict`` of a classifier.
     notes : tuple of str
-        What a classifier says of itself after `fit`.
+        What a classifier says of itself after `fit`, and how a threshold was fitted.
+    validated : float (n_valid, L) or None
+        Scores of the validation part, where a threshold is fitted on it.
     """
 
     scores: np.ndarray | None
@@ -41,6 +44,7 @@ class _Answer:
     distribution: np.ndarray | None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    validated: np.ndarray | None = None
 
 
 def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
@@ -75,6 +79,8 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
         answer = _own_answer(job, features, len(faces))
     else:
         answer = _classified(job, faces, features, max_memory)
+    if job.fit is not None:
+        answer = _by_common_rule(job, faces, answer, store)
     stored = _stored(faces, job.fold.test, answer)
     record = new_record(
         job.key,
@@ -97,7 +103,7 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
 def _features(job: Job, store: Store) -> KeptFeatures:
     """The features of a cell; computed here where a worker before this one has lost them."""
     assert job.features is not None
-    needed = replace(job.features, alone=job.classifier is None)
+    needed = replace(job.features, alone=not job.asks_every_face)
     ensure_features(needed, store)
     return open_features(needed.place(store.cache))
 
@@ -111,7 +117,21 @@ def _own_answer(job: Job, features: KeptFeatures, images: int) -> _Answer:
     if len(features.scores) < images:
         rows = np.searchsorted(job.features.tested, rows)
     distribution = None if features.distribution is None else features.distribution[rows]
-    return _Answer(features.scores[rows], features.labels[rows], distribution)
+    validated = features.scores[job.fold.valid] if job.asks_every_face else None
+    return _Answer(features.scores[rows], features.labels[rows], distribution, validated=validated)
+
+
+def _by_common_rule(job: Job, faces: FaceSet, answer: _Answer, store: Store) -> _Answer:
+    """The answer with label sets by one threshold, in place of those by the method's own rule."""
+    assert job.fit is not None
+    if job.fit.inner:
+        truth, scores = pooled_inner(job.fit, store)
+    elif answer.validated is not None:
+        truth, scores = faces.labels[job.fold.valid], answer.validated
+    else:
+        raise BenchError(f"--threshold {job.fit.rule} needs scores: {job.label} gives none")
+    labels, words = cut(job, truth, scores, faces.labels[job.fold.train], answer.scores)
+    return replace(answer, labels=labels, notes=(*answer.notes, words))
 
 
 def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: float) -> _Answer:
@@ -141,7 +161,19 @@ def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: fl
     shape = (len(test), faces.labels.shape[1])
     check_outputs(name, scores, labels, shape)
     check_distribution(name, distribution, shape)
-    return _Answer(scores, labels, distribution, seconds, tuple(classifier.remarks()))
+    validated = None
+    if job.fit is not None and not job.fit.inner:
+        validated = _validated(classifier, _frozen(vectors[fold.valid]), shape[1])
+    notes = tuple(classifier.remarks())
+    return _Answer(scores, labels, distribution, seconds, notes, validated)
+
+
+def _validated(classifier: Classifier, valid: np.ndarray, labels: int) -> np.ndarray | None:
+    """What a fitted classifier says of the validation part."""
+    with blame(classifier.name, "predict"):
+        scores, _ = classifier.scores_and_labels(valid)
+    check_outputs(classifier.name, scores, None, (len(valid), labels))
+    return scores
 
 
 def _check_memory(classifier: Classifier, train: np.ndarray, labels: int, allowed: float) -> None:

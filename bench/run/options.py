@@ -18,8 +18,10 @@ from bench.api import BenchError, near
 CROSS = "cross"  # the protocol that trains on one dataset and measures on another
 Budget = Literal["smoke", "quick", "paper"]
 Selection = Literal["valid", "last", "test"]
+Threshold = Literal["own", "cardinality", "micro-f1", "hamming"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 SELECTIONS: tuple[str, ...] = get_args(Selection)
+OWN = "own"  # each method's own rule for label sets
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -52,6 +54,14 @@ class RunOptions:
             "how a network's epoch is chosen; test only to match a paper that did so [valid]"
         ),
     )
+    threshold: Threshold = field(
+        default="own",
+        metadata=_shown(
+            "label sets by each method's own rule, or by one threshold on its scores: as many "
+            "labels as in train on average, or the best for a criterion; fitted on the validation "
+            "part, else in --inner folds of train [own]"
+        ),
+    )
     device: str = field(
         default="auto",
         metadata=_shown("of networks: cpu, cuda, cuda:1 [a GPU where there is one]", "D"),
@@ -71,7 +81,12 @@ class RunOptions:
         ),
     )
     inner: str | None = field(
-        default=None, metadata=_shown("cvK, cvK-subject, cvK-blocks, holdout-A-B [cv5]", "P")
+        default=None,
+        metadata=_shown(
+            "folds of the training part, for --tune and --threshold: cvK, cvK-subject, cvK-blocks, "
+            "holdout-A-B [cv5, by subject or in blocks where --protocol is]",
+            "P",
+        ),
     )
     tune_by: str | None = field(
         default=None,
@@ -122,6 +137,11 @@ class RunOptions:
             raise BenchError(
                 f"--protocol {CROSS} trains on --dataset and measures on another: name that with "
                 "--target NAME:DIR"
+            )
+        if self.threshold != OWN:
+            raise BenchError(
+                f"--threshold {self.threshold} does not go with --protocol {CROSS}: a network that "
+                "is asked as it is has seen no image of the target to fit a threshold on"
             )
         if self.selection == "test":
             raise BenchError(

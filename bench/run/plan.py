@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bench.api import BenchError, FaceSet, Setting
-from bench.data.protocols import Fold, default_protocol, folds, inner_folds
+from bench.data.protocols import Fold, default_protocol, folds, inner_folds, inner_protocol
 from bench.plugins import Registry
 from bench.run.cells import Cells, Layout, Training, device_of
 from bench.run.grammar import Term, parse_methods
 from bench.run.index import FaceIndex
 from bench.run.job import FeatureJob, Job, Protocol
 from bench.run.methods import Spec, dataset_spec
-from bench.run.options import CROSS, RunOptions
+from bench.run.options import CROSS, OWN, RunOptions
 from bench.run.sources import PEOPLE, Source, Sources
+from bench.run.thresholds import with_threshold
 from bench.run.tuning import Choice, Contest, choices, read_rule
 
 
@@ -35,6 +36,8 @@ class Plan:
         Cells whose parameters have to be chosen first.
     sets : dict of str to FaceSet
         ``faces`` and all others that methods learn from, by fingerprint.
+    fitting : tuple of Job
+        Cells on inner folds that thresholds are fitted on.
     """
 
     faces: FaceSet
@@ -43,11 +46,13 @@ class Plan:
     findings: tuple[str, ...] = ()
     contests: tuple[Contest, ...] = ()
     sets: Mapping[str, FaceSet] = field(default_factory=dict)
+    fitting: tuple[Job, ...] = ()
 
     def inner(self) -> Plan:
-        """The cells that the contests are decided by, each once."""
+        """The cells that contests are decided by and thresholds fitted on, each once."""
         jobs = {job.key: job for contest in self.contests for jobs in contest.inner for job in jobs}
-        protocols = {contest.rule.inner for contest in self.contests}
+        jobs |= {job.key: job for job in self.fitting}
+        protocols = {job.cell.protocol.inner for job in jobs.values()}
         assert len(protocols) <= 1  # a run has one --inner
         protocol = replace(self.protocol, inner=next(iter(protocols), None))
         return Plan(self.faces, protocol, tuple(jobs.values()), sets=self.sets)
@@ -88,11 +93,14 @@ def make_plan(registry: Registry, options: RunOptions, index: FaceIndex | None =
     options.check()
     terms = parse_methods(options.methods)
     _check_names(registry, terms)
-    rule = read_rule(options.tune, options.inner, options.tune_by, terms)
+    rule = read_rule(options, terms)
     sources = Sources(registry, index)
     data = _read(sources, options)
     layout, training = data.layout, data.training.faces
     faces = layout.measured.faces
+    _check_threshold(options, faces)
+    inner = options.inner or inner_protocol(_outer(layout), faces, layout.folds)
+    rule = rule and replace(rule, inner=inner)
     has_images, has_distribution = faces.images is not None, faces.distribution is not None
     alternatives = choices(
         registry, terms, faces.kind, has_images, rule, training.kind, has_distribution
@@ -104,23 +112,79 @@ def make_plan(registry: Registry, options: RunOptions, index: FaceIndex | None =
     setting = Setting(options.budget, options.selection, device, None, layout.measured.root)
     sets = {faces.fingerprint: faces, training.fingerprint: training}
     cells = Cells(sources, setting, data.findings, sets)
-    jobs: list[Job] = []
-    contests: list[Contest] = []
+    laid = _Cells(cells, layout, options, inner)
     for fold in layout.folds:
-        inner = None if rule is None else _inner(layout, fold, rule.inner)
-        for choice in alternatives:
-            for seed in range(options.seeds if choice.methods[0].stochastic else 1):
-                outer = [cells.job(layout, fold, method, seed) for method in choice.methods]
-                if choice.rule is None:
-                    jobs += outer
-                else:
-                    assert inner is not None
-                    contests.append(
-                        Contest.of(choice, outer, _candidates(cells, inner, choice, seed))
-                    )
+        laid.lay_out(fold, alternatives)
     mappings = (f"{at}: {words}" for at, words in cells.mappings.items())
     findings = (*data.findings, *mappings)
-    return Plan(faces, layout.protocol, tuple(jobs), findings, tuple(contests), sets)
+    jobs, contests, fitting = tuple(laid.jobs), tuple(laid.contests), tuple(laid.fitting)
+    return Plan(faces, layout.protocol, jobs, findings, contests, sets, fitting)
+
+
+def _outer(layout: Layout) -> str:
+    """The protocol that divides the measured dataset."""
+    return layout.protocol.target or layout.protocol.name
+
+
+def _check_threshold(options: RunOptions, faces: FaceSet) -> None:
+    """Raise `BenchError` for a common threshold where images have one class each."""
+    if options.threshold != OWN and faces.kind == "single":
+        raise BenchError(
+            f"--threshold {options.threshold} makes label sets, and each image of {faces.name} has "
+            "one class, the one with the highest score: leave it out"
+        )
+
+
+@dataclass
+class _Cells:
+    """The cells of a plan while it is made, with what has to be measured before them.
+
+    Attributes
+    ----------
+    inner : str
+        The protocol of inner folds.
+    """
+
+    cells: Cells
+    layout: Layout
+    options: RunOptions
+    inner: str
+    jobs: list[Job] = field(default_factory=list)
+    contests: list[Contest] = field(default_factory=list)
+    fitting: list[Job] = field(default_factory=list)
+
+    def lay_out(self, fold: Fold, alternatives: Iterable[Choice]) -> None:
+        """Add the cells of one fold."""
+        inside = self.options.threshold != OWN and not len(fold.valid)
+        parts: Layout | None = None  # inner folds need not be possible where nobody needs them
+        for choice in alternatives:
+            if parts is None and (inside or choice.rule is not None):
+                parts = _inner(self.layout, fold, self.inner)
+            seeds = self.options.seeds if choice.methods[0].stochastic else 1
+            for seed in range(seeds):
+                self._add(fold, choice, seed, parts, inside)
+
+    def _add(
+        self, fold: Fold, choice: Choice, seed: int, parts: Layout | None, inside: bool
+    ) -> None:
+        """Add the cell of one seed; ``inside``: its threshold is fitted on inner folds."""
+        jobs = [self.cells.job(self.layout, fold, method, seed) for method in choice.methods]
+        of_inner: list[list[Job]] = [[] for _ in jobs]
+        if inside or choice.rule is not None:
+            assert parts is not None
+            of_inner = _candidates(self.cells, parts, choice, seed)
+        if self.options.threshold != OWN:
+            fitted_on = of_inner if inside else [[] for _ in jobs]
+            self.fitting += [job for of_one in fitted_on for job in of_one]
+            rule = self.options.threshold
+            jobs = [
+                with_threshold(job, rule, of_one)
+                for job, of_one in zip(jobs, fitted_on, strict=True)
+            ]
+        if choice.rule is None:
+            self.jobs += jobs
+        else:
+            self.contests.append(Contest.of(choice, jobs, of_inner))
 
 
 def _check_names(registry: Registry, terms: Iterable[Term]) -> None:

@@ -152,7 +152,7 @@ def run(plan: Plan, store: Store, listener: Listener, limits: Limits) -> Outcome
     """
     store.sweep()
     lost: list[Record] = []
-    if plan.contests:
+    if plan.contests or plan.fitting:
         store.tuning.open()
         inner = run(plan.inner(), store.tuning, listener, limits)
         plan, lost = _decided(plan, inner.records, store, listener)
@@ -230,7 +230,7 @@ class _Run:
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
         """Measure these cells, each after its features, and put their records among the others."""
         self.cells = {job.key: job for job in todo}
-        paired = {job.features.key for job in todo if job.features and job.classifier}
+        paired = {job.features.key for job in todo if job.features and job.asks_every_face}
         for key, features in self.plan.feature_jobs(todo).items():
             self.features[key] = replace(features, alone=key not in paired)
         ready = []

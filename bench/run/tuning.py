@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 
 from bench.api import BenchError, near
-from bench.data.protocols import check_inner
+from bench.data.protocols import DEFAULT_INNER, check_inner
 from bench.plugins import Registry
 from bench.run.grammar import Part, Term
 from bench.run.job import Cell, Job, key_of
 from bench.run.methods import Method, Spec, resolve
+from bench.run.options import OWN, RunOptions
 from bench.run.record import Record, failed_record
 from bench.score.criteria import BY_NAME, SINGLE_CRITERIA, Criterion
 
-DEFAULT_INNER = "cv5"
 DEFAULT_BY = {"multi": "average_precision", "single": "accuracy"}
 SIDES = ("features", "classifier")
 
@@ -46,21 +46,29 @@ class Rule:
         return criterion
 
 
-def read_rule(
-    tune: str | None, inner: str | None, by: str | None, terms: Iterable[Term]
-) -> Rule | None:
+def read_rule(options: RunOptions, terms: Iterable[Term]) -> Rule | None:
     """What ``--tune``, ``--inner`` and ``--tune-by`` ask for; None without ``--tune``.
+
+    Without ``--inner`` the rule has `DEFAULT_INNER`, until the outer protocol is known.
 
     Raises
     ------
     BenchError
-        One of the others without ``--tune``, an unknown protocol or criterion, a name that no
-        method sweeps (near ones listed).
+        ``--tune-by`` without ``--tune``, ``--inner`` without that or ``--threshold``, an unknown
+        protocol or criterion, a name that no method sweeps (near ones listed), a criterion on label
+        sets beside ``--threshold``.
     """
+    tune, by, inner = options.tune, options.tune_by, options.inner
+    if inner is not None:
+        check_inner(inner)
     if tune is None:
-        for option, value in (("--inner", inner), ("--tune-by", by)):
-            if value is not None:
-                raise BenchError(f"{option} {value} needs --tune: which parameters to choose")
+        if by is not None:
+            raise BenchError(f"--tune-by {by} needs --tune: which parameters to choose")
+        if inner is not None and options.threshold == OWN:
+            raise BenchError(
+                f"--inner {inner} needs --tune, which parameters to choose, or --threshold, by "
+                "which rule to make label sets"
+            )
         return None
     names = tuple(dict.fromkeys(name.strip() for name in tune.split(",")))
     swept = set(_swept_names(terms))
@@ -70,11 +78,14 @@ def read_rule(
                 f"--tune {name or tune!r}: no method sweeps it ({near(name, swept)}); write its "
                 "candidates as in lbp+mlknn[k=10|50|100]"
             )
-    inner = DEFAULT_INNER if inner is None else inner
-    check_inner(inner)
     if by is not None and by not in BY_NAME:
         raise BenchError(f"--tune-by {by}: no such criterion: {near(by, BY_NAME)}")
-    return Rule(names, inner, by)
+    if by is not None and options.threshold != OWN and BY_NAME[by].needs == "labels":
+        raise BenchError(
+            f"--tune-by {by} judges label sets by each method's own rule, which --threshold "
+            f"{options.threshold} replaces: tune by a criterion of scores (average_precision)"
+        )
+    return Rule(names, inner or DEFAULT_INNER, by)
 
 
 def _swept_names(terms: Iterable[Term]) -> Iterator[str]:

@@ -8,7 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, Dataset, FaceSet
-from bench.data.protocols import Fold, default_protocol, folds, inner_folds, twins
+from bench.data.protocols import (
+    Fold,
+    default_protocol,
+    folds,
+    inner_folds,
+    inner_protocol,
+    twins,
+)
 
 
 class Official(Dataset):
@@ -252,6 +259,29 @@ def test_inner_folds_keep_subjects_together() -> None:
         assert not set(data.subject[fold.train]) & set(data.subject[fold.test])
     with pytest.raises(BenchError, match="cv9-subject needs at least 9 subjects, and the training"):
         inner_folds(data, outer, "cv9-subject")
+
+
+@pytest.mark.parametrize(
+    ("outer", "subjects", "inner"),
+    [
+        ("official", 10, "cv5"),
+        ("cv10", 10, "cv5"),
+        ("holdout-60-20-20", 10, "cv5"),
+        ("cv3-blocks", 10, "cv5-blocks"),
+        ("cv2-subject", 10, "cv5-subject"),
+        ("cv2-subject", 7, "cv3-subject"),  # three subjects are left to train on in one of two
+        ("cv5-subject", 5, "cv4-subject"),
+    ],
+)
+def test_inner_folds_follow_the_outer_ones(outer: str, subjects: int, inner: str) -> None:
+    names = [f"s{row % subjects}" for row in range(70)]
+    data = faces(70, names, split=[TRAIN, TEST] * 35)
+    parts = folds(Official(), data, outer)
+    assert inner_protocol(outer, data, parts) == inner
+    for fold in parts:
+        for part in inner_folds(data, fold, inner):
+            apart = not set(data.subject[part.train]) & set(data.subject[part.test])
+            assert apart == inner.endswith("-subject")
 
 
 def test_an_inner_holdout_has_two_shares() -> None:

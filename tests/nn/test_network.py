@@ -17,7 +17,7 @@ from bench.nn import train as train_module
 from bench.nn.device import device_label, find_device
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.output import Batch, Output, Terms
-from bench.nn.threshold import best_micro_f1
+from bench.score.thresholds import best_micro_f1
 
 pytestmark = pytest.mark.usefixtures("float32")
 

@@ -19,6 +19,7 @@ EVERY = RunOptions(
     seeds=3,
     budget="quick",
     selection="last",
+    threshold="hamming",
     device="cpu",
     target="to:/there",
     target_protocol="cv5",
