@@ -1,10 +1,10 @@
-"""The three steps of ML²: reconstruction weights, numerical labels, and their regression.
+"""The last two steps of ML²: numerical labels, and their regression.
 
 P. Hou, X. Geng and M.-L. Zhang, Multi-label manifold learning, AAAI 2016. Each training row is
-written as a weighted sum of its neighbours (as in locally linear embedding); the labels then become
-real numbers that obey the same sums as well as their signs allow; a multi-output support vector
-machine that also minds the signs predicts these numbers. Only ML² takes these steps, and ml2.py
-would be too long with them.
+written as a weighted sum of its neighbours (`_ml2_weights`); the labels then become real numbers
+that obey the same sums as well as their signs allow; a multi-output support vector machine that
+also minds the signs predicts these numbers. Only ML² takes these steps, and ml2.py would be too
+long with them.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ from scipy import sparse
 from scipy.linalg import cho_solve
 
 from bench.api import BenchError
-from bench.learn.neighbours import nearest
 from bench.learn.openblas import factor_in_place
 
-_RIDGE = 1e-3  # of the trace; the authors' value
-_BLOCK_ELEMENTS = 1 << 22  # differences to neighbours held at a time: 32 MiB in float64
 _TOLERANCE = 1e-12  # of the gradient, in units of the terms that it is summed from
 _SUFFICIENT = 1e-4
 _STEPS = 500
@@ -30,50 +27,7 @@ _SHORTEST = 1e-16
 _DRIFT = 0.02
 
 
-# --------------------------------------------------------------- the two manifolds
-
-
-def reconstruction_weights(X: np.ndarray, k: int) -> sparse.csr_array:
-    """Weights that best reconstruct each row from its k nearest others.
-
-    Row i minimises ||x_i − Σ_j w_ij x_j||² with Σ_j w_ij = 1: with the differences Z = x_j − x_i it
-    solves Z Zᵀ w = 1 and divides by the sum. Where k > d, and where neighbours repeat or span the
-    row exactly, Z Zᵀ is singular; then 1e-3 times its trace is added to the diagonal (the authors
-    do so for k > d only, and leave the other case to Matlab).
-
-    Parameters
-    ----------
-    X : float (n, d)
-        Finite values.
-    k : int
-        Neighbours, 1 to n − 1, each row's own number excluded.
-
-    Returns
-    -------
-    sparse float64 (n, n)
-        k entries in each row, of sum 1; they may be negative.
-    """
-    n, d = X.shape
-    neighbours = nearest(X, k)
-    weights = np.empty((n, k))
-    step = max(1, _BLOCK_ELEMENTS // (k * d))
-    for start in range(0, n, step):
-        part = slice(start, start + step)
-        differences = X[neighbours[part]].astype(np.float64)
-        differences -= X[part, None]
-        gram = differences @ differences.transpose(0, 2, 1)
-        trace = np.trace(gram, axis1=1, axis2=2)
-        eigenvalues = np.linalg.eigvalsh(gram)
-        rounding = 10 * k * np.finfo(np.float64).eps
-        singular = eigenvalues[:, 0] <= rounding * eigenvalues[:, -1]
-        ridge = np.where(singular | (k > d), _RIDGE * trace, 0.0)
-        # Trace 0: all neighbours are duplicates of the row, and any weights will do.
-        ridge[trace == 0] = 1.0
-        gram += ridge[:, None, None] * np.eye(k)
-        weights[part] = np.linalg.solve(gram, np.ones((len(gram), k, 1)))[..., 0]
-    weights /= weights.sum(axis=1, keepdims=True)
-    entries = (weights.ravel(), neighbours.ravel(), np.arange(0, n * k + 1, k))
-    return sparse.csr_array(entries, shape=(n, n))
+# ------------------------------------------------------------ the label manifold
 
 
 def label_manifold(weights: sparse.csr_array, Y: np.ndarray, lam: float = 1.0) -> np.ndarray:
@@ -86,7 +40,7 @@ def label_manifold(weights: sparse.csr_array, Y: np.ndarray, lam: float = 1.0) -
     Parameters
     ----------
     weights : sparse float (n, n)
-        Of `reconstruction_weights`.
+        Of `_ml2_weights.reconstruction_weights`.
     Y : bool (n, L)
         False stands for y = −1.
     lam : float
@@ -184,12 +138,15 @@ class Regressor:
         What was minimised, at the end.
     iterations : int
         As the authors count them: the start is the first.
+    converged : bool
+        False where the search stopped because no step however short decreased the objective.
     """
 
     coefficients: np.ndarray
     intercept: np.ndarray
     objective: float
     iterations: int
+    converged: bool
 
 
 def fit_amsvr(
@@ -248,7 +205,7 @@ def fit_amsvr(
     ones = np.ones((rows, labels))
     now = state(ones, np.ones(labels), kernel @ ones)
     solver = _Solver(kernel, C1)
-    iterations = 1
+    iterations, converged = 1, True
     while now.outside.any():
         iterations += 1
         inverse = now.distance[now.outside] / (2 * (now.distance[now.outside] - eps))  # 1 / a
@@ -266,13 +223,14 @@ def fit_amsvr(
                 length * new + (1 - length) * old for new, old in zip(full, now.values, strict=True)
             ]
             following = state(*mixed)
-        if following.objective > now.objective:
+        if not following.objective <= now.objective:
+            converged = False
             break
         decrease, before = now.objective - following.objective, now.objective
         now = following
         if decrease <= tol * before:
             break
-    return Regressor(now.values[0], now.values[1], now.objective, iterations)
+    return Regressor(now.values[0], now.values[1], now.objective, iterations, converged)
 
 
 @dataclass(frozen=True)

@@ -149,10 +149,6 @@ class Features(Plugin):
         """
         return None
 
-    def footnotes(self) -> tuple[str, ...]:
-        """What a table must say beside the row, after `fit`: few words, few of them."""
-        return ()
-
     def fit(self, faces: FaceSet, rng: np.random.Generator) -> Self:
         """Learn from the training part; returns self."""
         return self

@@ -91,6 +91,10 @@ class Plugin:
         """What the record should say after `fit` (a threshold chosen, which path ran)."""
         return ()
 
+    def footnotes(self) -> tuple[str, ...]:
+        """What a table must say beside the row, after `fit`: few words, few of them."""
+        return ()
+
     def exempt(self) -> Mapping[str, str]:
         """Checks of the test kit that cannot hold for the method, by name, each with the reason."""
         return {}

@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from bench.api import BenchError
+from bench.api import BenchError, near
 from bench.cli.options import add_options, chosen
 from bench.cli.plugins import add_plugins, registry
 from bench.cli.terminal import columns, say
@@ -52,6 +52,11 @@ def declare(parser: argparse.ArgumentParser) -> None:
         help="a dataset that is measured in place of data that are not here, by kind; repeatable",
     )
     add_options(ran, _RUN_OPTIONS)
+    ran.add_argument(
+        "--convention",
+        metavar="C",
+        help="of the criteria, in place of the paper's own (see bench paper show)",
+    )
     ran.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables/papers]")
     ran.add_argument(
         "--no-run", action="store_true", help="write the tables from the records that there are"
@@ -123,7 +128,11 @@ def run(options: argparse.Namespace) -> int:
     from bench.papers.session import Session
     from bench.run.runner import Limits
     from bench.run.store import Store
+    from bench.score.predictions import CONVENTIONS
 
+    if options.convention not in (None, *CONVENTIONS):
+        known = near(options.convention, CONVENTIONS)
+        raise BenchError(f"--convention {options.convention}: {known}")
     run_options = chosen(options, _RUN_OPTIONS)
     limits = Limits.of(run_options)
     plugins = registry(run_options)
@@ -142,7 +151,7 @@ def run(options: argparse.Namespace) -> int:
             session = Session(
                 plugins,
                 places,
-                Overrides(options.budget, options.seeds),
+                Overrides(options.budget, options.seeds, options.convention),
                 store,
                 listener,
                 limits,

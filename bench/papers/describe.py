@@ -18,10 +18,39 @@ def described(paper: Paper, table: PaperTable) -> str:
         f"{paper.authors}, {paper.where}",
         f"the text: {table.says}" if table.says else "",
         table.note,
+        f"convention of the criteria: {paper.convention}: {paper.convention_why}",
+        *_reasons(table),
         *(f"setting: {_in_words(each)}" for each in conditions),
         *map(_dataset, dict.fromkeys(name for each in conditions for name in _datasets(each))),
     ]
     return "\n".join([*filter(None, lines), "", *_aligned(_rows(table))])
+
+
+def _reasons(table: PaperTable) -> Iterable[str]:
+    """Selection, alignment and test set, each with what is used and why."""
+    reasons, run = table.reasons, [entry.conditions for entry in table.entries if entry.run]
+    used = {
+        "selection": dict.fromkeys(conditions.selection for conditions in run),
+        "alignment": dict.fromkeys(_alignment(name) for one in run for name in _datasets(one)),
+        "test set": dict.fromkeys(_test_set(conditions) for conditions in run),
+    }
+    why = (reasons.selection, reasons.alignment, reasons.test_set)
+    for (name, values), reason in zip(used.items(), why, strict=True):
+        if values:
+            yield f"{name}: {'; '.join(values)}: {reason}"
+
+
+def _alignment(name: str) -> str:
+    """How a dataset's faces lie: as its parameter ``align`` says, or as they come."""
+    part = parse_part(name)
+    (align,) = part.params.get("align", ("as released",))
+    return f"{part.name} {align}"
+
+
+def _test_set(conditions: Conditions) -> str:
+    if conditions.target:
+        return f"{conditions.target}, {conditions.target_protocol}"
+    return f"{conditions.dataset}, {conditions.protocol}"
 
 
 def _in_words(conditions: Conditions) -> str:

@@ -96,6 +96,24 @@ class PublishedProtocol(_Strict, frozen=True, kw_only=True):
     percent: int | None = None
 
 
+class Reasons(_Strict, frozen=True, kw_only=True):
+    """Why cells are measured as they are, in sentences for a reader with the paper in hand.
+
+    Attributes
+    ----------
+    selection : str
+        Which epoch counts, and which images choose it.
+    alignment : str
+        How faces lie in their images.
+    test_set : str
+        Which images are asked about.
+    """
+
+    selection: str = ""
+    alignment: str = ""
+    test_set: str = ""
+
+
 class Setup(_Strict, frozen=True, kw_only=True):
     """What a table, a column or a row states for its entries; None leaves it to the others."""
 
@@ -154,14 +172,29 @@ class TableSetup(Setup, frozen=True, kw_only=True):
     says: str = ""
     note: str = ""
     left_out: dict[str, str] = {}
+    reasons: Reasons = Reasons()
 
 
 class PaperSetup(_Strict, frozen=True, kw_only=True):
-    """A paper's specification, ``<paper>.toml``; ``where`` is journal, volume, year, pages."""
+    """A paper's specification, ``<paper>.toml``.
+
+    Attributes
+    ----------
+    where : str
+        Journal, volume, year, pages.
+    convention, convention_why : str
+        Which convention of the criteria has the formulas that the paper prints, and where it
+        prints them.
+    reasons : Reasons
+        Of all tables that state no others.
+    """
 
     title: str
     authors: str
     where: str
+    convention: str
+    convention_why: str
+    reasons: Reasons
     table: tuple[TableSetup, ...]
 
 

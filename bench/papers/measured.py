@@ -21,6 +21,7 @@ from bench.run.job import Cell, Protocol
 from bench.run.methods import Spec
 from bench.run.options import CROSS, OWN
 from bench.run.record import Record
+from bench.score.criteria import BY_NAME
 
 _ADDRESS = re.compile(r"https?://\S+/")
 _IN_TABLES = {WEIGHTS: 1_000_000}
@@ -88,6 +89,7 @@ class Overrides:
 
     budget: str | None = None
     seeds: int | None = None
+    convention: str | None = None
 
     def over(self, conditions: Conditions) -> Conditions:
         """The conditions of a cell as it is run."""
@@ -224,6 +226,10 @@ def _of_row(row: Row, entry: PaperEntry, data: Measured) -> Measured:
         failed = row.records[0]
         # Addresses of files are long, and the record has them.
         return replace(data, gap=f"{failed.status}: {_ADDRESS.sub('', failed.reason)}")
+    if entry.metric in BY_NAME and all(entry.metric not in r.criteria for r in row.ok):
+        # `bench.publish.rows.as_far_as_held`
+        by = row.ok[0].convention
+        return replace(data, gap=f"no {entry.metric} by the {by} convention is stored")
     value, sd = _value(row, entry)
     if value is None or not math.isfinite(value):
         return replace(data, gap=f"{entry.metric.removeprefix('measure:')} is not defined here")

@@ -108,7 +108,7 @@ def by_seed(row: Row, metric: str) -> dict[int, float]:
         value = read(record, metric)
         if value is not None:
             values[record.cell.split_hash][record.cell.seed] = value
-    if len(values) < len(row.splits):
+    if not values or len(values) < len(row.splits):
         return {}
     common = sorted(set.intersection(*map(set, values.values())))
     return {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -12,6 +12,7 @@ from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
 from bench.papers.claims import Verdict, evaluate, needs
 from bench.papers.comparing import Need
+from bench.papers.conventions import hanging_print, hanging_rows
 from bench.papers.grid import Group, grid_of, planned
 from bench.papers.human import has_panel, human_records
 from bench.papers.margins import worse_than_trivial
@@ -26,7 +27,7 @@ from bench.papers.timing import FACES, read_timings, time_per_image, write_timin
 from bench.papers.write import PaperResults, write
 from bench.papers.yardsticks import with_yardsticks
 from bench.plugins import Registry
-from bench.publish.rows import Row, ScoresOf, in_convention, newest
+from bench.publish.rows import Row, ScoresOf, as_far_as_held, newest
 from bench.run.cache import with_landmarks
 from bench.run.index import FaceIndex
 from bench.run.plan import Plan
@@ -35,9 +36,7 @@ from bench.run.runner import Limits, Listener
 from bench.run.runner import run as run_plan
 from bench.run.sources import Sources
 from bench.run.store import Store
-
-CONVENTION = "sklearn"
-"""Of the criteria: papers whose data have neither ties nor empty rows are the same under all."""
+from bench.score.criteria import CONVENTIONS
 
 Chosen = Sequence[tuple[Paper, Sequence[PaperTable]]]
 
@@ -117,41 +116,41 @@ class Session:
         runs = _Runs(self)
         if measure:
             runs.all(papers)
-        finder = Finder(
-            self.registry,
-            self._records(),
-            self.places,
-            self.overrides,
-            read_timings(self.store.root),
-            runs.refused,
-        )
-        results = [self._judged(paper, tables, finder) for paper, tables in papers]
+        found = self.store.records(damaged=lambda e: self.listener.said(f"left out: {e}"))
+        kept = newest(found).kept
+        timings = read_timings(self.store.root)
+        finders = {
+            convention: Finder(
+                self.registry,
+                [as_far_as_held(record, convention, self.store.scores) for record in kept],
+                self.places,
+                self.overrides,
+                timings,
+                runs.refused,
+            )
+            for convention in CONVENTIONS
+        }
+        results = [self._judged(paper, tables, finders) for paper, tables in papers]
         return SessionResults(self.registry, self.overrides, results, runs.failed)
 
-    def _judged(self, paper: Paper, tables: Sequence[PaperTable], finder: Finder) -> PaperResults:
-        """The results of a paper from what is measured."""
+    def _judged(
+        self, paper: Paper, tables: Sequence[PaperTable], finders: Mapping[str, Finder]
+    ) -> PaperResults:
+        """The results of a paper from what is measured, by its own convention of the criteria."""
+        finder = finders[self.overrides.convention or paper.convention]
         worse = worse_than_trivial(paper.id)
+        judged = [result for table in tables for result in reproductions(table, finder, worse)]
         return PaperResults(
             paper,
-            [result for table in tables for result in reproductions(table, finder, worse)],
+            [hanging_print(result, finders) for result in judged],
             _verdicts(paper, tables, finder, self.store.scores),
             {
                 table.name: pairs_of(table, finder, self.store.scores)
                 for table in tables
                 if table.kind == "mcnemar"
             },
+            {table.name: hanging_rows(table, finders) for table in tables},
         )
-
-    def _records(self) -> list[Record]:
-        """What the folder holds, in the convention of the papers' tables."""
-        records = []
-        found = self.store.records(damaged=lambda e: self.listener.said(f"left out: {e}"))
-        for record in newest(found).kept:
-            try:
-                records.append(in_convention(record, CONVENTION, self.store.scores))
-            except BenchError as error:
-                self.listener.said(f"left out: {error}")
-        return records
 
 
 @dataclass

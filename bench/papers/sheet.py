@@ -18,11 +18,21 @@ _ONE, _PERCENT = 1.0, 0.01
 _LETTER = re.compile(r"^\([a-z]\) ")  # of a block, as printed; tables letter their own
 
 
-def in_own_layout(paper: Paper, table: PaperTable, results: Sequence[Reproduction]) -> Table:
+def in_own_layout(
+    paper: Paper,
+    table: PaperTable,
+    results: Sequence[Reproduction],
+    hanging: Sequence[str] = (),
+) -> Table:
     """Measured values where the paper has its own.
 
     A value has as many digits, and the unit, of the published one in its place. Every line of
     rendered faces, or of a stand-in, says so.
+
+    Parameters
+    ----------
+    hanging : sequence of str
+        What in the table hangs on the convention of the criteria.
     """
     notes = Notes()
     by_place = {(*_key(result.row), result.column.title): result for result in results}
@@ -41,7 +51,7 @@ def in_own_layout(paper: Paper, table: PaperTable, results: Sequence[Reproductio
         columns=tuple((column.title, column.direction) for column in table.columns),
         blocks=_blocks(blocks),
         notes=tuple(notes.texts),
-        remarks=tuple(filter(None, (table.note, quoted))),
+        remarks=tuple(filter(None, (table.note, quoted, *hanging))),
     )
 
 
@@ -198,7 +208,14 @@ def conditions(results: Sequence[Reproduction]) -> str:
     measured = [*_data(rows), *(_trainings(rows, spreads) if rows else ())]
     if devices:
         measured.append(f"Timed on {'; '.join(devices)}")
-    return paragraph([_stand_ins(results), *(measured or ["Nothing is measured yet"])])
+    convention = _convention(rows)
+    return paragraph([_stand_ins(results), *(measured or ["Nothing is measured yet"]), convention])
+
+
+def _convention(rows: Sequence[Row]) -> str:
+    """The convention of criteria on label sets; those of one class are equal under all."""
+    names = sorted({r.convention for row in rows for r in row.ok if r.cell.kind == "multi"})
+    return f"Criteria by the {' and '.join(names)} convention" if names else ""
 
 
 def _stand_ins(results: Sequence[Reproduction]) -> str:

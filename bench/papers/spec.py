@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any
 
@@ -31,6 +31,7 @@ from bench.papers.files import (
     FOLDER,
     ColumnSetup,
     PaperSetup,
+    Reasons,
     RowSetup,
     Setup,
     TableSetup,
@@ -40,7 +41,7 @@ from bench.papers.files import (
 from bench.papers.published import Number, by_id
 from bench.run.grammar import parse_methods
 from bench.run.options import BUDGETS, CROSS, SELECTIONS
-from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
+from bench.score.criteria import CONVENTIONS, CRITERIA, SINGLE_CRITERIA
 
 METRICS = (
     *(criterion.name for criterion in (*CRITERIA, *SINGLE_CRITERIA)),
@@ -166,6 +167,8 @@ class PaperTable:
         What a reader has to know.
     left_out : mapping of str to str
         Printed rows without an entry, by the published method, and why.
+    reasons : Reasons
+        Why it is measured so.
     """
 
     paper: str
@@ -177,6 +180,7 @@ class PaperTable:
     says: str
     note: str
     left_out: Mapping[str, str]
+    reasons: Reasons = field(default_factory=Reasons)
 
     @property
     def slug(self) -> str:
@@ -191,13 +195,23 @@ class PaperTable:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper with its tables in their order; ``where`` is journal, volume, year, pages."""
+    """A paper with its tables in their order.
+
+    Attributes
+    ----------
+    where : str
+        Journal, volume, year, pages.
+    convention, convention_why : str
+        Of the criteria in its tables, and why so.
+    """
 
     id: str
     title: str
     authors: str
     where: str
     tables: tuple[PaperTable, ...]
+    convention: str = "sklearn"
+    convention_why: str = ""
 
 
 @cache
@@ -217,9 +231,22 @@ def read(paper: str, source: str) -> Paper:
     """The specification of a paper from a file's text; raises as `load` does."""
     file = f"{FOLDER}/{paper}.toml"
     setup = parse_toml(source, PaperSetup, file)
-    tables = tuple(_table(paper, table, f"{file}, {table.name}") for table in setup.table)
+    tables = tuple(
+        _table(paper, table, f"{file}, {table.name}", setup.reasons) for table in setup.table
+    )
     _check_once((table.slug for table in tables), file)
-    return Paper(paper, setup.title, setup.authors, setup.where, tables)
+    if setup.convention not in CONVENTIONS:
+        known = near(setup.convention, CONVENTIONS)
+        raise BenchError(f"{file}: convention {setup.convention!r}: {known}")
+    return Paper(
+        paper,
+        setup.title,
+        setup.authors,
+        setup.where,
+        tables,
+        setup.convention,
+        setup.convention_why,
+    )
 
 
 def table(paper: str, name: str) -> PaperTable:
@@ -241,7 +268,7 @@ def _slug(name: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-")
 
 
-def _table(paper: str, setup: TableSetup, place: str) -> PaperTable:
+def _table(paper: str, setup: TableSetup, place: str, reasons: Reasons) -> PaperTable:
     if (setup.kind == "figure") != bool(setup.says):
         raise BenchError(f"{place}: says, what the text says of it, belongs to figures alone")
     columns = _NINE if setup.columns == "nine" else setup.columns
@@ -259,7 +286,14 @@ def _table(paper: str, setup: TableSetup, place: str) -> PaperTable:
         setup.says,
         setup.note,
         setup.left_out,
+        _joined(reasons, setup.reasons),
     )
+
+
+def _joined(common: Reasons, own: Reasons) -> Reasons:
+    """The reasons of a table: its own, else those of its paper."""
+    names = Reasons.__struct_fields__
+    return Reasons(**{name: getattr(own, name) or getattr(common, name) for name in names})
 
 
 def _row(

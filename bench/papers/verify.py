@@ -35,6 +35,7 @@ _PLACE = ("table", "block", "row", "column")
 _EXACT = (
     *("metric", "true", "predicted", "fold", "run", "dataset", "target", "protocol"),
     *("target_protocol", "selection", "budget", "seeds", "published_id", "published", "unit"),
+    "convention",
 )
 _OF_RUN = (
     *("n_seeds", "n_folds", "n_test", "verdict", "used", "used_protocol", "stand_ins"),
@@ -42,6 +43,7 @@ _OF_RUN = (
 )
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 _DATA_MARK = re.compile(r"\bdata [0-9a-f]{8}\b")
+_ABOUT = ("budget", "seeds", "convention", "criteria", "parameters")
 _UNTIMED = (TIME,)  # no two machines agree
 
 Rows = dict[tuple[str, ...], dict[str, str]]
@@ -66,11 +68,12 @@ def against_bench(paper: Paper, registry: Registry, folder: Path) -> Iterator[st
         There are no tables, or their files cannot be read.
     """
     rows, about = _rows(folder / paper.id), _about(folder / paper.id)
-    overrides = Overrides(about["budget"], about["seeds"])
+    overrides = Overrides(about["budget"], about["seeds"], about["convention"])
+    convention = overrides.convention or paper.convention
     expected: Rows = {}
     for table in paper.tables:
         if any(place[0] == table.name for place in rows):
-            expected |= _expected(table, overrides)
+            expected |= _expected(table, overrides, convention)
     yield from _differences(expected, rows, _EXACT, "these tables have")
     yield from _lost_numbers(paper, rows)
     for run, before in about["parameters"].items():
@@ -124,7 +127,7 @@ def against_tables(paper: str, registry: Registry, folder: Path, other: Path) ->
     """
     rows, others = _rows(folder / paper), _rows(other / paper)
     about, others_about = _about(folder / paper), _about(other / paper)
-    for name in ("budget", "seeds"):
+    for name in ("budget", "seeds", "convention"):
         if about[name] != others_about[name]:
             yield f"{name}: {about[name]} here, {others_about[name]} in {other}"
     columns = (*_EXACT, *_OF_RUN)
@@ -146,7 +149,7 @@ def accept(paper: str, folder: Path, other: Path) -> None:
     shutil.copytree(folder / paper, target)
 
 
-def _expected(table: PaperTable, overrides: Overrides) -> Rows:
+def _expected(table: PaperTable, overrides: Overrides, convention: str) -> Rows:
     """What this bench says of a table's entries, as `write` would put it."""
     expected: Rows = {}
     for row in with_yardsticks(table).rows:
@@ -154,6 +157,7 @@ def _expected(table: PaperTable, overrides: Overrides) -> Rows:
             if entry is not None:
                 number = entry.published
                 values: dict[str, Any] = {**vars(entry), **vars(overrides.over(entry.conditions))}
+                values["convention"] = convention
                 values["fold"] = entry.fold or None
                 values["published_id"] = number and number.id
                 values["published"] = number and number.printed
@@ -259,7 +263,7 @@ def _about(folder: Path) -> dict[str, Any]:
     path = folder / ABOUT
     try:
         about: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return {name: about[name] for name in ("budget", "seeds", "criteria", "parameters")}
+        return {name: about[name] for name in _ABOUT}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BenchError(f"{path} cannot be read ({error}): write the tables anew") from error
 

@@ -33,6 +33,7 @@ ABOUT = "about.json"
 
 _REPRODUCTION_COLUMNS = (
     *("table", "block", "row", "column", "metric", "true", "predicted", "fold", "run"),
+    "convention",
     *("dataset", "target", "protocol", "target_protocol", "selection", "budget", "seeds"),
     *("published_id", "published", "unit", "measured", "spread", "n_seeds", "n_folds", "n_test"),
     *("difference", "verdict", "why", "beside", "used", "used_protocol", "stand_ins", "synthetic"),
@@ -61,12 +62,15 @@ class PaperResults:
         Of the tables that are wanted.
     pairs : mapping of str to sequence of Pair
         By the name of the table.
+    hanging : mapping of str to sequence of str
+        By the name of the table, what in it hangs on the convention of the criteria.
     """
 
     paper: Paper
     reproductions: Sequence[Reproduction]
     verdicts: Sequence[Verdict]
     pairs: Mapping[str, Sequence[Pair]]
+    hanging: Mapping[str, Sequence[str]]
 
     @property
     def by_table(self) -> list[tuple[PaperTable, list[Reproduction]]]:
@@ -88,7 +92,9 @@ def write(results: PaperResults, registry: Registry, overrides: Overrides, out: 
         texts[f"{table.slug}.tex"] = latex.render(sheets)
         texts[f"{table.slug}.md"] = markdown.render(sheets)
         gained += gains
-    texts |= {name: csv_text(frame) for name, frame in _frames(results, gained).items()}
+    convention = overrides.convention or results.paper.convention
+    frames = _frames(results, gained, convention)
+    texts |= {name: csv_text(frame) for name, frame in frames.items()}
     about = _about(results, registry, overrides)
     texts[ABOUT] = json.dumps(about, indent=1) + "\n"
     folder = out / results.paper.id
@@ -97,10 +103,13 @@ def write(results: PaperResults, registry: Registry, overrides: Overrides, out: 
     return [folder / name for name in texts]
 
 
-def _frames(results: PaperResults, gains: Sequence[Margin]) -> dict[str, pd.DataFrame]:
+def _frames(
+    results: PaperResults, gains: Sequence[Margin], convention: str
+) -> dict[str, pd.DataFrame]:
     """The CSV files, by name; without those that have nothing to say."""
     reproduced = results.reproductions
-    frames = {REPRODUCTION: frame_of(map(_reproduction, reproduced), _REPRODUCTION_COLUMNS)}
+    lines = (_reproduction(result, convention) for result in reproduced)
+    frames = {REPRODUCTION: frame_of(lines, _REPRODUCTION_COLUMNS)}
     curves = frame_of((row for result in reproduced for row in _curve(result)), _CURVE_COLUMNS)
     pairs = frame_of(_pairs(results.pairs), _PAIR_COLUMNS)
     printed = frame_of(map(_margin, gains), _MARGIN_COLUMNS)
@@ -128,7 +137,7 @@ def _sheets(
     """What stands in the files of a table, from top to bottom."""
     paper = results.paper
     sheets: list[Table | None] = [
-        sheet.in_own_layout(paper, table, of_table),
+        sheet.in_own_layout(paper, table, of_table, results.hanging.get(table.name, ())),
         sheet.beside(paper, table, of_table),
         sheet.gains(paper, table, gains),
     ]
@@ -165,12 +174,13 @@ def _about(results: PaperResults, registry: Registry, overrides: Overrides) -> d
         "paper": results.paper.id,
         "budget": overrides.budget,
         "seeds": overrides.seeds,
+        "convention": overrides.convention,
         "criteria": criteria_probe(),
         "parameters": {run: params_of(registry, run) for run in runs},
     }
 
 
-def _reproduction(result: Reproduction) -> dict[str, Any]:
+def _reproduction(result: Reproduction, convention: str) -> dict[str, Any]:
     entry, number, measured = result.entry, result.published, result.measured
     return {
         "table": result.table.name,
@@ -182,6 +192,7 @@ def _reproduction(result: Reproduction) -> dict[str, Any]:
         "predicted": entry.predicted,
         "fold": entry.fold or None,
         "run": entry.run,
+        "convention": convention,
         **asdict(result.conditions),
         "published_id": number.id if number else None,
         "published": number.printed if number else None,

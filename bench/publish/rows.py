@@ -21,7 +21,7 @@ import pandas as pd
 from bench.api import BenchError
 from bench.run.job import Cell
 from bench.run.record import Record
-from bench.run.scoring import Stored, rescored
+from bench.run.scoring import Stored, alike_alone, outdated, rescored, under
 from bench.score import bootstrap
 
 ScoresOf = Callable[[Record], Stored | None]
@@ -134,15 +134,24 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
         return record
     if record.cell.kind == "single":  # these criteria are the same under every convention
         record = dataclasses.replace(record, convention=convention)
-    current = rescored(record, scores_of or _no_scores, convention)
+    held = under(record, convention)
+    if held is not None and not outdated(record):
+        return held
+    current = rescored(record, scores_of or _no_scores, convention) or held
     if current is not None:
         return current
-    if record.convention == convention:
-        return record
     raise BenchError(
         f"the {convention} convention needs the stored scores of cell {record.key}; they are "
         f"not there: run that cell again, or ask for --convention {record.convention}"
     )
+
+
+def as_far_as_held(record: Record, convention: str, scores_of: ScoresOf | None) -> Record:
+    """As `in_convention`, but without the criteria that would need scores which are not stored."""
+    try:
+        return in_convention(record, convention, scores_of)
+    except BenchError:
+        return alike_alone(record, convention)
 
 
 def _no_scores(record: Record) -> Stored | None:

@@ -35,6 +35,8 @@ class _Answer:
         ``fit`` and ``predict`` of a classifier.
     notes : tuple of str
         What a classifier says of itself after `fit`, and how a threshold was fitted.
+    footnotes : tuple of str
+        What it says beside its row of a table.
     validated : float (n_valid, L) or None
         Scores of the validation part, where a threshold is fitted on it.
     """
@@ -44,6 +46,7 @@ class _Answer:
     distribution: np.ndarray | None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    footnotes: tuple[str, ...] = ()
     validated: np.ndarray | None = None
 
 
@@ -93,7 +96,7 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
         learned_weights=features.learned_weights,
         curve=features.curve,
         notes=(*job.notes, *features.notes, *answer.notes),
-        footnotes=(*job.footnotes, *features.footnotes),
+        footnotes=(*job.footnotes, *features.footnotes, *answer.footnotes),
         provenance={"device": features.device},
         criteria_code=criteria_code(),
     )
@@ -164,8 +167,8 @@ def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: fl
     validated = None
     if job.fit is not None and not job.fit.inner:
         validated = _validated(classifier, _frozen(vectors[fold.valid]), shape[1])
-    notes = tuple(classifier.remarks())
-    return _Answer(scores, labels, distribution, seconds, notes, validated)
+    said = tuple(classifier.remarks()), tuple(classifier.footnotes())
+    return _Answer(scores, labels, distribution, seconds, *said, validated)
 
 
 def _validated(classifier: Classifier, valid: np.ndarray, labels: int) -> np.ndarray | None:

@@ -49,6 +49,10 @@ class Record:
         One sentence where the status is not ok.
     convention : str
         Of the criteria below (`bench.score.criteria.CONVENTIONS`).
+    conventions : dict
+        By each other convention what it changes: ``{"criteria", "values"}``, the criteria that are
+        not equal and their replicates (packed), neither where all are equal. Empty on single-label
+        data, in records of people, and in those of before this field.
     criteria : dict of str to float or None
         None where the method gives no scores, or the criterion is undefined on this test part.
     confusion : list of list of int
@@ -92,6 +96,7 @@ class Record:
     left_out: int = 0
     tied_rows: float | None = None
     bootstrap: dict[str, Any] = field(default_factory=dict)
+    conventions: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory_mb: float | None = None
     scores_sha256: str = ""

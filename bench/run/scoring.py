@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,8 +14,9 @@ from bench.run.code import code_hash
 from bench.run.record import Record
 from bench.score import bootstrap
 from bench.score.confusion import confusion
-from bench.score.criteria import evaluate
+from bench.score.criteria import CONVENTIONS, alike, evaluate, measures
 from bench.score.distribution import distribution_measures, evaluate_distribution
+from bench.score.predictions import Predictions
 
 REPLICATES = 1000
 
@@ -68,9 +69,18 @@ def scored(
         shares = evaluate_distribution(distribution_truth, distribution)
         measures = distribution_measures(distribution_truth, distribution)
         values |= bootstrap.resampled(measures, truth.shape, seed, REPLICATES)
+    others = {}
+    if kind == "multi":
+        under = _Under(truth, scores, labels, seed)
+        others = {
+            name: under.changes(name, convention, found.values, values)
+            for name in CONVENTIONS
+            if name != convention
+        }
     return replace(
         record,
         convention=convention,
+        conventions=others,
         criteria_code=criteria_code(),
         criteria=found.values,
         confusion=counts.tolist(),
@@ -78,6 +88,83 @@ def scored(
         left_out=found.left_out,
         tied_rows=found.tied_rows,
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},
+    )
+
+
+@dataclass(frozen=True)
+class _Under:
+    """What criteria are computed from, for conventions besides the record's own."""
+
+    truth: np.ndarray
+    scores: np.ndarray | None
+    labels: np.ndarray | None
+    seed: int
+
+    def changes(
+        self,
+        convention: str,
+        own: str,
+        criteria: Mapping[str, float | None],
+        replicates: Mapping[str, np.ndarray],
+    ) -> dict[str, Any]:
+        """The criteria, and their replicates, that are not those of the ``own`` convention."""
+        predictions = Predictions(self.truth, self.scores, self.labels, convention, "multi")
+        by_name = {
+            name: measure
+            for name, measure in measures(predictions).items()
+            if measure is not None and not alike(name, own, convention)
+        }
+        once = np.ones((len(self.truth), 1))
+        values = {name: float(measure(once)[0]) for name, measure in by_name.items()}
+        redrawn = bootstrap.resampled(by_name, self.truth.shape, self.seed, REPLICATES)
+        changed = {
+            name: None if np.isnan(value) else value
+            for name, value in values.items()
+            if value != criteria[name]
+            or not np.array_equal(redrawn[name], replicates[name], equal_nan=True)
+        }
+        if not changed:
+            return {}
+        packed = bootstrap.pack({name: redrawn[name] for name in changed})
+        return {"criteria": changed, "values": packed}
+
+
+def under(record: Record, convention: str) -> Record | None:
+    """The record with the criteria of ``convention`` that it holds; None where it does not."""
+    if record.convention == convention:
+        return record
+    if convention not in record.conventions:
+        return None
+    changed = record.conventions[convention]
+    values = {**record.bootstrap["values"], **changed.get("values", {})}
+    return replace(
+        record,
+        convention=convention,
+        conventions={},  # what others change is told against the record's own
+        criteria={**record.criteria, **changed.get("criteria", {})},
+        bootstrap={**record.bootstrap, "values": values},
+    )
+
+
+def alike_alone(record: Record, convention: str) -> Record:
+    """The record with those criteria alone that ``convention`` has like the record's own.
+
+    For records whose scores are not stored and that were made before `Record.conventions`.
+    """
+    own = record.convention
+    if record.tied_rows == 0 and {own, convention} == {"sklearn", "raf-ml"}:
+        return replace(record, convention=convention)  # these two part at ties alone
+    values = record.bootstrap.get("values", {})
+    return replace(
+        record,
+        convention=convention,
+        conventions={},
+        criteria={name: v for name, v in record.criteria.items() if alike(name, own, convention)},
+        bootstrap=record.bootstrap
+        and {
+            **record.bootstrap,
+            "values": {name: v for name, v in values.items() if alike(name, own, convention)},
+        },
     )
 
 

@@ -48,6 +48,7 @@ __all__ = [
     "SINGLE_CRITERIA",
     "Criterion",
     "Evaluation",
+    "alike",
     "evaluate",
     "measures",
 ]
@@ -340,6 +341,18 @@ SINGLE_CRITERIA: tuple[Criterion, ...] = (Accuracy(), MeanRecall())
 BY_NAME: Mapping[str, Criterion] = {
     criterion.name: criterion for criterion in (*CRITERIA, COVERAGE_ONE_BASED, *SINGLE_CRITERIA)
 }
+
+
+def alike(name: str, one: str, other: str) -> bool:
+    """Whether two conventions state the same rules for a criterion, so that its values are equal.
+
+    Also of what is no criterion of label sets, which no convention is about.
+    """
+    criterion = BY_NAME.get(name)
+    if criterion is None:
+        return True
+    rules = (criterion.ties, criterion.empty_rows, criterion.full_rows, criterion.absent_classes)
+    return all(rule[one] == rule[other] for rule in rules)
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,19 @@ class Estimate:
         """Half the length of the two-sided t interval."""
         return 0.0 if self.variance == 0 else float(stats.t.ppf((1 + level) / 2, self.df)) * self.se
 
+    def chances(self, margin: float) -> tuple[float, float, float]:
+        """Probabilities that the true value is below -margin, between the two, above margin.
+
+        They are those of the t distribution behind `interval`, which is also what a Bayesian gets
+        who knew nothing before (A. Benavoli et al., JMLR 18 (2017) 77, Sec. 3).
+        """
+        if self.variance == 0:
+            below, above = float(self.value < -margin), float(self.value > margin)
+            return below, 1 - below - above, above
+        below = float(stats.t.cdf((-margin - self.value) / self.se, self.df))
+        above = float(stats.t.sf((margin - self.value) / self.se, self.df))
+        return below, max(0.0, 1 - below - above), above
+
     def detectable(self, power: float = 0.8, level: float = LEVEL) -> float:
         """The smallest true difference that would be found with probability ``power``."""
         if self.variance == 0:

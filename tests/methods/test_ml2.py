@@ -11,6 +11,7 @@ import shared
 from builtin import method_class
 from scipy.optimize import lsq_linear
 from sklearn.base import clone
+from sklearn.metrics import label_ranking_average_precision_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -168,6 +169,89 @@ def test_repeated_rows_and_columns_and_constants() -> None:
     assert np.isfinite(scores).all()
     equal = ML2(k=2).fit(np.ones((8, 3)), Y[:8]).scores(T[:, :3])
     assert np.isfinite(equal).all()
+
+
+def repeated(
+    noise: float | None, *, copies: int = 2, flipped: float = 0.0, rows: int = 60
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """600 rows of 64 features, the first of them with copies beside; and 300 others."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(600, 64)).astype(np.float32)
+    W = rng.normal(size=(64, 6))
+    Y = X @ W > 0.5
+    if noise is not None:
+        beside = [
+            X[:rows] + (noise * rng.normal(size=(rows, 64))).astype(np.float32)
+            for _ in range(copies)
+        ]
+        others = [Y[:rows] ^ (rng.random((rows, 6)) < flipped) for _ in range(copies)]
+        X, Y = np.concatenate([X, *beside]), np.concatenate([Y, *others])
+    T = rng.normal(size=(300, 64)).astype(np.float32)
+    return X, Y, T, T @ W > 0.5
+
+
+def precision(method: Any, T: np.ndarray, truth: np.ndarray) -> float:
+    return float(label_ranking_average_precision_score(truth, method.scores(T)))
+
+
+@cache
+def without_copies() -> tuple[float, float]:
+    X, Y, T, truth = repeated(None)
+    method = ML2().fit(X, Y)
+    return float(np.abs(method.numerical_labels_).max()), precision(method, T, truth)
+
+
+@pytest.mark.parametrize(
+    ("noise", "how"),
+    [
+        (0, {}),
+        (1e-7, {}),
+        (1e-5, {}),
+        (1e-3, {}),
+        (0, {"copies": 1, "flipped": 0.2}),
+        (1e-6, {"copies": 1, "flipped": 0.2}),
+        (0, {"copies": 100, "rows": 1}),
+        (1e-4, {"copies": 12, "rows": 10}),
+    ],
+)
+def test_copies_of_rows_change_little(noise: float, how: dict[str, Any]) -> None:
+    X, Y, T, truth = repeated(noise, **how)
+    method = ML2().fit(X, Y)
+    size, usual = without_copies()
+    assert np.abs(method.numerical_labels_).max() < 2.5 * size
+    assert precision(method, T, truth) == pytest.approx(usual, abs=0.01)
+    assert method.footnotes() == ()
+    assert "have copies, exact or near" in method.remarks()[1]
+
+
+def test_a_solution_far_from_the_usual_says_so() -> None:
+    # A tenth of a neighbour's distance is no copy, and weights of hundreds come of it.
+    X, Y, *_ = repeated(0.03)
+    method = ML2().fit(X, Y)
+    assert np.abs(method.numerical_labels_).max() > 100
+    assert method.footnotes() == ("ml2: numerical labels beyond 100 λ, far from the usual",)
+    assert ML2().fit(*repeated(None)[:2]).footnotes() == ()
+    X, Y, *_ = repeated(None)
+    X[3] *= np.float32(1e30)
+    assert "kernel width over 30 median distances" in ML2().fit(X, Y).footnotes()[0]
+
+
+@pytest.mark.parametrize("unit", [1e30, 1e-30, 1e200, 1e-200])
+def test_the_unit_of_the_features_does_not_matter(unit: float) -> None:
+    X, Y, T = problem(5)
+    expected = ML2(k=4).fit(X, Y).scores(T)
+    np.testing.assert_allclose(ML2(k=4).fit(X * unit, Y).scores(T * unit), expected, rtol=1e-8)
+
+
+def test_columns_that_say_nothing_new_do_not_matter() -> None:
+    X, Y, T, _ = repeated(0)
+    expected = ML2().fit(X, Y).scores(T)
+    for wide in (
+        lambda A: np.column_stack([A, A]),
+        lambda A: np.column_stack([A, np.full((len(A), 40), 1e6, np.float32)]),
+    ):
+        scores = ML2().fit(wide(X), Y).scores(wide(T))
+        np.testing.assert_allclose(scores, expected, rtol=0, atol=1e-5)
 
 
 def test_float32_read_only_and_strided_input_give_the_same() -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hypothesis.extra.numpy as arrays
 import numpy as np
 import pytest
-from bench.methods import _ml2
-from bench.methods._ml2 import _Solver, fit_amsvr, label_manifold, reconstruction_weights
+from bench.methods import _ml2, _ml2_weights
+from bench.methods._ml2 import _Solver, fit_amsvr, label_manifold
+from bench.methods._ml2_weights import reconstruction_weights
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
@@ -33,31 +34,93 @@ def slow_weights(X: np.ndarray, k: int) -> np.ndarray:
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_weights_are_the_constrained_least_squares(n: int, d: int, k: int, dtype: type) -> None:
     X: np.ndarray = np.random.default_rng(n + d + k).normal(size=(n, d)).astype(dtype)
-    weights = reconstruction_weights(X, k).toarray()
+    weights = reconstruction_weights(X, k).weights.toarray()
     np.testing.assert_allclose(weights, slow_weights(X.astype(float), k), rtol=0, atol=1e-8)
 
 
 def test_weights_do_not_depend_on_the_block(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.random.default_rng(0).normal(size=(30, 6))
-    whole = reconstruction_weights(X, 4).toarray()
-    monkeypatch.setattr(_ml2, "_BLOCK_ELEMENTS", 50)
-    np.testing.assert_array_equal(reconstruction_weights(X, 4).toarray(), whole)
+    whole = reconstruction_weights(X, 4).weights.toarray()
+    monkeypatch.setattr(_ml2_weights, "_BLOCK_ELEMENTS", 50)
+    np.testing.assert_array_equal(reconstruction_weights(X, 4).weights.toarray(), whole)
 
 
-def test_a_duplicate_stands_for_its_row() -> None:
-    X = np.random.default_rng(1).normal(size=(10, 6))
-    X[7] = X[2]
-    weights = reconstruction_weights(X, 3).toarray()
-    assert weights[2, 7] > 0.9
-    assert weights[7, 2] > 0.9
+def with_repeats(noise: float, copies: int = 2) -> np.ndarray:
+    """30 rows of 12 columns, ten of them with copies beside."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(30, 12))
+    near = [X[:10] + noise * rng.normal(size=(10, 12)) for _ in range(copies)]
+    return np.concatenate([X, *near])
+
+
+def test_rows_that_repeat_get_the_least_squares_weights_of_least_norm() -> None:
+    # As the authors' left division falls back to where the system is singular.
+    X, k = with_repeats(0), 6
+    found = reconstruction_weights(X, k)
+    expected = np.zeros((50, 50))
+    for i in range(50):
+        others = sorted((float(((X[j] - X[i]) ** 2).sum()), j) for j in range(50) if j != i)
+        chosen = [j for _, j in others[:k]]
+        Z = X[chosen] - X[i]
+        solution = np.linalg.lstsq(Z @ Z.T, np.ones(k), rcond=1e-12)[0]
+        expected[i, chosen] = solution / solution.sum()
+    np.testing.assert_allclose(found.weights.toarray(), expected, rtol=0, atol=1e-9)
+    assert (found.copied, found.surrounded, found.spanned) == (30, 0, 0)
+    assert found.weights[0, 30] == found.weights[30, 0] == 0
+
+
+@pytest.mark.parametrize("noise", [1e-12, 1e-7, 1e-5])
+def test_near_copies_are_copies(noise: float) -> None:
+    exact, near = (reconstruction_weights(with_repeats(a), 6) for a in (0, noise))
+    # Which copy of a row is among the k nearest hangs on the noise, how many are does not.
+    origin = np.eye(30)[np.r_[:30, :10, :10]]
+    difference = near.weights @ origin - exact.weights @ origin
+    np.testing.assert_allclose(difference, 0, atol=1e-9 + 10 * noise)
+    assert near.copied == exact.copied
+
+
+@pytest.mark.parametrize("noise", [0, 1e-6, 1e-3])
+@pytest.mark.parametrize("copies", [8, 25])
+def test_more_copies_than_neighbours_leave_the_nearest_rows_beyond(
+    noise: float, copies: int
+) -> None:
+    X = with_repeats(noise, copies)
+    X = X[(np.arange(len(X)) < 30) | ((np.arange(len(X)) - 30) % 10 == 0)]  # of row 0 alone
+    found = reconstruction_weights(X, 6)
+    weights = found.weights.toarray()
+    own = np.r_[0, 30 : 30 + copies]
+    assert found.surrounded == len(own) == copies + 1
+    assert np.abs(weights[np.ix_(own, own)]).max() == 0
+    beyond = np.argsort(((X[1:30] - X[0]) ** 2).sum(axis=1))[:6] + 1
+    assert set(np.flatnonzero(weights[0])) == set(beyond)
     np.testing.assert_allclose(weights.sum(axis=1), 1)
+
+
+def test_directions_within_the_rounding_of_float32_carry_nothing() -> None:
+    # 20 columns that are sums of three: rounding spans what the features do not.
+    rng = np.random.default_rng(2)
+    few = rng.normal(size=(40, 3)).astype(np.float32)
+    wide = few @ rng.normal(size=(3, 20)).astype(np.float32)
+    found = reconstruction_weights(wide, 7)
+    assert found.spanned == 40
+    assert np.abs(found.weights.data).max() < 3
+    assert reconstruction_weights(few, 7).spanned == 0  # k > d is the authors' own case
+
+
+def test_a_row_far_off_makes_no_copies_of_the_others() -> None:
+    X = np.random.default_rng(3).normal(size=(40, 9))
+    alone = reconstruction_weights(X, 5)
+    far = np.concatenate([X, np.full((1, 9), 1e12)])
+    again = reconstruction_weights(far, 5)
+    np.testing.assert_allclose(again.weights.toarray()[:40, :40], alone.weights.toarray())
+    assert again.copied == again.surrounded == 0
 
 
 def test_a_row_between_its_neighbours_and_rows_that_are_all_equal() -> None:
     # Z Zᵀ w = 1 has no solution in either case.
     X = np.array([[0.0, 0.0, 0.0], [1.0, 1.0, 0.0], [-1.0, -1.0, 0.0], [9.0, 9.0, 9.0]])
-    np.testing.assert_allclose(reconstruction_weights(X, 2).toarray()[0], [0, 0.5, 0.5, 0])
-    equal = reconstruction_weights(np.ones((5, 3)), 2).toarray()
+    np.testing.assert_allclose(reconstruction_weights(X, 2).weights.toarray()[0], [0, 0.5, 0.5, 0])
+    equal = reconstruction_weights(np.ones((5, 3)), 2).weights.toarray()
     np.testing.assert_allclose(equal[equal != 0], 0.5)
     assert (np.count_nonzero(equal, axis=1) == 2).all()
 
@@ -76,7 +139,7 @@ def problems(draw: st.DrawFn) -> tuple[np.ndarray, np.ndarray, int]:
 @settings(deadline=None, max_examples=150)
 def test_numerical_labels_are_the_minimum(problem: tuple[np.ndarray, np.ndarray, int]) -> None:
     X, Y, k = problem
-    weights = reconstruction_weights(X, k)
+    weights = reconstruction_weights(X, k).weights
     mu = label_manifold(weights, Y)
     residual = np.eye(len(X)) - weights.toarray()
     size = np.abs(residual).T @ np.abs(residual)
@@ -94,7 +157,7 @@ def test_numerical_labels_equal_a_general_solver(seed: int) -> None:
     rng = np.random.default_rng(seed)
     X = rng.normal(size=(40, 8))
     Y = rng.random((40, 3)) < 0.4
-    weights = reconstruction_weights(X, 5)
+    weights = reconstruction_weights(X, 5).weights
     mu = label_manifold(weights, Y)
     residual = np.eye(40) - weights.toarray()
     for label, y in enumerate(np.where(Y, 1.0, -1.0).T):
@@ -108,7 +171,7 @@ def test_numerical_labels_equal_a_general_solver(seed: int) -> None:
 def test_numerical_labels_of_wild_features(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     # Weights in the hundreds: steps that release every bound at once run into them for ever.
     rng = np.random.default_rng(seed)
-    weights = reconstruction_weights(rng.standard_cauchy((150, 10)), 7)
+    weights = reconstruction_weights(rng.standard_cauchy((150, 10)), 7).weights
     monkeypatch.setattr(_ml2, "_STEPS", 60)
     mu = label_manifold(weights, rng.random((150, 2)) < 0.3)
     assert np.abs(mu).max() > 2
@@ -116,7 +179,7 @@ def test_numerical_labels_of_wild_features(seed: int, monkeypatch: pytest.Monkey
 
 def test_numerical_labels_scale_with_their_bound_and_follow_their_columns() -> None:
     rng = np.random.default_rng(5)
-    weights = reconstruction_weights(rng.normal(size=(25, 5)), 4)
+    weights = reconstruction_weights(rng.normal(size=(25, 5)), 4).weights
     Y = rng.random((25, 4)) < 0.5
     mu = label_manifold(weights, Y)
     np.testing.assert_allclose(label_manifold(weights, Y, 3.5), 3.5 * mu)
@@ -126,7 +189,7 @@ def test_numerical_labels_scale_with_their_bound_and_follow_their_columns() -> N
 
 
 def test_a_label_of_all_rows_or_none_stays_as_it_is() -> None:
-    weights = reconstruction_weights(np.random.default_rng(6).normal(size=(15, 4)), 3)
+    weights = reconstruction_weights(np.random.default_rng(6).normal(size=(15, 4)), 3).weights
     mu = label_manifold(weights, np.tile([True, False], (15, 1)))
     np.testing.assert_array_equal(mu, np.tile([1.0, -1.0], (15, 1)))
 

@@ -18,6 +18,13 @@ PLAIN = """
 title = "Small"
 authors = "A. Author"
 where = "Journal 1 (2019) 1–2"
+convention = "raf-ml"
+convention_why = "section 2 prints the formulas"
+
+[reasons]
+selection = "section 3 says so"
+alignment = "section 4 says so"
+test_set = "section 5 says so"
 
 [[table]]
 name = "Table 3"

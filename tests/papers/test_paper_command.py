@@ -221,21 +221,56 @@ def test_show_prints_the_number_its_source_and_its_cell(
     assert "Ask its authors." in printed
 
 
-def test_records_of_another_convention_are_gaps(
+def test_a_record_without_scores_keeps_what_its_convention_has_in_common(
     tables: Path, small: dict[str, str], run_paper: Any, tmp_path: Path
 ) -> None:
     for path in (tmp_path / "results" / "runs").glob("*/record.json"):
         record = json.loads(path.read_text("utf-8"))
         if record["cell"]["features"] == "lbp":
-            record["convention"] = "matlab"
+            record |= {"convention": "matlab", "conventions": {}}
             path.write_text(json.dumps(record), "utf-8")
             (path.parent / "scores.npz").unlink()
     where = ("--results", str(tmp_path / "results"), "--out", str(tables))
-    code, _, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
+    code, _, _ = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
     assert code == 0
-    assert "left out: the sklearn convention needs the stored scores of cell" in errors
-    found = {(row["row"], row["column"]): row["why"] for row in rows(tables)}
-    assert found["LBP", "Coverage"] == "not run yet"
+    found = {(row["row"], row["column"]): row for row in rows(tables)}
+    why = "no coverage by the raf-ml convention is stored"
+    assert (found["LBP", "Coverage"]["measured"], found["LBP", "Coverage"]["why"]) == ("", why)
+    assert found["LBP", "Hamming loss"]["measured"]
+    assert found["HOG", "Coverage"]["measured"]
+
+
+def test_the_convention_is_the_papers_own_unless_another_is_asked_for(
+    tables: Path, small: dict[str, str], run_paper: Any, tmp_path: Path
+) -> None:
+    def written(*options: str) -> tuple[dict[str, float], str, str]:
+        where = ("--results", str(tmp_path / "results"), "--out", str(tables))
+        code, _, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where, *options)
+        assert code == 0, errors
+        of_lbp = [row for row in rows(tables) if row["row"] == "LBP"]
+        assert len({row["convention"] for row in of_lbp}) == 1
+        caption = (tables / "dbm-cnn" / "table-3.md").read_text("utf-8")
+        values = {row["column"]: float(row["measured"]) for row in of_lbp}
+        return values, of_lbp[0]["convention"], caption
+
+    changed = 0.125  # in the place of a tie, of which these scores have none
+    for path in (tmp_path / "results" / "runs").glob("*/record.json"):
+        record = json.loads(path.read_text("utf-8"))
+        if record["cell"]["features"] == "lbp":
+            assert set(record["conventions"]) == {"matlab", "mulan", "raf-ml"}
+            record["conventions"]["raf-ml"] = {"criteria": {"ranking_loss": changed}, "values": {}}
+            before = record["criteria"]["ranking_loss"]
+            path.write_text(json.dumps(record), "utf-8")
+    own, name, caption = written()
+    assert name == "raf-ml"
+    assert "Criteria by the raf-ml convention" in caption
+    other, name, caption = written("--convention", "sklearn")
+    assert name == "sklearn"
+    assert "Criteria by the sklearn convention" in caption
+    assert (own["Ranking loss"], other["Ranking loss"]) == (changed, pytest.approx(before))
+    assert {c: own[c] for c in own if c != "Ranking loss"} == {
+        c: other[c] for c in other if c != "Ranking loss"
+    }
 
 
 def test_a_criterion_that_is_missing_or_undefined_is_a_gap(
@@ -251,9 +286,12 @@ def test_a_criterion_that_is_missing_or_undefined_is_a_gap(
     code, _, errors = run_paper("run", "dbm-cnn", "--no-run", *STAND_IN, *where)
     assert code == 0, errors
     found = {(row["row"], row["column"]): row for row in rows(tables)}
-    for column in ("Coverage", "One-error"):
+    for column, why in (
+        ("Coverage", "not defined here"),
+        ("One-error", "no one_error by"),
+    ):
         assert found["HOG", column]["measured"] == ""
-        assert "not defined here" in found["HOG", column]["why"]
+        assert why in found["HOG", column]["why"]
     assert found["HOG", "Hamming loss"]["measured"]
 
 

@@ -19,7 +19,11 @@ from bench.run.grammar import parse_methods
 from bench.run.methods import dataset_spec
 from bench.run.options import CROSS
 
-ABOUT = 'title = "T"\nauthors = "A"\nwhere = "W"\n'
+ABOUT = (
+    'title = "T"\nauthors = "A"\nwhere = "W"\n'
+    'convention = "raf-ml"\nconvention_why = "so printed"\n'
+    '[reasons]\nselection = "S"\nalignment = "A"\ntest_set = "T"\n'
+)
 HEAD = '[[table]]\nname = "Table 3"\ntitle = "T"\ndataset = "raf-ml"\n'
 COLUMNS = 'metric = "coverage"\ncolumns = [{ title = "C" }]\n'
 ROW = '{ label = "LBP", run = "lbp+clr", published = ["dbm-cnn:0040"] }'
@@ -253,3 +257,14 @@ def test_the_specification_of_the_test_is_right_where_nothing_is_changed() -> No
     (entry,) = made.rows[0].entries
     assert entry is not None
     assert entry.published is not None
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_table_says_why_it_is_measured_so(paper: str) -> None:
+    for one in load(paper).tables:
+        assert all((one.reasons.selection, one.reasons.alignment, one.reasons.test_set)), one.name
+
+
+def test_a_table_may_give_reasons_of_its_own() -> None:
+    (own,) = read("dbm-cnn", spec(columns=COLUMNS + 'reasons = { alignment = "B" }\n')).tables
+    assert (own.reasons.selection, own.reasons.alignment) == ("S", "B")

@@ -4,6 +4,7 @@ from math import comb
 
 import numpy as np
 import pytest
+from statsmodels.stats import contingency_tables
 
 from bench.api import BenchError
 from bench.score.mcnemar import mcnemar
@@ -36,3 +37,12 @@ def test_methods_that_agree_on_every_image() -> None:
 def test_other_images_are_refused() -> None:
     with pytest.raises(BenchError, match=r"the same images: got \(3,\) and \(2,\)"):
         mcnemar(np.ones(3, bool), np.ones(2, bool))
+
+
+@pytest.mark.parametrize(("corrected", "broken"), [(0, 0), (3, 0), (9, 1), (12, 12), (140, 101)])
+def test_statsmodels_says_the_same(corrected: int, broken: int) -> None:
+    first = np.array([False] * corrected + [True] * broken + [True] * 20)
+    second = np.array([True] * corrected + [False] * broken + [True] * 20)
+    table = [[20, broken], [corrected, 0]]
+    wanted = contingency_tables.mcnemar(table, exact=True)
+    assert mcnemar(first, second)[2] == pytest.approx(wanted.pvalue, rel=1e-9)

@@ -1,0 +1,66 @@
+"""Rows as samples of a criterion, for whatever decides differences (`bench.score.intervals`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from bench.publish.rows import Row
+from bench.run.record import Record
+from bench.score import bootstrap
+from bench.score.intervals import Sample
+
+
+def sample(row: Row, criterion: str) -> Sample | None:
+    """The values of a row by seed, each the mean over splits, with their replicates.
+
+    Of the seeds that every split has a value for; a method that is not stochastic is one seed. None
+    where there is no such seed, or replicates are missing.
+    """
+
+    def value(record: Record) -> float | None:
+        return {**record.criteria, **record.distribution_criteria}.get(criterion)
+
+    def replicates(record: Record) -> np.ndarray | None:
+        packed = record.bootstrap.get("values", {})
+        if criterion not in packed:
+            return None
+        return bootstrap.unpack({criterion: packed[criterion]})[criterion]
+
+    return sample_of(row, value, replicates)
+
+
+def sample_of(
+    row: Row,
+    value: Callable[[Record], float | None],
+    replicates: Callable[[Record], np.ndarray | None],
+) -> Sample | None:
+    """As `sample`, of whatever is read in a record.
+
+    Parameters
+    ----------
+    value, replicates : callable
+        Of a record; replicates are float (B,), as many for every record.
+    """
+    by_split: dict[str, dict[int, tuple[float, np.ndarray]]] = {}
+    for record in row.ok:
+        read = value(record)
+        drawn = None if read is None else replicates(record)
+        if read is not None and drawn is not None:
+            of_split = by_split.setdefault(record.cell.split_hash, {})
+            of_split[record.cell.seed] = read, np.asarray(drawn, dtype=float)
+    if not by_split or len(by_split) < len(row.splits):
+        return None
+    seeds = sorted(set.intersection(*map(set, by_split.values())))
+    if not row.cell.stochastic:
+        seeds = seeds[:1]
+    if not seeds or len({len(r) for split in by_split.values() for _, r in split.values()}) > 1:
+        return None
+    cells = [[of_split[seed] for of_split in by_split.values()] for seed in seeds]
+    return Sample(
+        tuple(seeds),
+        np.array([np.mean([read for read, _ in of_seed]) for of_seed in cells]),
+        np.array([np.mean([drawn for _, drawn in of_seed], axis=0) for of_seed in cells]),
+        row.cell.stochastic,
+    )

@@ -1,0 +1,54 @@
+"""Rows as samples of a criterion."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from records import Make
+
+from bench.publish.rows import Row
+from bench.publish.samples import sample
+from bench.score import bootstrap
+
+
+def test_by_seed_the_mean_over_splits(make: Make) -> None:
+    records = [
+        make("net", None, test=test, stochastic=True, seed=seed)
+        for test in (1, 2)
+        for seed in (0, 1, 2)
+    ]
+    row = Row(tuple(records[:-1]))  # the second split lacks seed 2
+    found = sample(row, "average_precision")
+    assert found is not None
+    assert (found.seeds, found.stochastic) == ((0, 1), True)
+    pairs = [(records[0], records[3]), (records[1], records[4])]
+    values = [[one.criteria["average_precision"] for one in pair] for pair in pairs]
+    assert found.values == pytest.approx(np.mean(values, axis=1))
+    drawn = [
+        np.mean(
+            [bootstrap.unpack(one.bootstrap["values"])["average_precision"] for one in pair],
+            axis=0,
+            dtype=float,
+        )
+        for pair in pairs
+    ]
+    assert found.replicates == pytest.approx(np.array(drawn))
+    assert found.replicates.shape == (2, 200)
+
+
+def test_without_seeds_there_is_one(make: Make) -> None:
+    row = Row((make(), make(seed=1)))
+    found = sample(row, "micro_f1")
+    assert found is not None
+    assert (found.seeds, found.stochastic, found.values.shape) == ((0,), False, (1,))
+
+
+def test_what_is_missing_gives_none(make: Make) -> None:
+    one = make()
+    assert sample(Row((one,)), "accuracy") is None
+    bare = dataclasses.replace(one, bootstrap={})
+    assert sample(Row((bare,)), "micro_f1") is None
+    undefined = make(test=1, criteria={"micro_f1": None})
+    assert sample(Row((one, undefined)), "micro_f1") is None
