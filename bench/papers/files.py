@@ -85,12 +85,20 @@ class PaperDataset(_Strict, frozen=True, kw_only=True):
 
 
 class PublishedProtocol(_Strict, frozen=True, kw_only=True):
-    """How published values were measured: an entry of ``protocols.toml``, which explains it."""
+    """How published values were measured: an entry of ``protocols.toml``, which explains it.
+
+    Attributes
+    ----------
+    sizes : dict of str to int
+        Where it is not said which test set it was: bench's datasets whose test parts fit the
+        printed values, with their sizes.
+    """
 
     name: str
     meaning: str
     test: int | None = None
     classes: dict[str, int] = {}
+    sizes: dict[str, int] = {}
     counts: str = ""
     folds: int | None = None
     percent: int | None = None

@@ -209,11 +209,22 @@ def tested_on(row: Number) -> int | None:
     if protocol.test is not None:
         return protocol.classes.get(value) if key == "class" else protocol.test
     if protocol.counts:
-        return _count(row.paper, row.dataset, protocol.counts)
-    whole = _count(row.paper, row.dataset, "stage=selected") or _count(row.paper, row.dataset, "")
+        return images_of(row)
+    whole = images_of(row)
     if whole is None or key == "class":
         return None
     return _held_out(protocol, whole, value if key == "fold" else "")
+
+
+def images_of(row: Number) -> int | None:
+    """Images of a value's dataset by the paper's own counts, those of its test part where counted.
+
+    None where the paper does not count them.
+    """
+    protocol = protocols().get(row.protocol)
+    if protocol is not None and protocol.counts:
+        return _count(row.paper, row.dataset, protocol.counts)
+    return _count(row.paper, row.dataset, "stage=selected") or _count(row.paper, row.dataset, "")
 
 
 def _held_out(protocol: PublishedProtocol, whole: int, fold: str) -> int | None:

@@ -13,6 +13,7 @@ from bench.papers.measured import Finder, Measured
 from bench.papers.published import Number
 from bench.papers.reading import TIME
 from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable
+from bench.papers.test_sets import unlike_test_set
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 NOT_COMPARABLE, NO_VERDICT = "not comparable", "no verdict"
@@ -123,7 +124,7 @@ def _unlike(number: Number, measured: Measured) -> str:
         return "measured on faces that bench rendered"
     if number.metric == TIME:
         return f"timed on {measured.device}, printed for {number.protocol}"
-    return ""
+    return unlike_test_set(number, measured)
 
 
 def _missing(measured: Measured, conditions: Conditions) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from fractions import Fraction
@@ -237,6 +238,21 @@ def test_other_labels_change_train_only(folders: Path) -> None:
     assert CLASSES[faces.labels[2].argmax()] == "anger"  # the first where shares tie
     official_part = FERPlus().load(folders)
     np.testing.assert_array_equal(faces.labels[3:], official_part.labels[1:])
+
+
+def test_the_rule_of_valid_and_test_is_a_choice_of_its_own(folders: Path) -> None:
+    dataset = FERPlus(test="probability")
+    faces, official = dataset.load(folders), FERPlus().load(folders)
+    split = dataset.split(faces, "official")
+    train = faces.ids[split == TRAIN].tolist()
+    assert train == official.ids[dataset.split(official, "official") == TRAIN].tolist()
+    votes = read_votes(folders)
+    shares, keep = processed(votes.votes, "probability")
+    others = votes.split != TRAIN
+    assert faces.ids[split != TRAIN].tolist() == votes.ids[keep & others].tolist()
+    np.testing.assert_allclose(faces.distribution[split != TRAIN], shares[keep & others])
+    assert faces.notes[-1].endswith("(majority, test probability)")
+    assert "labels=majority, test=probability" in dataset.check(faces)[0]
 
 
 def test_multi_label_from_folders(folders: Path) -> None:
@@ -483,12 +499,15 @@ def per_part(split: np.ndarray, rows: np.ndarray) -> list[int]:
         ("label.csv", "cross-entropy", [27947, 3508, 3507]),
         ("label.csv", "multi-target", [27667, 3472, 3466]),
         ("fer2013new.csv", "majority", [25060, 3199, 3153]),
+        ("fer2013new.csv", "probability", [27956, 3505, 3505]),
+        ("fer2013new.csv", "multi-target", [27671, 3472, 3472]),
     ],
 )
 def test_real_counts(which: str, mode: str, parts: list[int], tmp_path: Path) -> None:
     votes, split, _ = real_votes(which, tmp_path)
     distribution, keep = processed(votes, mode)
     assert per_part(split, keep) == parts
+    assert tuple(parts) in sys.modules[FERPlus.__module__]._COUNTS[mode]
     if (which, mode) == ("label.csv", "majority"):
         classes = distribution.argmax(axis=1)
         assert [np.bincount(classes[keep & (split == part)]).tolist() for part in range(3)] == [

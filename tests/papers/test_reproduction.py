@@ -25,7 +25,13 @@ def measured(make: Callable[..., Any]) -> Callable[..., Measured]:
     """Three seeds of one method around a value, as `Finder.measured` gives them."""
 
     def build(value: float, sd: float | None, seeds: int = 3, **changes: Any) -> Measured:
-        about = {"budget": "paper", "dataset": "raf-ml", "stochastic": True, **changes}
+        about = {
+            "budget": "paper",
+            "dataset": "raf-ml",
+            "stochastic": True,
+            "n_test": 982,
+            **changes,
+        }
         row = Row(tuple(make("net", None, seed=seed, **about) for seed in range(seeds)))
         return Measured(value, sd, row, used=("raf-ml",))
 
@@ -93,7 +99,8 @@ def test_what_cannot_be_compared_says_why(measured: Callable[..., Measured]) -> 
 
 
 def test_a_single_seed_of_many_asked_for_has_no_verdict(make: Callable[..., Any]) -> None:
-    records = [make("net", None, seed=seed, budget="paper", stochastic=True) for seed in range(3)]
-    failed = make("net", None, seed=2, budget="paper", stochastic=True, status="error")
+    about = {"budget": "paper", "stochastic": True, "n_test": 982}
+    records = [make("net", None, seed=seed, **about) for seed in range(3)]
+    failed = make("net", None, seed=2, **about, status="error")
     found = Measured(0.4, 0.01, Row((*records[:2], failed)))
     assert judged(printed(0.4), found, CONDITIONS) == ("no verdict", "cells are missing")
