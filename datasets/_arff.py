@@ -21,13 +21,14 @@ from bench.data.text import shortened
 _NUMERIC = ("numeric", "real", "integer")
 
 # Weka's tokenizer: blanks, control characters and commas separate, % starts a comment, either
-# quote quotes, braces stand for themselves.
+# quote quotes, braces stand for themselves. Inside an unquoted word a quote opens nothing, though:
+# MULAN's own files have names like TAG_m\'usica, and liac-arff reads them so.
 _TOKEN = re.compile(
     r"(?P<gap>[\x00-\x20,]+|%.*)"
     r"|'(?P<single>(?:[^'\\]|\\.)*)'"
     r'|"(?P<double>(?:[^"\\]|\\.)*)"'
     r"|(?P<brace>[{}])"
-    r"|(?P<plain>[^\x00-\x20,{}%'\"]+)",
+    r"|(?P<plain>[^\x00-\x20,{}%'\"][^\x00-\x20,{}%]*)",
     re.DOTALL,
 )
 _SPECIAL = re.compile(r"[{}%'\"]")
@@ -56,12 +57,38 @@ class Arff:
         Numbers; for a nominal attribute the position of the value in its list.
     lines : int64 (n,)
         Line of the file that each row stands in.
+    relation : str
+        What stands behind @relation.
     """
 
     path: Path
     attributes: tuple[Attribute, ...]
     data: np.ndarray
     lines: np.ndarray
+    relation: str = ""
+
+    def meka_labels(self) -> tuple[str, ...] | None:
+        """The labels by MEKA's ``-C n`` in @relation: the first n attributes, the last if n < 0.
+
+        None where the relation says nothing of them.
+
+        Raises
+        ------
+        BenchError
+            No whole number, or so many labels that no feature is left.
+        """
+        words = re.split(r"[\s:]+", self.relation)
+        if "-C" not in words[:-1]:
+            return None
+        written = words[words.index("-C") + 1]
+        names = [attribute.name for attribute in self.attributes]
+        count = int(written) if re.fullmatch(r"[+-]?\d{1,9}", written) else 0
+        if not 0 < abs(count) < len(names):
+            raise BenchError(
+                f"{self.path}: @relation says -C {shortened(written)}; MEKA's -C is the number of "
+                f"labels, the first of the {len(names)} attributes, or with a minus the last"
+            )
+        return tuple(names[:count] if count > 0 else names[count:])
 
 
 def read_arff(path: Path) -> Arff:
@@ -79,13 +106,13 @@ def read_arff(path: Path) -> Arff:
     try:
         with path.open(encoding="utf-8-sig") as file:
             numbered = enumerate(file, 1)
-            attributes = _header(path, numbered)
+            relation, attributes = _header(path, numbered)
             data, lines = _data(path, numbered, attributes)
     except OSError as error:
         raise BenchError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise BenchError(f"{path} is not UTF-8 text ({error.reason}); save it as such") from error
-    return Arff(path, attributes, data, lines)
+    return Arff(path, attributes, data, lines, relation)
 
 
 def read_label_names(path: Path) -> tuple[str, ...]:
@@ -224,7 +251,10 @@ def _tokens(path: Path, line: int, text: str) -> list[tuple[bool, str]]:
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
-            raise BenchError(f"{path}:{line}: a quote is never closed")
+            raise BenchError(
+                f"{path}:{line}: a quote is never closed: close it, or put the whole name in "
+                "quotes of the other kind"
+            )
         position = match.end()
         kind = match.lastgroup or "gap"
         if kind in ("single", "double"):
@@ -239,9 +269,10 @@ def _unescape(match: re.Match[str]) -> str:
     return chr(int(code, 8)) if code[0] in "01234567" else _ESCAPED.get(code, code)
 
 
-def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[Attribute, ...]:
-    """The attributes that a file declares, in order; reads up to its @data line."""
+def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[str, tuple[Attribute, ...]]:
+    """The relation and the attributes that a file declares; reads up to its @data line."""
     attributes: dict[str, Attribute] = {}
+    relation = ""
     for line, text in numbered:
         tokens = _tokens(path, line, text)
         if not tokens:
@@ -250,7 +281,7 @@ def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[Attribute,
         if keyword == "@data":
             if not attributes:
                 raise BenchError(f"{path}:{line}: @data comes before any @attribute")
-            return tuple(attributes.values())
+            return relation, tuple(attributes.values())
         if keyword == "@attribute":
             attribute = _attribute(path, line, tokens[1:])
             if attribute.name in attributes:
@@ -258,7 +289,9 @@ def _header(path: Path, numbered: Iterable[tuple[int, str]]) -> tuple[Attribute,
                     f"{path}:{line}: the attribute {shortened(attribute.name)} is declared twice"
                 )
             attributes[attribute.name] = attribute
-        elif keyword != "@relation":
+        elif keyword == "@relation":
+            relation = " ".join(word for _, word in tokens[1:])
+        else:
             raise BenchError(
                 f"{path}:{line}: {shortened(tokens[0][1])} where @relation, @attribute or @data "
                 "was expected"

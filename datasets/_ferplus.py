@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from bench.datasets._fer2013 import SIDE, VOTES, check_order, csv_pixels, csv_rows, part_of
 
 from bench.api import TEST, TRAIN, VALID, BenchError
-from bench.data.images import read_images
+from bench.data.images import images_by_name, plain_name, read_images
 from bench.data.marker import is_synthetic
 from bench.data.text import find_root, shortened
 
@@ -29,7 +28,6 @@ CLASSES = (
 )
 COLUMNS = (*CLASSES, "unknown", "NF")  # NF: not a face
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")  # RAF-ML's order
-SIDE = 48  # FER2013's images, pixels
 
 OBTAIN = (
     "Pixels: fer2013.csv (or icml_face_data.csv) of Kaggle's 'Challenges in Representation "
@@ -40,9 +38,7 @@ OBTAIN = (
 )
 
 _FOLDERS = {"FER2013Train": TRAIN, "FER2013Valid": VALID, "FER2013Test": TEST}
-_USAGES = {"Training": TRAIN, "PublicTest": VALID, "PrivateTest": TEST}
 _KAGGLE = ("fer2013.csv", "icml_face_data.csv")
-_NEW = "fer2013new.csv"
 # fer2013new.csv has these names twice. The newer generate_training_data.py writes both lines into
 # label.csv, but its second image overwrites the first, so that only the last line has a picture.
 _OVERWRITTEN = {"fer0006953.png", "fer0008403.png", "fer0011785.png", "fer0033120.png"}
@@ -78,12 +74,12 @@ class Votes:
     files: tuple[Path, ...]
     notes: tuple[str, ...]
 
-    def images(self, rows: np.ndarray) -> tuple[np.ndarray, bool]:
-        """Pixels of some rows (ascending), and whether bench generated them.
+    def images(self, rows: np.ndarray) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+        """Pixels of some rows (ascending), whether bench made them, and how they fit the votes.
 
         Returns
         -------
-        uint8 (k, 48, 48), bool
+        uint8 (k, 48, 48), bool, tuple of str
 
         Raises
         ------
@@ -94,14 +90,16 @@ class Votes:
         if not len(rows):
             raise BenchError(f"{self.root}: the rules leave none of the {len(self.ids)} images")
         if self.pixels is not None:
-            return _csv_pixels(self.pixels, self.split, rows), is_synthetic(self.root)
+            pixels, emotions = csv_pixels(self.pixels, self.split, rows)
+            joined = check_order(self.pixels, emotions, self.votes, self.split)
+            return pixels, is_synthetic(self.root), (joined,)
         images, synthetic = read_images([self.files[row] for row in rows], "grey", None)
         if images.shape[1:] != (SIDE, SIDE):
             raise BenchError(
                 f"{self.root}: the images are {images.shape[2]}×{images.shape[1]} pixels, FER+ has "
                 f"{SIDE}×{SIDE}; use the files that generate_training_data.py writes"
             )
-        return images, synthetic or is_synthetic(self.root)
+        return images, synthetic or is_synthetic(self.root), ()
 
 
 def read_votes(root: Path | None) -> Votes:
@@ -114,9 +112,9 @@ def read_votes(root: Path | None) -> Votes:
     """
     if root is not None and not any((root / folder).is_dir() for folder in _FOLDERS):
         kaggle = [root / name for name in _KAGGLE if (root / name).is_file()]
-        if kaggle and not (root / _NEW).is_file():
+        if kaggle and not (root / VOTES).is_file():
             raise BenchError(
-                f"{root} holds {kaggle[0].name} but not {_NEW}, FER+'s votes; get it from "
+                f"{root} holds {kaggle[0].name} but not {VOTES}, FER+'s votes; get it from "
                 "github.com/microsoft/FERPlus"
             )
         if kaggle:
@@ -259,7 +257,7 @@ def _read_folders(root: Path) -> Votes:
     notes = [f"votes from label.csv in {', '.join(_FOLDERS)}"]
     for folder, part in _FOLDERS.items():
         lines, twice = _read_label_file(root / folder / "label.csv")
-        _check_pictures(root / folder, lines)
+        pictures = _pictures(root / folder, lines)
         notes += [
             f"{folder}: {name} has two lines; the last counts, whose image was kept"
             for name in twice
@@ -267,7 +265,7 @@ def _read_folders(root: Path) -> Votes:
         ids += lines
         votes += [counts for _, counts in lines.values()]
         split += [part] * len(lines)
-        files += [root / folder / name for name in lines]
+        files += [pictures[name] for name in lines]
     return Votes(
         root,
         np.array(ids),
@@ -285,7 +283,7 @@ def _read_label_file(path: Path) -> tuple[_Lines, list[str]]:
         raise BenchError(f"{path} is missing; FER+ keeps the votes of each folder there")
     lines: _Lines = {}
     twice: list[str] = []
-    for line, row in _rows(path):
+    for line, row in csv_rows(path):
         name, counts = _label_line(path, line, row)
         if name in lines:
             if name not in _OVERWRITTEN:
@@ -298,10 +296,9 @@ def _read_label_file(path: Path) -> tuple[_Lines, list[str]]:
     return lines, twice
 
 
-def _check_pictures(folder: Path, lines: _Lines) -> None:
-    """Refuse a line without a picture, and a picture without a line."""
-    # macOS leaves ._NAME beside NAME on foreign disks
-    pictures = {file.name for file in folder.glob("*.png") if file.name[0] != "."}
+def _pictures(folder: Path, lines: _Lines) -> dict[str, Path]:
+    """Picture files by name; a line without a picture is refused, and one without a line."""
+    pictures = images_by_name(folder, ".png")
     if not pictures:
         raise BenchError(
             f"{folder} holds no images; FER+'s generate_training_data.py makes them from Kaggle's "
@@ -313,12 +310,13 @@ def _check_pictures(folder: Path, lines: _Lines) -> None:
             f"{folder / 'label.csv'}:{lines[absent[0]][0]}: there is no image {absent[0]} beside "
             f"it; restore the image or delete the line ({len(absent)} such lines)"
         )
-    unnamed = sorted(pictures - lines.keys())
+    unnamed = sorted(pictures.keys() - lines.keys())
     if unnamed:
         raise BenchError(
-            f"{folder / unnamed[0]} has no line in label.csv; add the line or remove the image "
+            f"{pictures[unnamed[0]]} has no line in label.csv; add the line or remove the image "
             f"({len(unnamed)} such images)"
         )
+    return pictures
 
 
 def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
@@ -335,7 +333,7 @@ def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
             f"{path}:{line}: {len(row) - 1} votes instead of {len(COLUMNS)}; a line has the "
             "image's name, a face box (in older files) and the votes"
         )
-    name = row[0].strip()
+    name = plain_name(row[0].strip())
     if not name.endswith(".png") or "/" in name or "\\" in name:
         raise BenchError(f"{path}:{line}: {shortened(name)} is not the name of a png file")
     return name, _counts(path, line, row[1:])
@@ -343,12 +341,12 @@ def _label_line(path: Path, line: int, row: list[str]) -> tuple[str, list[int]]:
 
 def _read_pair(root: Path, pixels: Path) -> Votes:
     """The votes of fer2013new.csv, whose rows are those of Kaggle's file ``pixels``."""
-    path = root / _NEW
+    path = root / VOTES
     ids: list[str] = []
     votes: list[list[int]] = []
     split: list[int] = []
     seen: set[str] = set()
-    rows = _rows(path)
+    rows = csv_rows(path)
     header = [name.strip() for name in next(rows, (1, []))[1]]
     if header != ["Usage", "Image name", *COLUMNS]:
         raise BenchError(
@@ -361,7 +359,7 @@ def _read_pair(root: Path, pixels: Path) -> Votes:
         name = row[1].strip()
         ids.append(f"{name}#{line}" if not name or name in seen else name)
         seen.add(name)
-        split.append(_part(path, line, row[0]))
+        split.append(part_of(path, line, row[0]))
         votes.append(_counts(path, line, row[2:]))
     return Votes(
         root,
@@ -370,58 +368,8 @@ def _read_pair(root: Path, pixels: Path) -> Votes:
         np.array(split, dtype=np.int8),
         pixels,
         (),
-        (f"votes from {_NEW}, joined to {pixels.name} by row order",),
+        (f"votes from {VOTES}, joined to {pixels.name} by row order",),
     )
-
-
-def _csv_pixels(path: Path, split: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Pixels of the ``wanted`` rows of Kaggle's file, uint8 (k, 48, 48), reading it once."""
-    images = np.empty((len(wanted), SIDE * SIDE), dtype=np.uint8)
-    place = np.full(len(split), -1)
-    place[wanted] = np.arange(len(wanted))
-    rows = _rows(path)
-    header = [name.strip() for name in next(rows, (1, []))[1]]
-    if not {"pixels", "Usage"} <= set(header):
-        raise BenchError(f"{path}:1: the header has no columns 'pixels' and 'Usage'")
-    pixels, usage = header.index("pixels"), header.index("Usage")
-    n = 0
-    for line, row in rows:
-        if len(row) != len(header):
-            raise BenchError(f"{path}:{line}: {len(row)} fields for {len(header)} columns")
-        if n < len(split):
-            if _part(path, line, row[usage]) != split[n]:
-                raise BenchError(
-                    f"{path}:{line}: {shortened(row[usage])} here, another part in row {n + 1} of "
-                    f"{_NEW}; the two files must keep their original order of rows"
-                )
-            if place[n] >= 0:
-                images[place[n]] = _parse_pixels(path, line, row[pixels])
-        n += 1
-    if n != len(split):
-        raise BenchError(
-            f"{path} has {n} rows and {_NEW} has {len(split)}; the two are joined by row order "
-            "and must both be whole (35887 rows)"
-        )
-    return images.reshape(-1, SIDE, SIDE)
-
-
-def _parse_pixels(path: Path, line: int, text: str) -> np.ndarray:
-    """The pixels of one image, uint8 (48 · 48,), from blank-separated numbers."""
-    try:
-        values = bytes(map(int, text.split()))  # refuses what is not within 0 … 255
-    except ValueError:
-        raise BenchError(f"{path}:{line}: a pixel is not a whole number from 0 to 255") from None
-    if len(values) != SIDE * SIDE:
-        raise BenchError(f"{path}:{line}: {len(values)} pixels instead of {SIDE * SIDE}")
-    return np.frombuffer(values, dtype=np.uint8)
-
-
-def _part(path: Path, line: int, usage: str) -> int:
-    """The part of the split that Kaggle's column Usage names."""
-    part = _USAGES.get(usage.strip())
-    if part is None:
-        raise BenchError(f"{path}:{line}: Usage {shortened(usage)} is none of {', '.join(_USAGES)}")
-    return part
 
 
 def _counts(path: Path, line: int, fields: list[str]) -> list[int]:
@@ -435,15 +383,3 @@ def _counts(path: Path, line: int, fields: list[str]) -> list[int]:
             f"{path}:{line}: the votes are not whole numbers: {shortened(','.join(fields))}"
         )
     return counts
-
-
-def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each row that is not empty; a BOM and CRLF are fine."""
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file)
-            for row in reader:
-                if row:
-                    yield reader.line_num, row
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BenchError(f"{path} cannot be read as a csv file: {error}") from error

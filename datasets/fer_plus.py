@@ -64,7 +64,7 @@ class FERPlus(Dataset):
         distribution[train], keep[train] = processed(votes.votes[train], self.labels)
         rows = np.flatnonzero(keep)
         rules = self.labels if self.test == "majority" else f"{self.labels}, test {self.test}"
-        images, synthetic = votes.images(rows)
+        images, synthetic, joined = votes.images(rows)
         distribution = distribution[rows]
         labels = np.zeros(distribution.shape, dtype=bool)
         labels[np.arange(len(rows)), distribution.argmax(axis=1)] = True
@@ -79,7 +79,7 @@ class FERPlus(Dataset):
             votes=votes.votes[rows],
             split=votes.split[rows],
             synthetic=synthetic,
-            notes=(*votes.notes, f"{len(rows)} of {len(votes.ids)} images kept ({rules})"),
+            notes=(*votes.notes, *joined, f"{len(rows)} of {len(votes.ids)} images kept ({rules})"),
         )
 
     def split(self, faces: FaceSet, protocol: str) -> np.ndarray:

@@ -55,7 +55,7 @@ class FERPlusML(Dataset):
         votes = read_votes(root)
         distribution, labels, keep = six_emotions(votes.votes)
         rows = np.flatnonzero(keep)
-        images, synthetic = votes.images(rows)
+        images, synthetic, joined = votes.images(rows)
         faces = FaceSet(
             name=self.name,
             kind=self.kind,
@@ -67,7 +67,7 @@ class FERPlusML(Dataset):
             votes=votes.votes[rows],
             split=votes.split[rows],
             synthetic=synthetic,
-            notes=(*votes.notes, f"{len(rows)} of {len(votes.ids)} images selected"),
+            notes=(*votes.notes, *joined, f"{len(rows)} of {len(votes.ids)} images selected"),
         )
         return predominant(faces) if self.labels == "predominant" else faces
 

@@ -17,7 +17,9 @@ class Mulan(Dataset):
     G. Tsoumakas, E. Spyromitros-Xioufis, J. Vilcek and I. Vlahavas, "MULAN: a Java library for
     multi-label learning", JMLR 12 (2011) 2411–2414.
 
-    Reads NAME-train.arff, NAME-test.arff and NAME.xml. Protocols other than ``official`` (``cv10``,
+    Reads NAME-train.arff, NAME-test.arff and NAME.xml, the list of labels; without the last, the
+    labels that MEKA's ``-C n`` in @relation counts (the first n attributes, or the last where n is
+    negative). Protocols other than ``official`` (``cv10``,
     say) take the rows of NAME.arff where there is one, else those of train and test, in this
     order. Labels stand in the ARFF file's order. Features are precomputed: use ``identity``.
     """
@@ -40,8 +42,8 @@ class Mulan(Dataset):
         """
         folder, name = self._place(root)
         files = _files(folder, name, official=protocol in ("", *self.protocols))
-        label_names = read_label_names(folder / f"{name}.xml")
         tables = [read_arff(path) for path in files.values()]
+        label_names, counted = _labels(folder / f"{name}.xml", tables[0])
         _same_attributes(tables)
         parts = [features_and_labels(table, label_names) for table in tables]
         sizes = [len(part.labels) for part in parts]
@@ -61,7 +63,7 @@ class Mulan(Dataset):
             features=np.concatenate([part.features for part in parts]),
             split=split,
             synthetic=is_synthetic(folder),
-            notes=(f"rows from {' then '.join(path.name for path in files.values())}",),
+            notes=(f"rows from {' then '.join(path.name for path in files.values())}", *counted),
         )
 
     def _place(self, root: Path | None) -> tuple[Path, str]:
@@ -94,6 +96,20 @@ def _files(folder: Path, name: str, official: bool) -> dict[str, Path]:
         f"{folder} holds neither {fixed['train'].name} with {fixed['test'].name} nor {whole.name}; "
         "give --root the folder that does"
     )
+
+
+def _labels(listed: Path, table: Arff) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The labels that MULAN's XML file lists, else those that MEKA counts, which a note says."""
+    if listed.exists():
+        return read_label_names(listed), ()
+    labels = table.meka_labels()
+    if labels is None:
+        raise BenchError(
+            f"{listed} does not exist: it lists the labels, each as <label name="
+            f'"ATTRIBUTE"></label> within <labels>; or write -C n into @relation of '
+            f"{table.path.name}, where the first n attributes are the labels (-n: the last)"
+        )
+    return labels, (f"{len(labels)} labels by -C in @relation of {table.path.name}",)
 
 
 def _same_attributes(tables: list[Arff]) -> None:

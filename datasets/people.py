@@ -9,7 +9,8 @@ import numpy as np
 
 from bench.api import BenchError, Dataset, FaceSet, param
 from bench.data import marker
-from bench.data.images import SUFFIXES, read_images
+from bench.data.files import is_litter
+from bench.data.images import SUFFIXES, UNREAD, read_images
 from bench.data.text import shortened
 
 
@@ -18,7 +19,7 @@ class People(Dataset):
 
     Layout: ``ROOT/PERSON/IMAGE`` (``0000045/001.jpg``), as CASIA-WebFace, LFW and VGGFace have it.
     The folder's name is the person; ids are ``PERSON/IMAGE``. Files in a person's folder that are
-    no images by their suffix are left alone.
+    no images by their suffix are left alone; one that bench cannot read (``.heic``) is refused.
 
     There are no expressions: it is of kind ``people``, has no labels, and serves methods that learn
     identities, as ``tfe-jl[people=people:ROOT]``; nothing can be measured on it.
@@ -130,7 +131,7 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
     try:
         with os.scandir(folder) as entries:
             listing = sorted(
-                (entry.name, entry.is_dir()) for entry in entries if not entry.name.startswith(".")
+                (entry.name, entry.is_dir()) for entry in entries if not is_litter(entry.name)
             )
     except OSError as error:
         raise BenchError(
@@ -140,5 +141,5 @@ def _inside(folder: Path) -> tuple[list[Path], list[Path]]:
     return folders, [
         folder / name
         for name, is_folder in listing
-        if not is_folder and Path(name).suffix.lower() in SUFFIXES
+        if not is_folder and Path(name).suffix.lower() in SUFFIXES | UNREAD
     ]

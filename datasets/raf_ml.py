@@ -9,7 +9,7 @@ import numpy as np
 
 from bench.api import TEST, TRAIN, BenchError, Dataset, FaceSet, param
 from bench.data import marker, text
-from bench.data.images import read_images
+from bench.data.images import images_by_name, plain_name, read_images
 from bench.data.predominant import predominant, tied
 
 EMOTIONS = ("surprise", "fear", "disgust", "happiness", "sadness", "anger")
@@ -135,21 +135,20 @@ def _image_paths(root: Path, lines: dict[str, int]) -> list[Path]:
     if not folder.is_dir():
         raise BenchError(f"{folder} does not exist: unpack {folder}.zip there")
     aligned = folder / "aligned" if (folder / "aligned").is_dir() else folder
-    # macOS leaves hidden files beside images on foreign disks.
-    present = {path.name for path in aligned.glob("[!.]*") if path.suffix.lower() == ".jpg"}
-    files = {name: "{}_aligned{}".format(*os.path.splitext(name)) for name in lines}
+    present = images_by_name(aligned, ".jpg")
+    files = {name: "{}_aligned{}".format(*os.path.splitext(plain_name(name))) for name in lines}
     for name, file in files.items():
         if file not in present:
             raise BenchError(
                 f"{listed}:{lines[name]}: {text.shortened(name)} has no image {aligned / file}; "
                 "unpack the images again"
             )
-    extra = sorted(present - set(files.values()))
+    extra = sorted(set(present) - set(files.values()))
     if extra:
         raise BenchError(
-            f"{aligned / extra[0]} has no line in {listed}; add the line or remove the image"
+            f"{present[extra[0]]} has no line in {listed}; add the line or remove the image"
         )
-    return [aligned / file for file in files.values()]
+    return [present[file] for file in files.values()]
 
 
 def _by_threshold(distribution: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
 """The ``bench`` command: finds the sub-command, turns errors into one sentence and an exit code.
 
-Exit codes: 0 all cells (or checks) ok, 1 some failed, 2 the command or its data were wrong,
-130 interrupted.
+Exit codes: 0 all cells (or checks) ok, 1 some failed or all were skipped, 2 the command or its data
+were wrong, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 
 from bench import __version__
 from bench.cli.terminal import clean
+from bench.data.streams import make_readable
 
 COMMANDS = {
     "run": "run methods on a dataset; what is finished already is not run again",
@@ -70,6 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
+    make_readable()
     options = parser().parse_args(arguments)
     from bench.api import BenchError  # here: `bench --help` need not wait for the contract
 

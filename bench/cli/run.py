@@ -59,7 +59,7 @@ def run(namespace: argparse.Namespace) -> int:
     for path in written:
         print(path)
     _say_what_has_no_result(outcomes)
-    return 1 if outcomes.bad else 0
+    return 1 if outcomes.failed else 0
 
 
 def _measured(plan: Plan, store: Store, limits: Limits) -> tuple[Outcomes, list[Path]]:

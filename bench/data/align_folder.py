@@ -22,8 +22,8 @@ from bench import __version__
 from bench.api import BenchError
 from bench.data import marker
 from bench.data.alignment import align
-from bench.data.files import explained, sha256, whole
-from bench.data.images import SUFFIXES, SYNTHETIC_COMMENT, read_image
+from bench.data.files import explained, is_litter, sha256, whole
+from bench.data.images import BLACK, SUFFIXES, SYNTHETIC_COMMENT, UNREAD, read_image
 from bench.data.landmarks import detect, detector_code
 
 TABLE = "landmarks.csv"
@@ -59,7 +59,7 @@ class Report:
     unreadable : list of str
         One sentence per file that could not be read.
     others : int
-        Files that are no images by their suffix.
+        Files that are no images by their suffix, or that a system left (``._a.jpg``).
     """
 
     aligned: int = 0
@@ -80,10 +80,11 @@ def align_folder(
     """Align the face of every photograph under ``source``; sub-folders are kept.
 
     ``out`` gets one RGB PNG per face and `TABLE`, a row per photograph with the landmarks in pixels
-    of the photograph (turned upright as its EXIF orientation says) and the settings. A photograph
-    whose content and settings are those of its row is not done again. Each row is written as soon
-    as its PNG is there, so an interruption costs the file in work. Rows and PNGs of files that are
-    gone, or in which no face is seen any more, are removed.
+    of the photograph (turned upright as its EXIF orientation says) and the settings. Of files whose
+    faces would be one (``a.gif``, ``a.png``) the first is aligned, the others are named. A
+    photograph whose content and settings are those of its row is not done again. Each row is
+    written as soon as its PNG is there, so an interruption costs the file in work. Rows and PNGs of
+    files that are gone, or in which no face is seen any more, are removed.
 
     Parameters
     ----------
@@ -96,12 +97,12 @@ def align_folder(
     ------
     BenchError
         A folder that is not there or holds no image, an ``out`` that is not new, empty or from an
-        earlier run, two files that would become one, or a disk that is full.
+        earlier run, or a disk that is full.
     """
     if size < 1:
         raise BenchError(f"faces of {size}×{size} pixels cannot be: give a larger --size")
     names, others, rendered = _images(source)
-    _check(source, out, names)
+    _check(source, out)
     earlier = _claim(out)
     if rendered:
         _mark(out)
@@ -109,9 +110,13 @@ def align_folder(
     photographs = _Photographs(source, out, settings, device, rendered)
     report = Report(others=others)
     rows: list[_Row] = []
+    owners: dict[str, str] = {}
     for name in names:
         before = earlier.pop(name, None)
-        row = photographs.align(name, before)
+        first = name
+        if Path(name).suffix.lower() in SUFFIXES:  # the others have no face
+            first = owners.setdefault(_png(name), name)
+        row = photographs.align(name, before) if first == name else photographs.refuse(name, first)
         rows.append(row)
         if row is before:
             report.unchanged += 1
@@ -126,7 +131,8 @@ def align_folder(
             report.faceless.append(name)
             notify(f"no face found in {name}")
     for row in earlier.values():
-        _remove_face(out, row)
+        if _png(row["file"]) not in owners:  # a.png may be gone, and a.jpg be there in its place
+            _remove_face(out, row)
     _write(out / TABLE, rows)
     return report
 
@@ -162,6 +168,11 @@ class _Photographs:
                 return before
             image, drawn = read_image(path, "RGB", upright=True)
             rendered |= drawn
+            if image.max() <= BLACK:
+                raise BenchError(
+                    f"{name} is black (no value above {BLACK} of 255): a 16-bit file that holds 0 "
+                    "to 255 has to be saved with 8 bits"
+                )
             face = self._face(image)
         except (OSError, BenchError) as error:
             row["reason"] = _reason(error, path, name)
@@ -174,6 +185,12 @@ class _Photographs:
         elif before is not None:
             _remove_face(self.out, before)
         return row
+
+    def refuse(self, name: str, first: str) -> _Row:
+        """The row of a photograph whose face would take the place of that of ``first``."""
+        row = dict.fromkeys(COLUMNS, "") | self.settings | {"file": name, "found": "0"}
+        reason = f"{first} and {name} would both become {_png(name)}: rename one"
+        return row | {"reason": reason}
 
     def _face(self, image: np.ndarray) -> _Face | None:
         """The aligned face in ``image`` uint8 (H, W, 3); None where the detector sees none."""
@@ -218,8 +235,11 @@ def _images(source: Path) -> tuple[list[str], int, bool]:
     names, others, rendered = [], 0, marker.is_synthetic(source)
     for folder, _, files in os.walk(source, onerror=_complain):
         for file in files:
-            if Path(file).suffix.lower() in SUFFIXES:
-                names.append((Path(folder) / file).relative_to(source).as_posix())
+            path = (Path(folder) / file).relative_to(source)
+            if any(map(is_litter, path.parts)):
+                others += 1
+            elif path.suffix.lower() in SUFFIXES | UNREAD:
+                names.append(path.as_posix())
             elif file == marker.FILE_NAME:
                 rendered = True
             else:
@@ -234,18 +254,11 @@ def _complain(error: OSError) -> None:
     raise BenchError(f"{error.filename} cannot be read: {error.strerror}; ask its owner") from error
 
 
-def _check(source: Path, out: Path, names: list[str]) -> None:
-    """Refuse folders within one another, and photographs whose faces would become one file."""
+def _check(source: Path, out: Path) -> None:
+    """Refuse folders within one another."""
     whence, whither = source.resolve(), out.resolve()
     if whence.is_relative_to(whither) or whither.is_relative_to(whence):
         raise BenchError(f"{source} and {out} lie in one another: give --out a folder outside --in")
-    taken: dict[str, str] = {}
-    for name in names:
-        first = taken.setdefault(_png(name), name)
-        if first != name:
-            raise BenchError(
-                f"{first} and {name} in {source} would both become {_png(name)}: rename one"
-            )
 
 
 def _png(name: str) -> str:

@@ -13,6 +13,20 @@ from pathlib import Path
 
 from bench.api import BenchError
 
+_LITTER = {
+    *("__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+    *("$recycle.bin", "system volume information", "@eadir"),
+}
+
+
+def is_litter(name: str) -> bool:
+    """Whether a file or folder of this name is none of the user's, but left by a system.
+
+    Hidden ones: macOS writes ``._NAME`` beside NAME into archives and onto foreign disks, and
+    ``.DS_Store``. And ``__MACOSX``, ``Thumbs.db``, ``desktop.ini`` and the like, in any case.
+    """
+    return name.startswith(".") or name.lower() in _LITTER
+
 
 class DiskFullError(BenchError):
     """No room left: nothing more can be computed until there is."""

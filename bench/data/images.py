@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 import zlib
 from collections.abc import Sequence
@@ -11,15 +12,28 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from bench.api import BenchError
+from bench.data.files import is_litter
 
 SYNTHETIC_COMMENT = "bench synthetic"
 """Text that bench writes into every file it renders (JPEG comment, PNG text ``Comment``)."""
 
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".pjp")
+
 SUFFIXES = {
-    *(".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".gif"),
+    *_JPEG,
+    *(".png", ".tif", ".tiff", ".bmp", ".gif"),
     *(".ppm", ".pgm", ".pbm", ".pnm", ".webp"),
 }
 """How the names of image files end, in lower case, where a folder holds other files too."""
+
+UNREAD = {
+    *(".heic", ".heif", ".hif", ".avif", ".jxl", ".jp2", ".j2k", ".psd", ".xcf"),
+    *(".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"),
+}
+"""How the names of photographs end that bench cannot read; they are named, never passed over."""
+
+BLACK = 1
+"""The largest value, of 255, of an image that shows nothing."""
 
 # Without a list Pillow also tries formats that start other programs (EPS calls Ghostscript).
 _FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "GIF", "PPM", "WEBP")
@@ -110,6 +124,54 @@ def read_image(
         raise BenchError(_what_is_wrong(path, error)) from error
 
 
+def plain_name(name: str) -> str:
+    """An image's file name with its suffix in lower case, and ``.jpg`` for that of every JPEG."""
+    stem, suffix = os.path.splitext(name)
+    suffix = suffix.lower()
+    return stem + (".jpg" if suffix in _JPEG else suffix)
+
+
+def images_by_name(folder: Path, suffix: str) -> dict[str, Path]:
+    """Image files directly in a folder whose `plain_name` ends in ``suffix``, by that name.
+
+    Raises
+    ------
+    BenchError
+        Two files of one plain name (``a.jpg`` and ``a.JPG``).
+    """
+    found: dict[str, Path] = {}
+    for path in sorted(folder.iterdir()):
+        name = plain_name(path.name)
+        if is_litter(path.name) or not name.endswith(suffix):
+            continue
+        if name in found:
+            raise BenchError(
+                f"{path} and {found[name].name} are images of one name; remove one of the two"
+            )
+        found[name] = path
+    return found
+
+
+def darkness(images: np.ndarray, ids: np.ndarray) -> str | None:
+    """A warning where images show nothing at all; None where there is none.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W) or (n, H, W, 3)
+    ids : str (n,)
+    """
+    if images.dtype != np.uint8 or not images.size:
+        return None
+    dark = np.flatnonzero(images.max(axis=tuple(range(1, images.ndim))) <= BLACK)
+    if not len(dark):
+        return None
+    return (
+        f"warning: {len(dark)} of {len(images)} images are black (no value above {BLACK} of 255), "
+        f"{ids[dark[0]]} the first: so are 16-bit files that hold 0 to 255, which have to be "
+        "saved with 8 bits"
+    )
+
+
 def _eight_bit(image: Image.Image, mode: str) -> Image.Image:
     """``image`` as 8-bit ``mode``, where Pillow's own convert would clip or keep hidden colours."""
     if image.mode.startswith(("I", "F")):
@@ -134,6 +196,11 @@ def _what_is_wrong(path: Path, error: Exception) -> str:
         return f"{path} cannot be read: permission denied; ask its owner for access"
     if path.stat().st_size == 0:
         return f"{path} is empty (0 bytes): copy or unpack it again"
+    if path.suffix.lower() in UNREAD:
+        return (
+            f"{path} is in a format that bench does not read ({path.suffix.lower()}): save it as "
+            "JPEG or PNG"
+        )
     reason = "not an image" if isinstance(error, UnidentifiedImageError) else f"{error}"
     return f"{path} is damaged or no image ({reason}): copy or unpack it again"
 

@@ -12,6 +12,7 @@ from itertools import permutations
 from pathlib import Path
 
 from bench.api import BenchError
+from bench.data.files import is_litter
 
 Rows = dict[str, tuple[int, list[str]]]
 """Rows of a label file by their first field: line number and the other fields."""
@@ -188,7 +189,7 @@ def _holds(folder: Path, entries: Sequence[str]) -> bool:
 
 def _remedy(root: Path, entries: Sequence[str]) -> str:
     """Which folder to pass in place of ``root``: a near one that holds the entries, if any does."""
-    inside = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    inside = sorted(path for path in root.iterdir() if not is_litter(path.name))
     for folder in (*root.absolute().parents[:4], *(path for path in inside if path.is_dir())):
         if _holds(folder, entries):
             return f"pass --root {folder}"

@@ -98,6 +98,11 @@ class Outcomes:
         """Cells that failed or ran out of time."""
         return [record for record in self.records if record.status in ("error", "timeout")]
 
+    @property
+    def failed(self) -> bool:
+        """Whether a cell failed, or there is no result at all since every one was skipped."""
+        return bool(self.bad) or not any(record.status == "ok" for record in self.records)
+
 
 def pending(
     plan: Plan, store: Store, said: Callable[[str], None] = lambda sentence: None

@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.api import BenchError, Dataset, FaceSet, Features
 from bench.data import mapping
+from bench.data.images import darkness
 from bench.data.mapping import onto, unlabelled
 from bench.data.protocols import Fold, default_protocol, twins
 from bench.plugins import Registry
@@ -77,7 +78,8 @@ class Sources:
             if not len(faces):
                 what = "row" if faces.images is None else "image"
                 raise BenchError(f"{spec.written} holds no {what}")
-            return faces
+            dark = None if faces.images is None else darkness(faces.images, faces.ids)
+            return faces if dark is None else faces.noted(*faces.notes, dark)
 
         if place is None and not self.index.is_there():
             self.index = FaceIndex()  # a dry run of rendered faces makes no results folder

@@ -12,6 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from bench.data.streams import make_readable
+
 _pipe: Connection | None = None  # to the coordinator, in a worker
 
 THREAD_LIMITS = (
@@ -35,6 +37,7 @@ def main(pipe: Connection, log: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
     _redirect(log)
+    make_readable()
     while True:
         try:
             function, arguments = pipe.recv()

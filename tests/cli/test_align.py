@@ -180,8 +180,61 @@ def test_what_cannot_be_done_is_one_sentence(photographs: Path, tmp_path: Path) 
             align_folder(source, out)
     with pytest.raises(BenchError, match="larger --size"):
         align_folder(photographs, tmp_path / "out", size=0)
-    shutil.copy(photographs / "face.jpg", photographs / "face.png")
-    with pytest.raises(BenchError, match=r"face\.jpg and face\.png .* rename one"):
-        align_folder(photographs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert files(full) == {"file"}
+
+
+def test_what_systems_leave_is_left_alone(photographs: Path, tmp_path: Path) -> None:
+    (photographs / "broken.jpg").unlink()
+    (photographs / "sky.png").unlink()
+    fork = b"\0\5\x16\7\0\2\0\0Mac OS X" + bytes(64)
+    litter = ("._face.jpg", "sub/._turned.jpg", "__MACOSX/._face.jpg", "__MACOSX/sub/face.jpg")
+    litter += (".DS_Store", "sub/Thumbs.db", "desktop.ini", ".thumbnails/face.png")
+    for name in litter:
+        (photographs / name).parent.mkdir(exist_ok=True)
+        (photographs / name).write_bytes(fork)
+    said: list[str] = []
+    report = align_folder(photographs, tmp_path / "out", notify=said.append)
+    assert (report.aligned, report.faceless, report.unreadable) == (2, [], [])
+    assert report.others == 1 + len(litter)  # and notes.txt
+    assert said == []
+
+
+def test_every_kind_of_photograph_is_aligned_or_named(photographs: Path, tmp_path: Path) -> None:
+    for name in ("sky.png", "broken.jpg"):
+        (photographs / name).unlink()
+    (photographs / "face.jpg").rename(photographs / "face.JFIF")
+    (photographs / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    # 16 bits a pixel, and values up to 255: black.
+    grey = np.asarray(Image.fromarray(astronaut()).convert("L"), np.uint16)
+    Image.fromarray(grey).save(photographs / "unscaled.png")
+    report = align_folder(photographs, tmp_path / "out")
+    assert report.aligned == 2
+    assert (tmp_path / "out" / "face.png").is_file()
+    assert len(report.unreadable) == 2
+    assert "phone.HEIC is in a format that bench does not read (.heic)" in report.unreadable[0]
+    assert "unscaled.png is black" in report.unreadable[1]
+
+
+def test_photographs_of_one_name_are_all_named_and_stop_nothing(
+    photographs: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    (photographs / "broken.jpg").unlink()
+    for name in ("face.bmp", "face.png", "sub/turned.png"):
+        Image.open(photographs / "face.jpg").save(photographs / name)
+    (photographs / "face.heic").write_bytes(b"a phone's")  # has no face that could be in the way
+    report = align_folder(photographs, out)
+    assert report.aligned == 2
+    assert [sentence for sentence in report.unreadable if "rename one" in sentence] == [
+        "face.bmp and face.jpg would both become face.png: rename one",
+        "face.bmp and face.png would both become face.png: rename one",
+        "sub/turned.jpg and sub/turned.png would both become sub/turned.png: rename one",
+    ]
+    assert table(out)["face.bmp"]["aligned"] == "face.png"
+    # The face stays when another file takes its name.
+    for name in ("face.bmp", "face.png", "face.heic", "sub/turned.png"):
+        (photographs / name).unlink()
+    assert align_folder(photographs, out).unreadable == []
+    assert files(out) == {"face.png", "sub/turned.png", "landmarks.csv"}
+    assert align_folder(photographs, out).unchanged == 3

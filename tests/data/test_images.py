@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
 from bench.api import BenchError
-from bench.data.images import SYNTHETIC_COMMENT, read_images
+from bench.data.images import SYNTHETIC_COMMENT, darkness, images_by_name, plain_name, read_images
 
 # Pillow warns about some damage before it raises.
 pytestmark = [
@@ -193,3 +193,30 @@ def test_one_rendered_file_marks_all(tmp_path: Path, noise: np.ndarray) -> None:
                 info.add_text("Comment", SYNTHETIC_COMMENT)
                 Image.fromarray(noise[row]).save(marked, pnginfo=info)
             assert read_images([*paths[:row], marked, *paths[row + 1 :]])[1] is True
+
+
+def test_sixteen_bits_that_hold_eight_are_told(tmp_path: Path, noise: np.ndarray) -> None:
+    ids = np.array([f"{row:04d}" for row in range(len(noise))])
+    assert darkness(noise, ids) is None
+    unscaled = save(tmp_path, noise[..., 0].astype(np.uint16))
+    images, _ = read_images(unscaled, "grey")
+    said = darkness(images, ids)
+    assert said is not None
+    assert said.startswith("warning: 9 of 9 images are black (no value above 1 of 255), 0000")
+    scaled, _ = read_images(save(tmp_path, noise[..., 0].astype(np.uint16) * 257), "grey")
+    assert darkness(scaled, ids) is None
+    scaled[[3, 5]] = 0
+    assert "2 of 9 images are black" in (darkness(scaled, ids) or "")
+    assert "0003 the first" in (darkness(scaled, ids) or "")
+
+
+def test_names_of_images_in_any_spelling(tmp_path: Path) -> None:
+    spelled = {"a.JPG": "a.jpg", "b.jfif": "b.jpg", "C.Jpeg": "C.jpg", "d.PNG": "d.png"}
+    for name in (*spelled, "._a.JPG", "Thumbs.db", ".DS_Store", "e.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert {name: plain_name(name) for name in spelled} == spelled
+    found = {path.name: name for name, path in images_by_name(tmp_path, ".jpg").items()}
+    assert found == {name: plain for name, plain in spelled.items() if plain != "d.png"}
+    (tmp_path / "a.jpeg").write_bytes(b"x")
+    with pytest.raises(BenchError, match=r"a\.jpeg and a\.JPG are images of one name"):
+        images_by_name(tmp_path, ".jpg")

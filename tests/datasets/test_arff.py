@@ -143,7 +143,7 @@ def test_escapes_and_comments_as_java_reads_them(tmp_path: Path) -> None:
         ("@attribute a numeric", "1,{2}", r":4: .*instance weights are not supported"),
         ("@attribute a numeric", "{0 1},{2}", r":4: .*instance weights are not supported"),
         ("@attribute a numeric", "}0 1{", r":4: braces"),
-        ("@attribute a numeric", "'1", r":4: a quote is never closed"),
+        ("@attribute a numeric", "'1", r":4: a quote is never closed: close it"),
         ("@attribute a numeric", "", r"t.arff has no rows after @data"),
         ("@attribute a string", "x", r":2: the attribute 'a' is neither numeric"),
         ("@attribute a date 'yyyy'", "x", r":2: the attribute 'a' is neither numeric"),
@@ -242,3 +242,43 @@ def test_floats_are_read_exactly(tmp_path: Path) -> None:
     values = [0.1, math.pi, 5e-324, -1.7976931348623157e308]
     path = arff_file(tmp_path, "@attribute a numeric", *map(repr, values))
     assert read_arff(path).data[:, 0].tolist() == values
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        (r"TAG_m\'usica", r"TAG_m\'usica"),  # MULAN's delicious
+        ("don't", "don't"),
+        ("O'Hara", "O'Hara"),
+        ("rock'n'roll", "rock'n'roll"),
+        ('5"disk"', '5"disk"'),
+        ("boys'", "boys'"),
+        (r"'it\'s'", "it's"),
+        ('"it\'s so"', "it's so"),
+    ],
+)
+def test_a_quote_inside_a_word_opens_nothing(tmp_path: Path, written: str, name: str) -> None:
+    path = tmp_path / "t.arff"
+    lines = (f"@relation {written}", f"@attribute {written} {{{written},x}}", "@attribute b real")
+    path.write_text("\n".join([*lines, "@data", f"{written},1", f"x, 2 % {written}"]))
+    arff = read_arff(path)
+    assert arff.attributes[0].name == name
+    assert arff.attributes[0].values == (name, "x")
+    assert arff.data.tolist() == [[0, 1], [1, 2]]
+    assert arff.relation == name
+
+
+def test_lines_of_delicious(tmp_path: Path) -> None:
+    """The list of labels writes the second as the table does, with the backslash."""
+    (tmp_path / "d.arff").write_text(
+        "@relation d\n@attribute a numeric\n@attribute TAG_musica {0,1}\n"
+        "@attribute TAG_m\\'usica {0,1}\n@data\n0.5,1,0\n0.25,0,1\n"
+    )
+    (tmp_path / "d.xml").write_text(
+        '<labels xmlns="u"><label name="TAG_musica"></label>'
+        '<label name="TAG_m\\\'usica"></label></labels>'
+    )
+    names = read_label_names(tmp_path / "d.xml")
+    table = features_and_labels(read_arff(tmp_path / "d.arff"), names)
+    assert table.label_names == ("TAG_musica", "TAG_m\\'usica")
+    assert table.labels.tolist() == [[True, False], [False, True]]

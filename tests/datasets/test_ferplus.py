@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import shared
 from bench.datasets import _ferplus as ferplus
+from bench.datasets._fer2013 import check_order
 from bench.datasets._ferplus import CLASSES, COLUMNS, EMOTIONS, processed, read_votes, six_emotions
 from builtin import dataset_class
 from hypothesis import given, settings
@@ -589,3 +590,80 @@ def test_real_archive_through_the_loaders(tmp_path: Path) -> None:
     for mode in MODES[1:]:
         _, keep = processed(read_votes(root).votes, mode)
         assert keep.sum() > 34_000
+
+
+# --- whether votes belong to the images ------------------------------------------------------
+
+
+def ordered_votes(n: int, share: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Votes, emotions that agree with them in this share of the rows, parts."""
+    rng = np.random.default_rng(7)
+    emotions = rng.choice(7, n, p=[0.14, 0.015, 0.14, 0.25, 0.17, 0.115, 0.17]).astype(np.int8)
+    judged = np.where(rng.random(n) < share, emotions, rng.integers(0, 7, n))
+    votes = np.zeros((n, 10), dtype=np.int64)
+    votes[np.arange(n), np.array([4, 5, 6, 1, 3, 2, 0])[judged]] = 8
+    votes[:, 8] = rng.integers(0, 3, n)
+    return votes, emotions, np.repeat([TRAIN, VALID, TEST], [n - n // 5 * 2, n // 5, n // 5])
+
+
+@pytest.mark.parametrize(("n", "share"), [(100, 1.0), (2_200, 1.0), (2_200, 0.6), (35_887, 0.6)])
+def test_votes_in_the_order_of_the_images(n: int, share: float) -> None:
+    votes, emotions, split = ordered_votes(n, share)
+    percent = 100 * (np.array([4, 5, 6, 1, 3, 2, 0])[emotions] == votes.argmax(axis=1)).mean()
+    said = check_order(Path("fer2013.csv"), emotions, votes, split)
+    assert f"emotion in {percent:.1f} % of {n} rows" in said
+
+
+def shifted(order: np.ndarray, length: int) -> np.ndarray:
+    """A row is dropped here and another there, of one part: between them all are off by one."""
+    start = len(order) // 4
+    return np.concatenate([np.delete(order[: start + length], start), [0], order[start + length :]])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda order, emotions: order[np.lexsort([emotions])],
+        lambda order, emotions: np.random.default_rng(0).permutation(order),
+        lambda order, emotions: np.roll(order, 1),
+        lambda order, emotions: order[::-1],
+        lambda order, emotions: shifted(order, len(order) // 2),
+        lambda order, emotions: shifted(order, 150),
+    ],
+    ids=["sorted", "shuffled", "rolled", "turned", "half shifted", "150 shifted"],
+)
+@pytest.mark.parametrize(("n", "share"), [(2_200, 1.0), (2_200, 0.6), (35_887, 0.6)])
+def test_votes_of_other_images_are_refused(n: int, share: float, change: Any) -> None:
+    votes, emotions, split = ordered_votes(n, share)
+    train = split == TRAIN
+    order = np.arange(n)
+    order[train] = change(order[train], emotions[train])
+    with pytest.raises(BenchError, match=r"fer2013.csv: .* in \d+ % of .* take the original files"):
+        check_order(Path("fer2013.csv"), emotions[order], votes, split)
+
+
+def test_the_share_is_said(pair: Path, folders: Path) -> None:
+    said = "the class of most votes is fer2013.csv's emotion in 16.7 % of 6 rows"
+    assert said in FERPlus().load(pair).notes
+    (pair / "fer2013.csv").write_text((pair / "fer2013.csv").read_text().replace("emotion", "e"))
+    assert "fer2013.csv has no column 'emotion'" in FERPlus().load(pair).notes[1]
+    assert not any("emotion" in note for note in FERPlus().load(folders).notes)
+
+
+def test_an_emotion_that_kaggle_does_not_have(pair: Path) -> None:
+    path = pair / "fer2013.csv"
+    path.write_text(path.read_text().replace("\n0,", "\n7,", 1))
+    with pytest.raises(BenchError, match=r"fer2013.csv:2: the emotion '7' is no whole number"):
+        FERPlus().load(pair)
+
+
+def test_suffixes_and_litter(folders: Path) -> None:
+    expected = FERPlus().load(folders)
+    train = folders / "FER2013Train"
+    for path in train.glob("*.png"):
+        path.rename(path.with_suffix(".PNG"))
+    for name in ("._fer0000001.PNG", "Thumbs.db", ".DS_Store", "desktop.ini"):
+        (train / name).write_bytes(b"x")
+    assert FERPlus().load(folders).fingerprint == expected.fingerprint
+    (train / "label.csv").write_text((train / "label.csv").read_text().replace(".png", ".PNG"))
+    assert FERPlus().load(folders).fingerprint == expected.fingerprint

@@ -72,7 +72,7 @@ def test_a_name_leads_nowhere_else(root: Path, member: str) -> None:
     ("file", "content", "message"),
     [
         ("t-test.arff", None, "holds neither t-train.arff with t-test.arff nor t.arff"),
-        ("t.xml", None, "t.xml cannot be read"),
+        ("t.xml", None, "t.xml does not exist: .* write -C n into @relation of t-train.arff"),
         ("t-test.arff", "@attribute a real\n@data\n1\n", "has 1 attributes, t-train.arff has 3"),
         ("t-test.arff", HEADER.replace(" a ", " b ") + "1,1,1\n", "'b' is 'a' or of another type"),
         ("t-test.arff", HEADER + "1,1,?\n", "t-test.arff:6: .*missing value"),
@@ -125,3 +125,32 @@ def test_yeast_labels_stand_in_arff_order() -> None:
     assert faces.label_names == tuple(f"Class{i}" for i in range(1, 15))
     counts = [762, 1038, 983, 862, 722, 597, 428, 480, 178, 253, 289, 1816, 1799, 34]
     assert faces.labels.sum(axis=0).tolist() == counts
+
+
+@pytest.mark.parametrize(
+    ("relation", "labels"),
+    [
+        ("'t: -C 2 -split-number 100'", ("y2", "y1")),
+        ('"-C 1"', ("y2",)),
+        ("t:-C -2", ("b", "c")),
+        ("'a set: -V 3 -C -1'", ("c",)),
+    ],
+)
+def test_labels_by_mekas_count(tmp_path: Path, relation: str, labels: tuple[str, ...]) -> None:
+    head = f"@relation {relation}\n"
+    names = "".join(f"@attribute {name} {{0,1}}\n" for name in ("y2", "y1", "b", "c"))
+    (tmp_path / "m.arff").write_text(f"{head}{names}@data\n1,0,1,0\n0,1,1,1\n")
+    faces = Mulan(member="m").load(tmp_path, "cv2")
+    assert faces.label_names == labels
+    assert faces.notes[1] == f"{len(labels)} labels by -C in @relation of m.arff"
+    # A list of labels says more than a number.
+    (tmp_path / "m.xml").write_text('<labels><label name="b"/></labels>')
+    assert Mulan(member="m").load(tmp_path, "cv2").label_names == ("b",)
+
+
+@pytest.mark.parametrize("count", ["0", "3", "-3", "six", "1.5"])
+def test_counts_of_labels_that_leave_nothing(tmp_path: Path, count: str) -> None:
+    head = f"@relation 't: -C {count}'\n@attribute a {{0,1}}\n@attribute b {{0,1}}\n"
+    (tmp_path / "m.arff").write_text(f"{head}@attribute c real\n@data\n1,0,1\n")
+    with pytest.raises(BenchError, match=rf"m.arff: @relation says -C '{count}'"):
+        Mulan(member="m").load(tmp_path, "cv2")

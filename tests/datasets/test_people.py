@@ -227,3 +227,21 @@ def test_both_pass_the_kit(name: str) -> None:
     for subject in subjects(entry):
         findings = [verdict(subject, "Dataset", check) for check in CHECKS["Dataset"]]
         assert [one for one in findings if one.status == "failed"] == []
+
+
+def test_what_systems_leave_is_nobody(root: Path) -> None:
+    expected = People().load(root)
+    litter = ("__MACOSX/0000045/._001.png", "0000045/._001.png", ".DS_Store", "desktop.ini")
+    litter += ("0000099/Thumbs.db", "@eaDir/0000045/001.png", "0000045/__MACOSX/001.png")
+    for name in litter:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    assert People().load(root).fingerprint == expected.fingerprint
+
+
+def test_photographs_as_browsers_and_telephones_save_them(root: Path) -> None:
+    (root / "0000099" / "001.jpg").rename(root / "0000099" / "001.jfif")
+    assert People().load(root).ids.tolist()[1] == "0000099/001.jfif"
+    (root / "0000099" / "003.heic").write_bytes(b"x")
+    with pytest.raises(BenchError, match=r"003\.heic is in a format that bench does not read"):
+        People().load(root)

@@ -15,6 +15,8 @@ from PIL import Image
 from bench.api import TEST, TRAIN, BenchError, FaceSet
 from bench.data import images, marker
 from bench.data.protocols import folds
+from bench.plugins import Registry
+from bench.run.sources import Sources
 
 RafML = dataset_class("raf-ml")
 
@@ -328,3 +330,32 @@ def test_whatever_is_written_is_read(
     assert faces.labels.astype(int).tolist() == [[int(b) for b in row[2].split()] for row in rows]
     assert faces.split is not None
     assert faces.split.tolist() == [TEST if row[3] == "1" else TRAIN for row in rows]
+
+
+@pytest.mark.parametrize("suffix", [".JPG", ".Jpeg", ".jfif"])
+def test_suffixes_in_any_case(root: Path, suffix: str) -> None:
+    expected = RafML().load(root).images
+    for path in sorted((root / "Image" / "aligned").iterdir()):
+        path.rename(path.with_suffix(suffix))
+    (root / "Image" / "aligned" / "Thumbs.db").write_bytes(b"x")
+    (root / "Image" / "aligned" / "._0001_aligned.JPG").write_bytes(b"x")
+    np.testing.assert_array_equal(RafML().load(root).images, expected)
+    for file in ("distribution.txt", "multilabel.txt", "partition_label.txt"):
+        edit(root, file, lambda text: text.replace(".jpg", ".JPG"))
+    np.testing.assert_array_equal(RafML().load(root).images, expected)
+
+
+def test_two_images_of_one_name(root: Path) -> None:
+    folder = root / "Image" / "aligned"
+    (folder / "0001_aligned.JPG").write_bytes((folder / "0001_aligned.jpg").read_bytes())
+    with pytest.raises(BenchError, match="images of one name; remove one"):
+        RafML().load(root)
+
+
+def test_black_images_are_told(root: Path) -> None:
+    """Every loader's images pass here; 16-bit JPEGs do not exist, so they are black themselves."""
+    folder = root / "Image" / "aligned"
+    Image.fromarray(np.zeros((100, 100, 3), np.uint8)).save(folder / "0003_aligned.jpg")
+    source = Sources(Registry()).named("raf-ml", root)
+    assert "1 of 4 images are black" in source.faces.notes[-1]
+    assert "0003.jpg the first" in source.faces.notes[-1]
