@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -47,6 +47,10 @@ class Measured:
         Which of them stand in for others, in words.
     device : str
         Of a time, how it was taken, in words.
+    metric : str
+        What was read, as `bench.papers.reading` names it.
+    by_split : dict of str to float
+        The mean over seeds of each split.
     """
 
     value: float | None = None
@@ -56,6 +60,8 @@ class Measured:
     used: tuple[str, ...] = ()
     stand_ins: tuple[str, ...] = ()
     device: str = ""
+    metric: str = ""
+    by_split: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def count(self) -> int:
@@ -233,7 +239,8 @@ def _of_row(row: Row, entry: PaperEntry, data: Measured) -> Measured:
     value, sd = _value(row, entry)
     if value is None or not math.isfinite(value):
         return replace(data, gap=f"{entry.metric.removeprefix('measure:')} is not defined here")
-    return replace(data, value=value, sd=sd)
+    by_split = _by_split(row, entry)
+    return replace(data, value=value, sd=sd, metric=entry.quantity, by_split=by_split)
 
 
 def _value(row: Row, entry: PaperEntry) -> tuple[float | None, float | None]:
@@ -242,14 +249,25 @@ def _value(row: Row, entry: PaperEntry) -> tuple[float | None, float | None]:
     if estimate is not None:
         folds = len(row.splits) > 1
         return estimate.mean, estimate.sd_folds if folds else estimate.sd_seeds
+    means = list(_by_split(row, entry).values())
+    if not means:
+        return None, None
+    if len(means) > 1:
+        return float(np.mean(means)), spread(means)
+    return means[0], spread(next(iter(_values(row, entry).values())))
+
+
+def _by_split(row: Row, entry: PaperEntry) -> dict[str, float]:
+    """The mean over seeds of each split that has a value."""
+    return {split: float(np.mean(values)) for split, values in _values(row, entry).items()}
+
+
+def _values(row: Row, entry: PaperEntry) -> dict[str, list[float]]:
+    """What an entry measures, seed by seed, of each split."""
     by_split: dict[str, list[float]] = {}
     for record in row.ok:
         value = read(record, entry.quantity)
         if value is not None:
             value /= _IN_TABLES.get(entry.metric, 1)
-            by_split.setdefault(record.cell.split_hash, []).append(value)
-    if not by_split:
-        return None, None
-    means = [float(np.mean(values)) for values in by_split.values()]
-    alone = next(iter(by_split.values()))
-    return float(np.mean(means)), spread(means if len(means) > 1 else alone)
+            by_split.setdefault(record.cell.split, []).append(value)
+    return by_split

@@ -1,29 +1,55 @@
-"""Published beside measured: a table's entries, each with its verdict and the reason for it."""
+"""Published beside measured: a table's entries, each with its verdict and the reason for it.
+
+Reproduced is what is equal within a margin that is fixed beforehand (`bench.score.equivalence`),
+not what no test tells apart: the noisier a measurement, the less it would be told apart. The
+standard error of measured less published, with s the standard deviation:
+
+- n seeds on one test part: s · √(1 + 1/n), since the paper's is a single run as noisy as ours.
+- k folds, of which either value is the mean, and the paper's folds are others: s · √(1/k + 1/m), s
+  over our m folds. From three repetitions of the folds on, s is that of the repetitions' means.
+- a part that is drawn at random, and the paper's is another: the variance over test images besides,
+  for either side.
+- a method without chance on a part that its dataset names: none, so that digits are compared.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scipy.stats import t as student
+import numpy as np
 
 from bench.papers.margins import Worse
 from bench.papers.measured import Finder, Measured
 from bench.papers.published import Number
 from bench.papers.reading import TIME
 from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable
-from bench.papers.test_sets import unlike_test_set
+from bench.papers.test_sets import repetition, unlike_test_set
+from bench.publish.samples import sample
+from bench.score.criteria import BY_NAME
+from bench.score.equivalence import LEVEL, place, smallest_margin
+from bench.score.intervals import Estimate, estimate
 
-REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
+REPRODUCED, NOT_REPRODUCED, NOT_DECIDED = "reproduced", "not reproduced", "not decided"
 NOT_COMPARABLE, NO_VERDICT = "not comparable", "no verdict"
-_LEVEL = 0.95
+_OUTCOMES = {"inside": REPRODUCED, "outside": NOT_REPRODUCED, "open": NOT_DECIDED}
+
+FEWEST = 3
+"""Seeds, or repetitions of folds, that a standard deviation is taken of."""
+
+MARGIN, COVERAGE_MARGIN = 0.01, 0.05
+_SHARES = ("recall", "confusion")
+_COUNTS = ("parameters",)  # as published rows name what chance has no part in
 
 RULE = (
-    "Reproduced: the published value lies within the 95 % interval for one more run, mean ± "
-    "t · s · √(1 + 1/n) with s the standard deviation over n seeds or folds, widened by half a "
-    "unit of its last printed digit. No verdict from one seed, from a stand-in, from rendered "
-    "faces or from a short budget."
+    f"Reproduced: the 90 % interval of measured less published, the noise of the paper's own "
+    f"single run included, lies within ± {MARGIN} (criteria from 0 to 1 and accuracies; coverage "
+    f"± {COVERAGE_MARGIN}); not reproduced: it lies wholly outside; not decided: neither. A method "
+    "without chance, on a part that its dataset names, is held to the printed digits, then to the "
+    f"margin. {FEWEST} seeds at least. No verdict from a stand-in, from rendered faces or from a "
+    "short budget."
 )
 
 
@@ -108,7 +134,7 @@ def judged(number: Number | None, measured: Measured, conditions: Conditions) ->
         return NOT_COMPARABLE, unlike
     if missing := _missing(measured, conditions):
         return NO_VERDICT, missing
-    return _within_reach(number, measured)
+    return _decided(number, measured, conditions)
 
 
 def _barred(number: Number) -> str:
@@ -136,22 +162,138 @@ def _missing(measured: Measured, conditions: Conditions) -> str:
     seeds = conditions.seeds if row.cell.stochastic else 0
     if len(row.ok) < len(row.records) or len(row.seeds) < seeds:
         return "cells are missing"
-    if measured.sd is None or measured.count < 2:
-        return "n = 1"
     return ""
 
 
-def _within_reach(number: Number, measured: Measured) -> tuple[str, str]:
-    """Whether the printed number lies in the interval for one more run."""
-    value, sd, printed, count = measured.value, measured.sd, number.fraction, measured.count
+def margin_of(metric: str) -> float | None:
+    """What a difference of a metric is equal within; None where nothing is fixed."""
+    criterion = BY_NAME.get(metric)
+    if criterion is not None and criterion.range[1] is None:
+        return COVERAGE_MARGIN
+    return MARGIN if criterion is not None or metric in _SHARES else None
+
+
+def _decided(number: Number, measured: Measured, conditions: Conditions) -> tuple[str, str]:
+    """Whether measured less printed lies within the margin, and what it comes to."""
+    value, printed, row = measured.value, number.fraction, measured.row
     assert value is not None
-    assert sd is not None
     assert printed is not None
-    reach = float(student.ppf((1 + _LEVEL) / 2, count - 1)) * sd
-    reach = reach * math.sqrt(1 + 1 / count) + number.rounding
-    off = value - printed
-    why = f"{abs(off):.3g} {'above' if off > 0 else 'below'}, interval ± {reach:.3g}, n = {count}"
-    return (REPRODUCED if abs(off) <= reach else NOT_REPRODUCED), why
+    assert row is not None
+    exact = number.metric in _COUNTS
+    chance = row.cell.stochastic or len(row.splits) > 1 or _is_drawn(conditions)
+    if exact or not chance:
+        return _by_digits(value - printed, number)
+    margin = margin_of(number.metric)
+    if margin is None:
+        return NO_VERDICT, f"no margin is fixed for {number.metric}"
+    noise = _noise(measured, conditions)
+    if isinstance(noise, str):
+        return NOT_DECIDED, noise
+    off = replace(noise.off, value=value - printed)
+    outcome = _OUTCOMES[place(off, margin, number.rounding)]
+    low, high = off.interval(LEVEL)
+    why = (
+        f"{abs(off.value):.3g} {'above' if off.value > 0 else 'below'}, 90 % interval "
+        f"{low - number.rounding:+.3g} to {high + number.rounding:+.3g}, margin ± {margin}, "
+        f"n = {measured.count}"
+    )
+    smallest = smallest_margin(noise.single, number.rounding)
+    if outcome == NOT_DECIDED and smallest >= margin:
+        why += f"; no number of seeds decides: a single run, as printed, reaches {smallest:.3g}"
+        why += ", and a margin above that could be decided"
+    return outcome, why
+
+
+def _by_digits(off: float, number: Number) -> tuple[str, str]:
+    """The verdict where chance has no part."""
+    slack = number.rounding * (1 + 1e-9)
+    if abs(off) <= slack:
+        return REPRODUCED, "equal to the printed digits, without chance"
+    where = f"{abs(off):.3g} {'above' if off > 0 else 'below'}, without chance"
+    margin = margin_of(number.metric)
+    if margin is not None and abs(off) < margin:
+        return REPRODUCED, f"{where}, within ± {margin}"
+    return NOT_REPRODUCED, where if margin is None else f"{where}, margin ± {margin}"
+
+
+def _is_drawn(conditions: Conditions) -> bool:
+    """Whether bench draws the parts by itself, so that the paper's are others."""
+    protocol = conditions.target_protocol or conditions.protocol
+    return protocol.startswith(("holdout", "cv")) and not protocol.endswith("-blocks")
+
+
+@dataclass(frozen=True)
+class _Noise:
+    """Of measured less printed.
+
+    Attributes
+    ----------
+    off : Estimate
+        With the value 0.
+    single : float
+        Standard deviation of the paper's own value, a single run.
+    """
+
+    off: Estimate
+    single: float
+
+
+def _noise(measured: Measured, conditions: Conditions) -> _Noise | str:
+    """See the module; or why nothing is known of it."""
+    row = measured.row
+    assert row is not None
+    if len(row.splits) > 1:
+        return _noise_of_folds(measured)
+    images, clusters = 0.0, row.ok[0].cell.n_test
+    if _is_drawn(conditions):
+        found = _over_images(measured, clusters)
+        if found is None:
+            return "how much it varies over test images is not stored"
+        images = found
+    count, seeds = len(row.seeds), 0.0
+    if row.cell.stochastic:
+        if count < FEWEST or measured.sd is None:
+            return f"n = {count}, and {FEWEST} seeds are needed"
+        seeds = measured.sd**2
+    over_images, over_seeds = 2 * images, seeds * (1 + 1 / count)
+    squares = over_images**2 / max(clusters - 1, 1) + over_seeds**2 / max(count - 1, 1)
+    total = over_images + over_seeds
+    df = total**2 / squares if squares > 0 else math.inf
+    return _Noise(Estimate(0.0, over_images, over_seeds, total, df), math.sqrt(images + seeds))
+
+
+def _over_images(measured: Measured, clusters: int) -> float | None:
+    """Variance of a value over test images; None where nothing tells it."""
+    row = measured.row
+    assert row is not None
+    drawn = sample(row, measured.metric)
+    if drawn is not None:
+        return estimate(drawn, clusters).images
+    kind, *names = measured.metric.split(":")
+    counts = [r.confusion[r.cell.label_names.index(names[0])] for r in row.ok if r.confusion]
+    if kind not in _SHARES or not counts or measured.value is None or not sum(counts[0]):
+        return None
+    return measured.value * (1 - measured.value) / sum(counts[0])
+
+
+def _noise_of_folds(measured: Measured) -> _Noise | str:
+    """Of means over folds: by repetitions from `FEWEST` on, else by the folds themselves."""
+    of_folds: dict[str, list[float]] = defaultdict(list)
+    for split, value in measured.by_split.items():
+        of_folds[repetition(split)].append(value)
+    if len(of_folds) >= FEWEST:
+        means = np.array([np.mean(values) for values in of_folds.values()])
+        variance, count = float(means.var(ddof=1)), len(means)
+        of_off = variance * (1 + 1 / count)
+        return _Noise(Estimate(0.0, 0.0, of_off, of_off, count - 1), math.sqrt(variance))
+    values = np.array([value for of_one in of_folds.values() for value in of_one])
+    folds = len(values) // max(len(of_folds), 1)
+    if len(values) < 2:
+        return "n = 1"
+    variance = float(values.var(ddof=1))
+    of_off = variance * (1 / folds + 1 / len(values))
+    off = Estimate(0.0, 0.0, of_off, of_off, len(values) - 1)
+    return _Noise(off, math.sqrt(variance / folds))
 
 
 def counted(results: Iterable[Reproduction]) -> dict[str, int]:

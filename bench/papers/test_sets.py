@@ -33,9 +33,10 @@ def unlike_test_set(number: Number, measured: Measured) -> str:
         whole = images_of(number)
         if row.cell.split.startswith("fold") and "fold=" in number.variant:
             return ""  # one fold of a cross-validation: its size depends on where folds are cut
-        if len(sizes) != protocol.folds:
+        repetitions = len({repetition(record.cell.split) for record in row.records})
+        if len(sizes) != protocol.folds * repetitions:
             return f"measured over {len(sizes)} splits, printed over {protocol.folds} folds"
-        return _other_size(sum(sizes.values()), whole)
+        return _other_size(sum(sizes.values()) // repetitions, whole)
     (size,) = sizes.values() if len(sizes) == 1 else (None,)
     if size is None:
         return f"measured over {len(sizes)} splits, printed for one test part"
@@ -49,6 +50,11 @@ def unlike_test_set(number: Number, measured: Measured) -> str:
     if protocol.percent is not None and whole is not None:
         return _other_size(size, round(whole * protocol.percent / 100), _ROUNDING)
     return _other_size(size, whole) if protocol.counts else ""
+
+
+def repetition(split: str) -> str:
+    """What the folds of one repetition have in common in their names; "" where there is one."""
+    return split.partition("fold")[0]
 
 
 def _other_size(size: int, wanted: int | None, rounding: int = 0) -> str:
