@@ -3,7 +3,10 @@
 A dataset names its own (``official``); every dataset has the general ones:
 
 ``cvK``
-    K folds of a fixed permutation; every row tests once.
+    K folds, in which every row tests once: of a fixed permutation where rows have one class,
+    stratified by labels where they have label sets (`bench.data.folds`).
+``cvRxK``
+    R repetitions of K such folds, each drawn anew.
 ``cvK-subject``
     The same, with all rows of a subject in one fold.
 ``cvK-blocks``
@@ -23,15 +26,15 @@ from functools import cached_property
 import numpy as np
 
 from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, Dataset, FaceSet, near
+from bench.data.folds import Rows, by_subject, drawn, in_blocks, permutation
 
-GENERAL_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B-C")
+GENERAL_PROTOCOLS = ("cvK", "cvRxK", "cvK-subject", "cvK-blocks", "holdout-A-B-C")
 INNER_PROTOCOLS = ("cvK", "cvK-subject", "cvK-blocks", "holdout-A-B")
 DEFAULT_INNER = "cv5"
 _CROSS = r"cv([1-9]\d{0,6})(-subject|-blocks)?"
-_EXAMPLES = ("cv5", "cv10", "cv5-subject", "cv5-blocks", "holdout-60-20-20")
-
-# Splits do not follow --seeds: a seed varies the method, never the rows it is tested on.
-_SEED = 20_190
+_REPEATED = r"cv([1-9]\d{0,2})x([1-9]\d{0,6})"
+DRAWN_FOLDS = rf"cv[1-9]\d{{0,6}}|{_REPEATED}"
+_EXAMPLES = ("cv5", "cv10", "cv5x5", "cv5-subject", "cv5-blocks", "holdout-60-20-20")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +44,8 @@ class Fold:
     Attributes
     ----------
     name : str
-        The protocol where it has one fold, else ``fold1``, ``fold2``, ….
+        The protocol where it has one fold, else ``fold1``, ``fold2``, …, and under ``cvRxK``
+        ``repeat1-fold1``, ….
     train, valid, test : int64 (n_train,), (n_valid,), (n_test,)
         Row numbers of the FaceSet. ``valid`` may be empty.
     note : str
@@ -80,17 +84,16 @@ def folds(dataset: Dataset, faces: FaceSet, protocol: str) -> list[Fold]:
     """
     parts = _parts(dataset, faces, protocol)
     result = []
-    for number, part in enumerate(parts, 1):
+    for name, part in parts.items():
         train, valid, test = (
             np.flatnonzero(part == which).astype(np.int64) for which in (TRAIN, VALID, TEST)
         )
-        for name, rows in (("train", train), ("test", test)):
+        for role, rows in (("train", train), ("test", test)):
             if not len(rows):
                 raise BenchError(
                     f"protocol {protocol} leaves {faces.name} ({len(faces)} rows) without any "
-                    f"{name} rows; choose another --protocol"
+                    f"{role} rows; choose another --protocol"
                 )
-        name = protocol if len(parts) == 1 else f"fold{number}"
         result.append(Fold(name, train, valid, test, _shared_subjects(faces, train, test)))
     return result
 
@@ -115,7 +118,8 @@ def inner_folds(faces: FaceSet, outer: Fold, protocol: str) -> list[Fold]:
     name = f"the training part of {faces.name}"
     subject = None if faces.subject is None else faces.subject[outer.train]
     if match := re.fullmatch(_CROSS, protocol):
-        parts = _cross(_Rows(name, len(outer.train), subject, "--inner"), *match.groups())
+        labels = faces.labels[outer.train] if faces.kind == "multi" else None
+        parts = _cross(Rows(name, len(outer.train), subject, labels, "--inner"), *match.groups())
     else:
         shares = [int(share) for share in protocol.split("-")[1:]]
         parts = [_holdout(len(outer.train), protocol, shares[0], 0, shares[1])]
@@ -162,24 +166,30 @@ def check_inner(protocol: str) -> None:
         )
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """The rows to be divided, and how an error names them and the option behind them."""
+def stratified(dataset: Dataset, protocol: str, kind: str) -> bool:
+    """Whether the folds of a protocol are stratified by labels: drawn folds of label sets are.
 
-    name: str
-    count: int
-    subject: np.ndarray | None
-    option: str = "--protocol"
+    Parameters
+    ----------
+    kind : {"multi", "single"}
+        Of the faces.
+    """
+    own = protocol in dataset.protocols
+    return kind == "multi" and not own and re.fullmatch(DRAWN_FOLDS, protocol) is not None
 
 
-def _parts(dataset: Dataset, faces: FaceSet, protocol: str) -> list[np.ndarray]:
-    """One int8 (n,) array of parts per fold."""
+def _parts(dataset: Dataset, faces: FaceSet, protocol: str) -> dict[str, np.ndarray]:
+    """One int8 (n,) array of parts per fold, by its name."""
     if protocol in dataset.protocols:
-        return [_own(dataset, faces, protocol)]
+        return {protocol: _own(dataset, faces, protocol)}
+    labels = faces.labels if faces.kind == "multi" else None
+    rows = Rows(faces.name, len(faces), faces.subject, labels)
     if match := re.fullmatch(_CROSS, protocol):
-        return _cross(_Rows(faces.name, len(faces), faces.subject), *match.groups())
+        return {f"fold{i}": part for i, part in enumerate(_cross(rows, *match.groups()), 1)}
+    if match := re.fullmatch(_REPEATED, protocol):
+        return _repeated(rows, *map(int, match.groups()))
     if match := re.fullmatch(r"holdout-(\d{1,3})-(\d{1,3})-(\d{1,3})", protocol):
-        return [_holdout(len(faces), protocol, *map(int, match.groups()))]
+        return {protocol: _holdout(len(faces), protocol, *map(int, match.groups()))}
     own = ", ".join(dataset.protocols)
     raise BenchError(
         f"{dataset.name or faces.name} has no protocol {protocol!r}: "
@@ -199,56 +209,32 @@ def _own(dataset: Dataset, faces: FaceSet, protocol: str) -> np.ndarray:
     return part
 
 
-def _permutation(n: int) -> np.ndarray:
-    """A fixed permutation of n rows.
-
-    Sorting the bit generator's raw stream, because NumPy promises to keep that stream between
-    versions and promises nothing for ``Generator.permutation``.
-    """
-    return np.argsort(np.random.PCG64(_SEED).random_raw(n), kind="stable")
-
-
-def _cross(rows: _Rows, folds: str, how: str | None) -> list[np.ndarray]:
+def _cross(rows: Rows, folds: str, how: str | None) -> list[np.ndarray]:
     """One int8 (n,) array of TRAIN and TEST per fold."""
     count = int(folds)
     if count < 2:
         raise BenchError(f"{rows.option} cv{count}: cross-validation needs at least 2 folds")
     if how == "-subject":
-        tests = _by_subject(rows, count)
-    else:
-        order = np.arange(rows.count) if how == "-blocks" else _permutation(rows.count)
-        tests = _by_row(rows, count, order)
-    return [np.where(tests == fold, TEST, TRAIN).astype(np.int8) for fold in range(count)]
+        return _tested_in(by_subject(rows, count), count)
+    return _tested_in(in_blocks(rows, count) if how == "-blocks" else drawn(rows, count), count)
 
 
-def _by_row(rows: _Rows, count: int, order: np.ndarray) -> np.ndarray:
-    """Fold (from 0) in which each row is tested, cut out of ``order``; sizes differ by one."""
-    n = rows.count
-    if count > n:
-        raise BenchError(f"cv{count} needs at least {count} rows, and {rows.name} has {n}")
-    tested = np.empty(n, np.int64)
-    tested[order] = np.arange(n) * count // n
-    return tested
-
-
-def _by_subject(rows: _Rows, count: int) -> np.ndarray:
-    """Fold of each row: subjects by falling size, each into the fold with the fewest rows."""
-    if rows.subject is None:
+def _repeated(rows: Rows, repetitions: int, count: int) -> dict[str, np.ndarray]:
+    """The folds of each repetition, by their names."""
+    if count < 2:
         raise BenchError(
-            f"{rows.name} does not say who is in its images, so cv{count}-subject is impossible; "
-            f"use {rows.option} cv{count}"
+            f"{rows.option} cv{repetitions}x{count}: cross-validation needs at least 2 folds"
         )
-    names, subject, sizes = np.unique(rows.subject, return_inverse=True, return_counts=True)
-    if count > len(names):
-        raise BenchError(
-            f"cv{count}-subject needs at least {count} subjects, and {rows.name} has {len(names)}"
-        )
-    filled = np.zeros(count, np.int64)
-    fold = np.empty(len(names), np.int64)
-    for which in np.argsort(-sizes, kind="stable"):
-        fold[which] = filled.argmin()
-        filled[fold[which]] += sizes[which]
-    return np.asarray(fold[subject])
+    return {
+        f"repeat{number}-fold{i}": part
+        for number in range(1, repetitions + 1)
+        for i, part in enumerate(_tested_in(drawn(rows, count, (repetitions, number)), count), 1)
+    }
+
+
+def _tested_in(fold: np.ndarray, count: int) -> list[np.ndarray]:
+    """One int8 (n,) array of TRAIN and TEST per fold, from the fold in which each row is tested."""
+    return [np.where(fold == one, TEST, TRAIN).astype(np.int8) for one in range(count)]
 
 
 def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.ndarray:
@@ -259,7 +245,7 @@ def _holdout(n: int, protocol: str, train: int, valid: int, test: int) -> np.nda
             "and test, must sum to 100, and train and test must not be 0"
         )
     part = np.full(n, TEST, np.int8)
-    order = _permutation(n)
+    order = permutation(n)
     first, second = (n * train + 50) // 100, (n * (train + valid) + 50) // 100
     part[order[:first]] = TRAIN
     part[order[first:second]] = VALID

@@ -17,7 +17,7 @@ from bench.papers.spec import Conditions, PaperEntry
 from bench.papers.timing import Timing
 from bench.plugins import Registry
 from bench.publish.rows import Row, newest, spread
-from bench.run.job import Cell, Protocol
+from bench.run.job import UNSTRATIFIED, Cell, Protocol
 from bench.run.methods import Spec
 from bench.run.options import CROSS, OWN
 from bench.run.record import Record
@@ -213,6 +213,8 @@ def _under(cell: Cell, located: Located) -> bool:
 
 def _has_protocol(cell: Cell, located: Located) -> bool:
     conditions = located.conditions
+    if cell.protocol.folds == UNSTRATIFIED:
+        return False  # of an older version, beside which those of today would be other folds
     if conditions.protocol != CROSS:
         return cell.protocol == Protocol(conditions.protocol)
     trained_on, _, _ = (cell.protocol.source or "").partition("@")  # without what marks its folder

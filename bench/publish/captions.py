@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bench.publish.rows import Row
-from bench.run.job import Cell
+from bench.run.job import STRATIFIED, Cell
 from bench.run.options import OWN
 from bench.run.record import Record
 from bench.score.distribution import CLIP
@@ -64,7 +64,8 @@ def parts(cells: Sequence[Cell], *names: str) -> str:
 def _data(cells: Sequence[Cell]) -> str:
     first = cells[0]
     sizes = parts(cells, "train", "valid", "test")
-    return f"{first.dataset} ({origin(first)}), protocol {first.protocol}, {sizes}"
+    drawn = " (folds stratified by labels)" if first.protocol.folds == STRATIFIED else ""
+    return f"{first.dataset} ({origin(first)}), protocol {first.protocol}{drawn}, {sizes}"
 
 
 def _twins(cells: Sequence[Cell]) -> str:

@@ -20,6 +20,7 @@ from bench.data.protocols import Fold
 from bench.run.methods import Spec
 
 SCHEMA = 2  # of keys, records and the results folder
+STRATIFIED, UNSTRATIFIED = "stratified", "unstratified"
 
 
 def key_of(**parts: Any) -> str:
@@ -53,18 +54,24 @@ class Protocol:
         Under ``cross``: the protocol that divides the dataset that is measured.
     inner : str or None
         Of a cell that helps to choose parameters: the protocol that divides the training part.
+    folds : str
+        Of drawn folds of label sets: ``stratified`` by labels or, as versions before 0.2 drew them,
+        ``unstratified``; empty where there are no such folds.
     """
 
     name: str
     source: str | None = None
     target: str | None = None
     inner: str | None = None
+    folds: str = field(default="", compare=False)  # what was done, no part of what was asked
 
     def __str__(self) -> str:
         """As tables write it."""
         text = self.name
         if self.source is not None:
             text = f"{self.name} from {self.source}, {self.target}"
+        if self.folds == UNSTRATIFIED:
+            text += f" ({UNSTRATIFIED})"
         return text if self.inner is None else f"{text}, inner {self.inner}"
 
 

@@ -8,12 +8,19 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bench.api import BenchError, FaceSet, Setting
-from bench.data.protocols import Fold, default_protocol, folds, inner_folds, inner_protocol
+from bench.data.protocols import (
+    Fold,
+    default_protocol,
+    folds,
+    inner_folds,
+    inner_protocol,
+    stratified,
+)
 from bench.plugins import Registry
 from bench.run.cells import Cells, Layout, Training, device_of
 from bench.run.grammar import Term, parse_methods
 from bench.run.index import FaceIndex
-from bench.run.job import FeatureJob, Job, Protocol
+from bench.run.job import STRATIFIED, FeatureJob, Job, Protocol
 from bench.run.methods import Spec, dataset_spec
 from bench.run.options import CROSS, OWN, RunOptions
 from bench.run.sources import PEOPLE, Source, Sources
@@ -221,7 +228,14 @@ def _read(sources: Sources, options: RunOptions) -> _Data:
         return _Data(_crossed(sources, options, source), source, findings)
     name = options.protocol or default_protocol(source.dataset)
     parts = folds(source.dataset, source.faces, name)
-    return _Data(Layout(source, Protocol(name), parts), source, findings)
+    protocol = Protocol(name, folds=_folds(source, name))
+    return _Data(Layout(source, protocol, parts), source, findings)
+
+
+def _folds(source: Source, protocol: str) -> str:
+    """What a record says of how folds were drawn."""
+    by_labels = stratified(source.dataset, protocol, source.faces.kind)
+    return STRATIFIED if by_labels else ""
 
 
 def _crossed(sources: Sources, options: RunOptions, source: Source) -> Layout:
@@ -237,7 +251,7 @@ def _crossed(sources: Sources, options: RunOptions, source: Source) -> Layout:
     name = options.target_protocol or default_protocol(target.dataset)
     return Layout(
         replace(target, faces=faces),
-        Protocol(CROSS, source.public_name, name),
+        Protocol(CROSS, source.public_name, name, folds=_folds(target, name)),
         folds(target.dataset, faces, name),
         Training(source, _training_part(source), columns),
     )

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from bench.api import BenchError
-from bench.run.job import SCHEMA, Cell, Job
+from bench.data.protocols import DRAWN_FOLDS
+from bench.run.job import SCHEMA, UNSTRATIFIED, Cell, Job
 from bench.run.printable import printable
 from bench.run.provenance import provenance
 from bench.score import bootstrap
@@ -167,6 +168,7 @@ def _converted(values: dict[str, Any], where: Path) -> Record:
     _refuse_unknown(values, Record, "$")
     _refuse_unknown(values["cell"], Cell, "$.cell")
     json.dumps(values, allow_nan=False)  # JSON has no NaN, but 1e999 is one way to infinity
+    _mark_unstratified(values["cell"])
     record = msgspec.convert(values, Record)
     if record.status not in STATUSES:
         raise RecordError(where, f"its status is {record.status!r}")
@@ -187,6 +189,14 @@ def _refuse_unknown(values: dict[str, Any], of: type, path: str) -> None:
     unknown = sorted(set(values) - {field.name for field in fields(of)})
     if unknown:
         raise msgspec.ValidationError(f"unknown field `{unknown[0]}` - at `{path}`")
+
+
+def _mark_unstratified(cell: dict[str, Any]) -> None:
+    """Say of drawn folds of label sets that an older version drew them without regard to labels."""
+    protocol = cell["protocol"]
+    drawn = re.fullmatch(DRAWN_FOLDS, protocol.get("target") or protocol["name"])
+    if "folds" not in protocol and drawn and cell["kind"] == "multi":
+        cell["protocol"] = {**protocol, "folds": UNSTRATIFIED}
 
 
 def _of_schema_1(values: dict[str, Any]) -> dict[str, Any]:
