@@ -54,6 +54,11 @@ class BinaryRelevance(OverBase, Classifier):
         self.models_ = fit_base(self._resolved(), X, problems, rng, weights)
         return self
 
+    def scores_are_probabilities(self) -> bool:
+        """Where the base gives probabilities, as the named ones do."""
+        base = self._resolved()
+        return isinstance(base, str) or hasattr(base, "predict_proba")
+
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores float (n, L), and labels bool (n, L), as the base gives them."""
         X = self._scaled(X)

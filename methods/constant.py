@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 
 from bench.api import Classifier
-from bench.learn.checks import checked_labels, require_fitted
+from bench.learn.checks import checked_features, checked_labels, require_fitted
 
 
 class Constant(Classifier):
@@ -35,7 +35,9 @@ class Constant(Classifier):
 
     def fit(self, X: np.ndarray, Y: np.ndarray) -> Self:
         """Choose the set on ``Y`` bool (n, L); of ``X`` only the number of rows counts."""
+        X = checked_features(X, self.name, least=0)
         Y = checked_labels(Y, len(X), self.name)
+        self.n_features_in_ = X.shape[1]
         counts = Y.sum(axis=0)
         self.frequency_ = Y.mean(axis=0)
         order = np.argsort(-counts, kind="stable")
@@ -45,12 +47,20 @@ class Constant(Classifier):
         self.present_[order[: 1 + int(values.argmax())]] = counts.any()
         return self
 
+    def scores_are_probabilities(self) -> bool:
+        """Yes: a frequency is one."""
+        return True
+
     def scores(self, X: np.ndarray) -> np.ndarray:
         """Label frequencies, the same in each row: float (n, L) in [0, 1]."""
-        require_fitted(self)
-        return np.tile(self.frequency_, (len(X), 1))
+        rows = self._rows(X)
+        return np.tile(self.frequency_, (rows, 1))
 
     def labels(self, X: np.ndarray) -> np.ndarray:
         """The chosen set, the same in each row: bool (n, L)."""
+        rows = self._rows(X)
+        return np.tile(self.present_, (rows, 1))
+
+    def _rows(self, X: np.ndarray) -> int:
         require_fitted(self)
-        return np.tile(self.present_, (len(X), 1))
+        return len(checked_features(X, self.name, self.n_features_in_, least=0))

@@ -128,6 +128,10 @@ class LIFT(Classifier):
         probability = fit_probability(rows, present, self.C, rng)
         return LabelModel(np.concatenate(centres), probability, remark)
 
+    def scores_are_probabilities(self) -> bool:
+        """Yes: Platt's."""
+        return True
+
     def scores(self, X: np.ndarray) -> np.ndarray:
         """P(label | x), float (n, L) in [0, 1]."""
         require_fitted(self)

@@ -9,7 +9,7 @@ from typing import NamedTuple, Self
 import numpy as np
 from sklearn.svm import SVC
 
-from bench.api import BenchError, Classifier, param
+from bench.api import BenchError, Classifier, InputError, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.openblas import gram
 
@@ -68,9 +68,9 @@ class LinearSVM(Classifier):
         X = checked_features(X, self.name)
         Y = checked_labels(Y, len(X), self.name)
         if self.C is None and len(X) < self.folds:
-            raise BenchError(
+            raise InputError(
                 f"linear-svm[folds={self.folds}] needs at least {self.folds} training rows and got "
-                f"{len(X)}; give C or fewer folds"
+                f"{len(X)} (n_samples={len(X)}); give C or fewer folds"
             )
         if self.kind == "single" and (Y.sum(axis=1) != 1).any():
             raise BenchError(

@@ -8,7 +8,7 @@ import numpy as np
 from bench.methods._ml2 import fit_amsvr, label_manifold
 from bench.methods._ml2_weights import reconstruction_weights
 
-from bench.api import BenchError, Classifier, param
+from bench.api import Classifier, InputError, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.openblas import gram
 from bench.learn.scaling import fit_scaling
@@ -74,9 +74,9 @@ class ML2(Classifier):
         X = checked_features(X, self.name)
         Y = checked_labels(Y, len(X), self.name)
         if len(X) <= self.k:
-            raise BenchError(
-                f"ml2[k={self.k}] needs more than k training rows and got {len(X)}; take k below "
-                f"{len(X)}"
+            raise InputError(
+                f"ml2[k={self.k}] needs more than k training rows and got {len(X)} "
+                f"(n_samples={len(X)}); take k below {len(X)}"
             )
         self.n_features_in_ = X.shape[1]
         self.scaling_ = fit_scaling(X, self.scale)

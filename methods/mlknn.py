@@ -6,7 +6,7 @@ from typing import Self
 
 import numpy as np
 
-from bench.api import BenchError, Classifier, param
+from bench.api import Classifier, InputError, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.neighbours import nearest
 from bench.learn.scaling import fit_scaling
@@ -59,9 +59,9 @@ class MLkNN(Classifier):
         n = len(X)
         ignored = self.ignore_first_neighbours or 0
         if n <= self.k + ignored:
-            raise BenchError(
-                f"mlknn[k={self.k}] needs more than k training rows and got {n}; take k below "
-                f"{n - ignored}"
+            raise InputError(
+                f"mlknn[k={self.k}] needs more than k training rows and got {n} "
+                f"(n_samples={n}); take k below {n - ignored}"
             )
         self.n_features_in_ = X.shape[1]
         self.scaling_ = fit_scaling(X, self.scale)
@@ -104,6 +104,10 @@ class MLkNN(Classifier):
         total = self.s * (self.k + 1) + table.sum(axis=0)
         # A total of 0 (s = 0, no such row) leaves the likelihood at 0.
         return (self.s + table) / np.where(total > 0, total, 1)
+
+    def scores_are_probabilities(self) -> bool:
+        """Yes: posteriors."""
+        return True
 
     def scores_and_labels(self, X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Posteriors float (n, L) in [0, 1] and labels bool (n, L), by one search."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import inspect
+import keyword
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from bench.api.errors import InputError, near
@@ -55,6 +57,8 @@ class Plugin:
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.params = declared_parameters(cls)
+        if "__init__" not in vars(cls):
+            cls.__init__ = _initialiser(cls)  # type: ignore[method-assign]
 
     def __init__(self, *, member: str | None = None, **params: Any) -> None:
         self.member = member
@@ -106,3 +110,20 @@ class Plugin:
             if getattr(self, declared.attribute) is not declared.default
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+
+def _initialiser(cls: type[Plugin]) -> Callable[..., None]:
+    """An ``__init__`` whose signature shows the hyper-parameters, to `help` and to scikit-learn."""
+
+    def initialise(self: Plugin, **params: Any) -> None:
+        super(cls, self).__init__(**params)
+
+    shown = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=declared.default)
+        for name, declared in cls.params.items()
+        if name.isidentifier() and not keyword.iskeyword(name)
+    ]
+    first = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    initialise.__name__, initialise.__qualname__ = "__init__", f"{cls.__qualname__}.__init__"
+    initialise.__signature__ = inspect.Signature([first, *shown])  # type: ignore[attr-defined]
+    return initialise

@@ -394,7 +394,7 @@ def _checked_weights(sample_weight: ArrayLike, rows: int, method: str) -> np.nda
             return weights
     raise InputError(
         f"{method} takes sample_weight as {rows} finite numbers >= 0, one per training row and not "
-        "all 0"
+        "all zero"
     )
 
 
