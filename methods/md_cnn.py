@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from bench.methods._md_landmarks import (
 from torch import Tensor, nn
 from torch.nn.functional import one_hot
 
-from bench.api import LEFT_OUT, TRAIN, VALID, BenchError, FaceInput, FaceSet, param
+from bench.api import LEFT_OUT, TRAIN, VALID, BenchError, FaceInput, FaceSet, InputError, param
 from bench.data.duplicates import same_images
 from bench.data.mapping import in_columns, onto
 from bench.data.prepare import prepare
@@ -286,7 +286,7 @@ class MDCNN(TwoDatasetNetwork):
     share kept. Budget ``quick`` (ours): 32×32, 250 iterations each and 90 after the exchange.
     Placebos: ``exchange=stay`` goes on as long on the own dataset, ``none`` stops before;
     ``centres=fixed``; ``loss=softmax``. One component: ``exchange=none,weight=1`` (without
-    ``second``), ``weight=0``.
+    ``second``; ``component=2`` trains it for 311 epochs), ``weight=0``.
     """
 
     name = "md-cnn"
@@ -309,10 +309,21 @@ class MDCNN(TwoDatasetNetwork):
         "swap", choices=("swap", "stay", "none"), help="whose dataset fine-tuning takes"
     )
     weight: float = param(0.5, ge=0, le=1, help="λ_1 of component 1 in S; λ_2 is the rest")
+    component: int = param(
+        1, ge=1, le=2, help="alone on one dataset: which component's schedule, 200 or 311 epochs"
+    )
     dropout: float = param(0.35, ge=0, lt=1, help="share of the 2048-d layers dropped")
     landmark: float = param(10.0, ge=0, help="weight of the landmark loss; 0: no head")
 
     lesson_: Lesson | None = None  # the lesson that is learned now
+
+    def __init__(self, *, member: str | None = None, **params: Any) -> None:
+        super().__init__(member=member, **params)
+        if self.component != 1 and self.requires():
+            raise InputError(
+                f"md-cnn[component={self.component}] has both components' schedules where it "
+                "learns two datasets: leave component out, or take exchange=none,weight=1"
+            )
 
     def requires(self) -> tuple[str, ...]:
         """The second dataset, unless component 2 has no say."""
@@ -339,10 +350,11 @@ class MDCNN(TwoDatasetNetwork):
 
     def lessons(self) -> list[LessonPlan]:
         """The lessons in their order."""
+        if not self.requires():
+            recipes = PRETRAINING[self.component - 1]
+            return [LessonPlan(f"component-{self.component}", 0, 0, recipes)]
         first = LessonPlan("component-1", 0, 0, PRETRAINING[0])
         second = LessonPlan("component-2", 1, 1, PRETRAINING[1])
-        if not self.requires():
-            return [first]
         if self.exchange == "none":
             return [first, second]
         swap = int(self.exchange == "swap")

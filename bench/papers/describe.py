@@ -42,9 +42,10 @@ def _reasons(table: PaperTable) -> Iterable[str]:
 
 def _alignment(name: str) -> str:
     """How a dataset's faces lie: as its parameter ``align`` says, or as they come."""
-    part = parse_part(name)
-    (align,) = part.params.get("align", ("as released",))
-    return f"{part.name} {align}"
+    plain, bracket, _ = name.partition("[")  # a paper's mixture of datasets is no name of bench
+    params = parse_part(name).params if bracket else {}
+    (align,) = params.get("align", ["as released"])
+    return f"{plain} {align}"
 
 
 def _test_set(conditions: Conditions) -> str:
@@ -68,7 +69,7 @@ def _datasets(conditions: Conditions) -> Iterable[str]:
 
 
 def _dataset(name: str) -> str:
-    dataset = paper_dataset(parse_part(name).name)
+    dataset = paper_dataset(name.partition("[")[0])
     loader = dataset.plugin or "no loader yet"
     return f"data: {name} ({dataset.kind}-label, {loader}). {dataset.obtain}"
 

@@ -92,6 +92,8 @@ class PublishedProtocol(_Strict, frozen=True, kw_only=True):
     sizes : dict of str to int
         Where it is not said which test set it was: bench's datasets whose test parts fit the
         printed values, with their sizes.
+    unlike : str
+        Why no test set of bench is the paper's.
     """
 
     name: str
@@ -99,6 +101,7 @@ class PublishedProtocol(_Strict, frozen=True, kw_only=True):
     test: int | None = None
     classes: dict[str, int] = {}
     sizes: dict[str, int] = {}
+    unlike: str = ""
     counts: str = ""
     folds: int | None = None
     percent: int | None = None

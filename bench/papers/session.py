@@ -261,7 +261,9 @@ def conditions_of(paper: Paper, need: Need) -> Conditions:
     """The conditions that a table has for a run on a dataset.
 
     Those of the same run, else of another with the same method, else of any; where the table has no
-    such dataset, its first ones with that dataset in them.
+    such dataset, its first ones with that dataset in them. A dataset's name alone is the table's
+    version of it: ``jaffe`` where that has ``jaffe[align=mtcnn]``. What a table has beside its
+    paper's rows stands below them, so that their conditions count.
     """
     table = next(table for table in paper.tables if table.name == need.table)
     method = _method(need.run)
@@ -277,8 +279,10 @@ def conditions_of(paper: Paper, need: Need) -> Conditions:
     return replace(first, dataset=need.dataset)
 
 
-def _datasets(conditions: Conditions) -> tuple[str, ...]:
-    return tuple(filter(None, (conditions.dataset, conditions.target)))
+def _datasets(conditions: Conditions) -> set[str]:
+    """The datasets, and their names without what tells their versions apart."""
+    names = set(filter(None, (conditions.dataset, conditions.target)))
+    return names | {name.partition("[")[0] for name in names}
 
 
 def _method(run: str) -> str:

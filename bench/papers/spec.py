@@ -45,7 +45,7 @@ from bench.score.criteria import CONVENTIONS, CRITERIA, SINGLE_CRITERIA
 
 METRICS = (
     *(criterion.name for criterion in (*CRITERIA, *SINGLE_CRITERIA)),
-    *("recall", "confusion", "learned_weights", "time_per_image", "training_time"),
+    *("recall", "confusion", "score", "learned_weights", "time_per_image", "training_time"),
 )
 _DEFAULTS = {
     "protocol": "official",

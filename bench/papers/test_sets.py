@@ -28,6 +28,8 @@ def unlike_test_set(number: Number, measured: Measured) -> str:
     protocol, row = protocols().get(number.protocol), measured.row
     if protocol is None or row is None:
         return ""
+    if protocol.unlike:
+        return protocol.unlike
     sizes = {record.cell.split_hash: record.cell.n_test for record in row.records}
     if protocol.folds is not None:
         whole = images_of(number)
