@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.api import BenchError, Dataset, FaceSet, param
 from bench.data import marker
+from bench.data.aligned import as_written, by_mtcnn
 from bench.data.images import read_images
 from bench.data.predominant import predominant
 from bench.data.text import differences, find_root, numbers, read_lines, shortened
@@ -29,11 +30,17 @@ _READMES = ("README_FIRST.txt", "A_README_FIRST.txt")
 class Jaffe(Dataset):
     """M. Lyons, M. Kamachi and J. Gyoba (1998), labels by Li and Deng, IJCV 127 (2019) 884–906.
 
-    Reads ``SUBJECT.POSE.INDEX.tiff`` (256×256, whole photographs, not aligned) and the first rating
-    table of the readme, joined by INDEX, since names disagree in places. An emotion is present
+    Reads ``SUBJECT.POSE.INDEX.tiff`` (256×256, whole photographs) and the first rating table of the
+    readme, joined by INDEX, since names disagree in places. An emotion is present
     where its mean rating (1 to 5) exceeds ``threshold``, strictly; images with none are left out,
     which leaves 188. The distribution is the ratings over their sum. There is no official split.
     ``labels=predominant`` gives one class per image instead (`bench.data.predominant`).
+
+    ``align=mtcnn`` cuts the faces out and moves them to RAF-ML's template, as that paper does with
+    both datasets before it tries one's networks on the other (Sec. 6.1 and 6.5): by the landmarks
+    that MTCNN finds as the photographs are read. ``align=given`` takes what ``bench data align``
+    wrote of them, into ``ROOT/aligned`` or, beside photographs that lie in ROOT itself, into
+    ``ROOT-aligned``. The notes of a record say how faces were aligned.
     """
 
     name = "jaffe"
@@ -49,6 +56,12 @@ class Jaffe(Dataset):
         help="predominant: one class per image, the largest share of its distribution",
     )
 
+    align: str = param(
+        "none",
+        choices=("none", "mtcnn", "given"),
+        help="none: whole photographs; given: faces that bench data align wrote",
+    )
+
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:
         root = find_root(root, self.name, ("*README_FIRST.txt",))
         paths, rated, imageless = _rated_images(root)
@@ -56,7 +69,7 @@ class Jaffe(Dataset):
         kept = np.flatnonzero(present.any(axis=1))
         if not len(kept):
             raise BenchError(f"jaffe[threshold={self.threshold:g}] keeps no image; lower it")
-        images, rendered = read_images([paths[row] for row in kept], colour="grey")
+        images, rendered, aligned = self._faces(root, [paths[row] for row in kept])
         names = [paths[row].name for row in kept]
         faces = FaceSet(
             name=self.name,
@@ -71,9 +84,23 @@ class Jaffe(Dataset):
             notes=(
                 f"{len(kept)} of {len(paths)} images have a rating above {self.threshold:g}, "
                 f"{len(paths) - len(kept)} are left out; {imageless} rated stimuli have no image",
+                *aligned,
             ),
         )
         return predominant(faces) if self.labels == "predominant" else faces
+
+    def _faces(self, root: Path, paths: Sequence[Path]) -> tuple[np.ndarray, bool, tuple[str, ...]]:
+        """Grey images, whether bench rendered any, and a note on how they were aligned."""
+        if self.align == "none":
+            return *read_images(paths, colour="grey"), ()
+        if self.align == "mtcnn":
+            faces = by_mtcnn(paths)
+        else:
+            beside = root.resolve()
+            folders = (root / "aligned", beside.with_name(f"{beside.name}-aligned"))
+            there = next(filter(Path.is_dir, folders), folders[int(paths[0].parent == root)])
+            faces = as_written(paths, there)
+        return faces.images, faces.synthetic, (faces.note,)
 
     def check(self, faces: FaceSet) -> list[str]:
         """Counts of the RAF-ML paper's rule (ratings above 3)."""

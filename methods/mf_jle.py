@@ -14,6 +14,7 @@ from torch.nn.functional import grid_sample
 from torchvision.transforms.v2.functional import resize
 
 from bench.api import BenchError, FaceInput, FaceSet, InputError, param
+from bench.data.alignment import TARGET
 from bench.nn.faces import Pixels, mirrored
 from bench.nn.losses.binary import binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
@@ -22,6 +23,7 @@ from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import Adam, OneCycle, Recipe
 from bench.nn.train import TrainingSummary
 
+SIDE = 100  # of the image that RAF-ML's template is of
 PARTS = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
 
 # Ours, for a laptop: six networks on small crops.
@@ -125,8 +127,8 @@ class MFJLE(TrainedNetwork):
 
     Deviations: Eq. 2 is misprinted (`bench.nn.losses.binary`). The text adds probabilities and then
     takes the sigmoid of the sum, which is never below ½: here logits are added. The paper leaves
-    open the size of the crops (here 0.4 of the face's side) and where weights start (here
-    torchvision's random ones). Where no face is found, crops are cut at the template's places
+    open the size of the crops (here 0.4 of the face's side, `face_sides`) and where weights start
+    (here torchvision's random ones). Where no face is found, crops are cut at the template's places
     (`missing=template`), or the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32
     pixels, mirrored, 4 epochs of Adam in batches of 128 with one cycle of the rate up to 1e-3.
 
@@ -218,9 +220,10 @@ class MFJLE(TrainedNetwork):
         if self.parts == "global":
             views = face[:, None].expand(-1, 1 + len(PARTS), -1, -1, -1)
         else:
+            sides = self.crop * face_sides(points)
             if self.parts == "random":
                 points = self._random_places(faces, rows, images.shape[-1]).to(images.device)
-            views = torch.cat([face[:, None], local_crops(images, points, self.crop, size)], dim=1)
+            views = torch.cat([face[:, None], local_crops(images, points, sides, size)], dim=1)
         flat = self.normalised(views.flatten(0, 1))
         return flat.unflatten(0, (len(rows), 1 + len(PARTS)))
 
@@ -273,10 +276,36 @@ def _joined(first: nn.BatchNorm2d, parts: Sequence[nn.Module]) -> nn.BatchNorm2d
     return norm
 
 
-def local_crops(images: Tensor, landmarks: Tensor, side: float = 0.4, size: int = 224) -> Tensor:
+def face_sides(landmarks: Tensor) -> Tensor:
+    """The side of each face in pixels: of the square in which it would lie as RAF-ML's faces do.
+
+    By how far both eyes and the middle of the mouth lie from their mean, against the same of
+    RAF-ML's template: 100 in an image of 100×100 that is aligned to it, less where the face is a
+    part of a photograph. A head that is turned has its eyes closer together, but not its mouth.
+
+    Parameters
+    ----------
+    landmarks : float (b, 5, 2)
+        As `local_crops` takes them.
+
+    Returns
+    -------
+    float (b,)
+    """
+    corners = torch.cat([landmarks[:, :2], landmarks[:, 3:].mean(dim=1, keepdim=True)], dim=1)
+    template = torch.from_numpy(TARGET / SIDE).to(corners)
+    return _spread(corners) / _spread(template[None])
+
+
+def _spread(points: Tensor) -> Tensor:
+    """Root of the summed squared distances of points (b, n, 2) to their mean, (b,)."""
+    return (points - points.mean(dim=1, keepdim=True)).square().sum(dim=(1, 2)).sqrt()
+
+
+def local_crops(images: Tensor, landmarks: Tensor, sides: Tensor, size: int = 224) -> Tensor:
     """Square crops round the five landmarks, for the local networks.
 
-    The paper (IEEE Access 2021) does not state the crops' side; 0.4 is ours. Bilinear; border
+    The paper (IEEE Access 2021) does not state the crops' side. Bilinear; border
     pixels repeat where a crop reaches beyond the image. Meant to enlarge: where a crop covers more
     than ``size`` pixels of the image, some are skipped.
 
@@ -285,8 +314,8 @@ def local_crops(images: Tensor, landmarks: Tensor, side: float = 0.4, size: int 
     images : float (b, C, H, W)
     landmarks : float (b, 5, 2)
         x, y in pixels, (0, 0) at the upper left corner and (W, H) at the lower right one.
-    side : float
-        Side of a crop as a share of the image's shorter side.
+    sides : float (b,)
+        Side of each image's crops in pixels.
     size : int
         Side of the result in pixels.
 
@@ -300,18 +329,22 @@ def local_crops(images: Tensor, landmarks: Tensor, side: float = 0.4, size: int 
     InputError
         Where the shapes do not fit.
     """
-    if images.ndim != 4 or tuple(landmarks.shape) != (len(images), 5, 2):
+    if (
+        images.ndim != 4
+        or tuple(landmarks.shape) != (len(images), 5, 2)
+        or tuple(sides.shape) != (len(images),)
+    ):
         raise InputError(
-            f"local crops take images (b, C, H, W) with landmarks (b, 5, 2), not "
-            f"{tuple(images.shape)} with {tuple(landmarks.shape)}"
+            f"local crops take images (b, C, H, W) with landmarks (b, 5, 2) and sides (b), not "
+            f"{tuple(images.shape)} with {tuple(landmarks.shape)} and {tuple(sides.shape)}"
         )
     height, width = images.shape[2:]
     scale = images.new_tensor([width, height])
     # Centres of the crop's pixels, as shares of its side from its middle.
     steps = (torch.arange(size, device=images.device, dtype=images.dtype) + 0.5) / size - 0.5
-    steps = steps * (side * min(height, width))
     down, across = torch.meshgrid(steps, steps, indexing="ij")
-    points = landmarks.to(images)[:, :, None, None] + torch.stack([across, down], dim=-1)
+    offsets = torch.stack([across, down], dim=-1) * sides.to(images)[:, None, None, None, None]
+    points = landmarks.to(images)[:, :, None, None] + offsets
     # The five below one another, so that the image is not repeated; -1 and 1 are its corners.
     grid = (points / scale * 2 - 1).reshape(len(images), 5 * size, size, 2)
     crops = grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

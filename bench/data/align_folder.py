@@ -296,6 +296,16 @@ def _read(table: Path) -> dict[str, _Row]:
     return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in complete}
 
 
+def rows_of(out: Path) -> list[_Row]:
+    """The rows that `align_folder` wrote, by the names of `COLUMNS`; raises as it does."""
+    return list(_read(out / TABLE).values())
+
+
+def face_of(out: Path, row: _Row) -> Path:
+    """The aligned face of a row; its name is made anew, never read from the row."""
+    return out / _png(row["file"])
+
+
 def _same(row: _Row, earlier: _Row) -> bool:
     """Whether an earlier row is of the same content and settings."""
     settings = ("size", "transform", "detector", "sha256")

@@ -10,10 +10,14 @@ from builtin import dataset_class
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from skimage.data import astronaut
 
 from bench.api import BenchError, FaceSet
 from bench.data import marker
+from bench.data.align_folder import align_folder
+from bench.data.alignment import TARGET
 from bench.data.images import SYNTHETIC_COMMENT
+from bench.data.landmarks import detect
 from bench.data.protocols import default_protocol, folds
 
 Jaffe = dataset_class("jaffe")
@@ -237,3 +241,75 @@ def test_whatever_is_rated_is_read(
     assert np.array_equal(faces.labels, table[kept] > 300)
     expected = table[kept] / table[kept].sum(axis=1, keepdims=True)
     assert np.allclose(faces.distribution, expected, atol=1e-12)
+
+
+# -- alignment ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def women(tmp_path: Path) -> Path:
+    """Photographs of one face: upright, turned by 10°, moved by 20 pixels, turned the other way."""
+    root = write(tmp_path / "jaffe-faces")
+    whole = Image.fromarray(astronaut()).convert("L")
+    boxes = {"KM.NE1.1": (100, 0), "KM.HA1.2": (100, 0), "KM.AN1.3": (120, 0), "KA.SA2.4": (100, 0)}
+    for (name, (x, y)), degrees in zip(boxes.items(), (0, 10, 0, -10), strict=True):
+        face = whole.rotate(degrees, center=(x + 128, y + 128)).crop((x, y, x + 256, y + 256))
+        face.save(root / f"{name}.tiff")
+    return root
+
+
+def assert_on_the_template(images: np.ndarray) -> None:
+    """Eyes and mouth lie where RAF-ML has them, in 100×100: looked for once more."""
+    points, probability = detect(images)
+    assert not np.isnan(probability).any()
+    corners = np.stack([points[:, 0], points[:, 1], points[:, 3:].mean(axis=1)], axis=1)
+    side = images.shape[1]
+    np.testing.assert_allclose(corners / side * 100, np.broadcast_to(TARGET, (3, 3, 2)), atol=10)
+
+
+def test_faces_are_aligned_as_raf_mls_are_when_they_are_read(women: Path) -> None:
+    faces = Jaffe(align="mtcnn").load(women)
+    assert faces.images is not None
+    assert faces.images.shape == (3, 100, 100)
+    assert_on_the_template(faces.images)
+    assert "aligned to RAF-ML's template by MTCNN's landmarks (affine, 100×100" in faces.notes[-1]
+    whole = Jaffe().load(women)
+    assert whole.images is not None
+    assert whole.images.shape == (3, 256, 256)
+    assert not any("aligned" in note for note in whole.notes)
+    assert whole.ids.tolist() == faces.ids.tolist()
+    assert (whole.labels == faces.labels).all()
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_faces_that_the_command_aligned_are_taken(women: Path, nested: bool) -> None:
+    """Beside the root where photographs lie in it, else in it."""
+    source, out = women, women.with_name("jaffe-faces-aligned")
+    if nested:
+        source, out = women / "jaffe", women / "aligned"
+        source.mkdir()
+        for path in women.glob("*.tiff"):
+            path.rename(source / path.name)
+    with pytest.raises(BenchError) as missing:
+        Jaffe(align="given").load(women)
+    assert str(missing.value) == (
+        f"{out} holds no landmarks.csv, no aligned faces: run bench data align --in {source} "
+        f"--out {out}"
+    )
+    align_folder(source, out)
+    given = Jaffe(align="given").load(women)
+    assert given.images is not None
+    np.testing.assert_array_equal(given.images, Jaffe(align="mtcnn").load(women).images)
+    assert "aligned by bench data align (affine, 100×100 pixels; detector " in given.notes[-1]
+    picture = source / FILES[1]
+    picture.write_bytes((source / FILES[2]).read_bytes() + b"\0")
+    with pytest.raises(BenchError, match=r"has no row of .*HA1.2.tiff as it is now: run"):
+        Jaffe(align="given").load(women)
+
+
+def test_a_photograph_without_a_face_is_named(root: Path) -> None:
+    with pytest.raises(BenchError, match=r"^MTCNN sees no face in .*HA1.2.tiff, .* take align="):
+        Jaffe(align="mtcnn").load(root)  # noise
+    align_folder(root, root.with_name("jaffe-data-aligned"))
+    with pytest.raises(BenchError, match=r"^MTCNN sees no face in .*HA1.2.tiff"):
+        Jaffe(align="given").load(root)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from bench.methods._md_landmarks import THRESHOLDS
-from bench.methods.md_cnn import standardised
-from builtin import method_class
+from bench.methods.md_cnn import PRETRAINING, standardised
+from builtin import configured, method_class
 from networks import some_faces
 
 from bench.api import TEST, TRAIN, VALID, BenchError, FaceSet, InputError, Setting
@@ -339,3 +339,15 @@ def test_it_goes_on_with_another_dataset() -> None:
     pairs = zip(before, made.model_.parameters(), strict=True)
     assert any(not torch.equal(a, b) for a, b in pairs)
     assert made.notes_.count(made.notes_[0]) == notes
+
+
+def test_one_component_alone_has_the_schedule_of_either() -> None:
+    """Section 4: 200 epochs of component 1, 311 of component 2, and tenths at the same places."""
+    for component, epochs in ((1, 200), (2, 311)):
+        made = configured("md-cnn", "paper", exchange="none", weight=1.0, component=component)
+        (lesson,) = made.lessons()
+        recipe = made.budgeted(lesson.recipes)
+        assert (lesson.name, recipe.epochs) == (f"component-{component}", epochs)
+        assert recipe.schedule == made.budgeted(PRETRAINING[0]).schedule
+    with pytest.raises(InputError, match=r"component=2\] has both components' schedules"):
+        configured("md-cnn", "paper", component=2)

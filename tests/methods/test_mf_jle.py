@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from bench.methods.mf_jle import GroupedResNets, SeparateResNets, local_crops
+from bench.methods.mf_jle import GroupedResNets, SeparateResNets, face_sides, local_crops
 from builtin import configured
 from torch import Tensor
 
 from bench.api import BenchError, FaceSet, InputError
+from bench.data.landmarks import TEMPLATE
 from bench.nn.output import Batch, Output
 
 POINTS = np.array([[14, 16], [34, 16], [24, 28], [17, 37], [31, 37]], dtype=float)
@@ -242,29 +243,29 @@ def test_local_crops_equal_the_slow_computation(
     images = rng.random((3, 2, height, width))
     # Some points near or beyond the border.
     landmarks = rng.uniform(-2, 1.1 * width, (3, 5, 2))
+    sides = np.array([3.0, 0.5 * min(height, width), 11.5])
     found = local_crops(
-        torch.tensor(images, dtype=dtype), torch.tensor(landmarks), side=0.5, size=size
+        torch.tensor(images, dtype=dtype), torch.tensor(landmarks), torch.tensor(sides), size
     )
     assert found.dtype == dtype
     assert found.shape == (3, 5, 2, size, size)
-    side = 0.5 * min(height, width)
     for i in range(3):
         for point in range(5):
-            expected = slow_crop(images[i], landmarks[i, point], side, size)
+            expected = slow_crop(images[i], landmarks[i, point], sides[i], size)
             np.testing.assert_allclose(found[i, point], expected, atol=1e-5)
 
 
 def test_a_crop_on_the_grid_is_a_cut() -> None:
     images = torch.rand(1, 3, 20, 20, dtype=torch.float64)
     points = torch.tensor([[[10.0, 10], [4, 4], [16, 4], [4, 16], [16, 12]]])
-    crops = local_crops(images, points, side=0.4, size=8)
+    crops = local_crops(images, points, torch.tensor([8.0]), size=8)
     for crop, (x, y) in zip(crops[0], points[0].long().tolist(), strict=True):
         torch.testing.assert_close(crop, images[0, :, y - 4 : y + 4, x - 4 : x + 4])
 
 
 def test_the_border_repeats_outside() -> None:
     images = torch.rand(1, 1, 10, 10, dtype=torch.float64)
-    crops = local_crops(images, torch.zeros(1, 5, 2), side=0.4, size=4)
+    crops = local_crops(images, torch.zeros(1, 5, 2), torch.tensor([4.0]), size=4)
     torch.testing.assert_close(crops[0, 0, 0, :2, :2], images[0, 0, :1, :1].expand(2, 2))
     torch.testing.assert_close(crops[0, 0, 0, 2:, 2:], images[0, 0, :2, :2])
 
@@ -274,11 +275,56 @@ def test_gradients_reach_the_image() -> None:
     landmarks = torch.rand(2, 5, 2, dtype=torch.float64) * 6
 
     def crops(x: torch.Tensor) -> torch.Tensor:
-        return local_crops(x, landmarks, 0.5, 3)
+        return local_crops(x, landmarks, torch.tensor([3.0, 2.0]), 3)
 
     assert torch.autograd.gradcheck(crops, images)
 
 
 def test_local_crops_of_other_shapes_are_refused() -> None:
     with pytest.raises(InputError, match=r"\(b, 5, 2\)"):
-        local_crops(torch.zeros(2, 3, 10, 10), torch.zeros(1, 5, 2), 0.4, 8)
+        local_crops(torch.zeros(2, 3, 10, 10), torch.zeros(1, 5, 2), torch.ones(2), 8)
+    with pytest.raises(InputError, match=r"sides \(b\)"):
+        local_crops(torch.zeros(2, 3, 10, 10), torch.zeros(2, 5, 2), torch.ones(1), 8)
+
+
+# ------------------------------------------------------------------- the face's side
+
+
+def template(side: float) -> torch.Tensor:
+    """The five landmarks of a face that fills a square of this side as RAF-ML's faces do."""
+    return torch.tensor(TEMPLATE[None] * side, dtype=torch.float64)
+
+
+def test_an_aligned_face_is_as_large_as_its_image() -> None:
+    torch.testing.assert_close(face_sides(template(100)), torch.tensor([100.0]).double())
+    torch.testing.assert_close(face_sides(template(48)), torch.tensor([48.0]).double())
+
+
+def test_a_face_in_a_photograph_has_its_own_side_wherever_it_lies() -> None:
+    """JAFFE's photographs have 256 pixels and their faces about half of them."""
+    angle = torch.tensor(0.3)
+    turn = torch.stack([angle.cos(), -angle.sin(), angle.sin(), angle.cos()]).reshape(2, 2)
+    moved = template(130) @ turn.double() + torch.tensor([70.0, 90.0])
+    torch.testing.assert_close(face_sides(moved), torch.tensor([130.0]).double())
+
+
+def test_a_smile_and_a_wide_nose_make_no_larger_face() -> None:
+    points = template(100)
+    points[0, 3, 0], points[0, 4, 0] = points[0, 3, 0] - 5, points[0, 4, 0] + 5
+    points[0, 2, 1] += 4
+    torch.testing.assert_close(face_sides(points), torch.tensor([100.0]).double())
+
+
+def test_local_crops_are_a_share_of_the_face_and_not_of_the_picture() -> None:
+    """The same face, 48 pixels large, in a picture of 48 and in one of 144."""
+    made = method()
+    close = faces(2)
+    images = np.zeros((2, 144, 144, 3), np.uint8)
+    images[:, 40:88, 30:78] = close.images
+    assert close.landmarks is not None
+    far = replace(close, images=images, landmarks=close.landmarks + np.array([30.0, 40.0]))
+    near_crops, far_crops = views(made, close)[:, 1:], views(made, far)[:, 1:]
+    middle = slice(12, 20)  # what lies inside both pictures, whatever the landmark
+    torch.testing.assert_close(
+        near_crops[..., middle, middle], far_crops[..., middle, middle], atol=1e-4, rtol=1e-4
+    )
