@@ -14,7 +14,7 @@ from torch import nn
 from bench.api import BenchError, UnavailableError
 from bench.nn.backbone import Backbone, InputFormat
 from bench.nn.device import seeded
-from bench.nn.weights import RANDOM_SEED, difference, hub_file, read_weights
+from bench.nn.weights import RANDOM_SEED, difference, hub_file
 
 FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
 
@@ -28,6 +28,10 @@ class TimmBackbone(Backbone):
 
     ``weights=imagenet`` means the weights of the tag, or timm's default ones (not always of
     ImageNet), looked up in the local Hugging Face cache; bench downloads nothing.
+
+    A file of ``weights=PATH`` may be a training checkpoint; as in timm's own loader the moving
+    average in it (``state_dict_ema``, ``model_ema``) is taken before the last weights, and the
+    record says which.
 
     Deviation: the whole face is resized to the input size, where timm crops the centre, because
     faces come cropped already; grey ones are repeated three times.
@@ -68,7 +72,7 @@ class TimmBackbone(Backbone):
         if path is None:
             with seeded("cpu", RANDOM_SEED):
                 return timm.create_model(self.member, pretrained=False, num_classes=0)
-        state = read_weights(path)
+        state = self.read(path)
         cfg = get_pretrained_cfg(self.member)
         heads = cfg.classifier if cfg is not None else None
         head = heads[0] if isinstance(heads, tuple) else heads

@@ -21,10 +21,12 @@ from bench.data.files import sha256_once
 from bench.nn.device import find_device
 from bench.nn.weights import (
     RANDOM_SEED,
+    Weights,
     find_weights,
     hub_file,
     load_weights,
     random_weights,
+    weights_and_part,
 )
 
 # Images at once. More of them are no faster on a processor and take memory (VGG-16: 1.8 GB in all).
@@ -85,6 +87,7 @@ class Backbone(Features):
     )
 
     _loaded: _Loaded | None = None
+    _part: str = ""  # of the file of weights, in words
 
     def published(self) -> Path:
         """The file of ``weights=imagenet``; `UnavailableError` where it is not on this machine."""
@@ -115,6 +118,11 @@ class Backbone(Features):
 
     def _name(self) -> str:
         return self.name + (self.member or "")
+
+    def read(self, path: Path) -> Weights:
+        """The tensors of a file of weights; `remarks` will say which part of it they are."""
+        weights, self._part = weights_and_part(path)
+        return weights
 
     def _file(self) -> Path | None:
         """The file of the weights; None for random ones."""
@@ -205,6 +213,7 @@ class Backbone(Features):
             weights = f"random weights of seed {RANDOM_SEED}"
         else:
             weights = f"weights {path.name} (SHA-256 {sha256_once(path)[:8]}…)"
+            weights += f", {self._part}" if self._part else ""
         return (
             f"{self._name()}: {weights}; {self.layer_name()}; input {height} x {width} pixels; "
             f"{self._loaded.parameters:,} parameters; float32",
@@ -258,7 +267,7 @@ class FullyConnected(Backbone):
         if path is None:
             random_weights(network)
         else:
-            load_weights(path, network, self.name, unused=("classifier.6.",))
+            load_weights(path, network, self.name, unused=("classifier.6.",), read=self.read)
         network.classifier = network.classifier[: self.cut[self.layer]]
         return network  # type: ignore[no-any-return]
 

@@ -5,6 +5,7 @@ Every network that starts from published weights reads them here.
 
 from __future__ import annotations
 
+import argparse
 import os
 import pickle
 import re
@@ -91,44 +92,119 @@ def without_home(folder: Path) -> str:
 
 
 def read_weights(path: Path) -> Weights:
-    """The tensors of a file by name, on the CPU.
+    """The tensors of a file by name; see `weights_and_part`."""
+    return weights_and_part(path)[0]
 
-    The file is a ``.safetensors``, or one of ``torch.save`` that holds a state_dict, alone or under
-    the key ``state_dict`` or ``model``. The ``module.`` that DataParallel writes before names is
-    left out.
+
+def weights_and_part(path: Path) -> tuple[Weights, str]:
+    """The tensors of a file by name, on the CPU; and which part of the file they are, in words.
+
+    The file is a safetensors file or one of ``torch.save``, whatever its name says. It holds a
+    state_dict, alone or under a key of `PARTS`; as in timm's own loader the moving average of a
+    training (`state_dict_ema`, `model_ema`) goes before the last weights, since it is what was
+    published. What wrappers write before names is left out: ``module.`` (DataParallel),
+    ``_orig_mod.`` (torch.compile), and ``model.`` where all names have it (Lightning).
 
     Raises
     ------
     BenchError
-        The file is damaged, or holds anything but plain tensors (it is refused, not executed).
+        The file is damaged, is something else, or holds anything but plain tensors beside a plain
+        namespace of settings (it is refused, not executed).
     """
-    weights = _state_dict(path, _content(path))
-    if all(name.startswith("module.") for name in weights):
-        return {name.removeprefix("module."): value for name, value in weights.items()}
-    return weights
+    content, taken, unused = _content(path), [], []
+    while isinstance(content, Mapping):
+        keys = [key for key in PARTS if isinstance(content.get(key), Mapping)]
+        averages = [key for key, value in content.items() if _is_average(key, value)]
+        if not keys:
+            break
+        unused += [key for key in dict.fromkeys([*keys, *averages]) if key != keys[0]]
+        taken.append(keys[0])
+        content = content[keys[0]]
+    words = f"its {'/'.join(taken)}" if taken else ""
+    if unused:
+        words += f", not its {' or '.join(map(str, unused))}"
+    return _unwrapped(_state_dict(path, content)), words
+
+
+PARTS = ("state_dict_ema", "model_ema", "state_dict", "model", "model_state_dict", "net")
+"""Keys under which training scripts keep a state_dict, the first of them before the others."""
+
+
+def _is_average(key: object, value: object) -> bool:
+    """Whether this is an exponential moving average of weights."""
+    if not isinstance(key, str) or not isinstance(value, Mapping):
+        return False
+    return "ema" in re.split(r"[^a-z]+", key.lower())
+
+
+def _unwrapped(weights: Weights) -> Weights:
+    """Weights by the names that the network itself gives them."""
+    clean = {}
+    for name, value in weights.items():
+        # Each may stand before or behind the other.
+        for prefix in ("_orig_mod.", "module.", "_orig_mod."):
+            name = name.removeprefix(prefix)
+        clean[name] = value
+    if all(name.startswith("model.") for name in clean):
+        return {name.removeprefix("model."): value for name, value in clean.items()}
+    return clean
 
 
 def _content(path: Path) -> Any:
     """The content of a file, whatever it holds, read without executing anything."""
     try:
-        path.open("rb").close()
+        with path.open("rb") as file:
+            head = file.read(512)
     except OSError as error:
         raise BenchError(f"{path} cannot be read ({error.strerror}): check the file") from error
+    _refuse_other_files(path, head)
     try:
-        if path.suffix == ".safetensors":
+        if _is_safetensors(path, head):
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        # Training scripts keep their settings in a namespace, which holds values and runs nothing.
+        # As an open file: torch takes the name of a .safetensors for its word.
+        with torch.serialization.safe_globals([argparse.Namespace]), path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except MemoryError:
         raise
     except Exception as error:  # torch and safetensors raise a dozen kinds for a damaged file
         raise BenchError(_refusal(path, error)) from error
 
 
+def _is_safetensors(path: Path, head: bytes) -> bool:
+    """Whether a file is one of safetensors, by its content and, where that is damaged, its name."""
+    length = int.from_bytes(head[:8], "little")
+    if head[8:9] == b"{" and length + 8 <= path.stat().st_size:
+        return True
+    saved_by_torch = head.startswith((b"PK\x03\x04", b"\x80"))
+    return path.suffix == ".safetensors" and not saved_by_torch
+
+
+def _refuse_other_files(path: Path, head: bytes) -> None:
+    """Raise `BenchError` for a file that is whole, but is what people get in place of weights."""
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith(b"version https://git-lfs"):
+        raise BenchError(
+            f"{path} is a pointer of Git LFS and not the weights: fetch them by git lfs pull"
+        )
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b"<!--")):
+        raise BenchError(
+            f"{path} is a web page and not the weights: download the file itself, by the page's "
+            "link to download it"
+        )
+    for magic, kind, advice in _OTHER_FILES:
+        if head.startswith(magic):
+            raise BenchError(f"{path} is {kind} and no file of weights: {advice}")
+
+
+_OTHER_FILES = (
+    (b"\x89HDF", "a file of HDF5 (Keras)", "take the weights of PyTorch"),
+    (b"\x1f\x8b", "compressed by gzip", "unpack it"),
+)
+
+
 def _state_dict(path: Path, content: Any) -> Weights:
-    """The state_dict in a file's content; `BenchError` where there is none."""
-    for key in ("state_dict", "model"):
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
+    """The state_dict that a file's part is; `BenchError` where it is none."""
     if not isinstance(content, Mapping) or not content:
         raise BenchError(
             f"{path} holds {type(content).__name__ if content else 'nothing'} and no state_dict; "
@@ -162,7 +238,11 @@ def _refusal(path: Path, error: Exception) -> str:
 
 
 def load_weights(
-    path: Path, model: nn.Module, method: str, unused: tuple[str, ...] = ()
+    path: Path,
+    model: nn.Module,
+    method: str,
+    unused: tuple[str, ...] = (),
+    read: Callable[[Path], Weights] = read_weights,
 ) -> nn.Module:
     """Put a file's weights into ``model``, as float32; its own may be on the meta device.
 
@@ -172,6 +252,8 @@ def load_weights(
         The method's name, for messages.
     unused : tuple of str
         First parts of names that the file may have and ``model`` lacks: those of a head, say.
+    read : callable
+        What reads the file.
 
     Returns
     -------
@@ -186,7 +268,7 @@ def load_weights(
     expected = model.state_dict()
     state = {
         name: value
-        for name, value in read_weights(path).items()
+        for name, value in read(path).items()
         if not unused or not name.startswith(unused)
     }
     for name in expected:

@@ -93,6 +93,17 @@ def test_every_file_of_one_network_gives_the_same(tmp_path: Path, kind: str) -> 
     np.testing.assert_array_equal(first, second)
 
 
+def test_a_checkpoint_gives_its_moving_average_and_the_record_says_so(tmp_path: Path) -> None:
+    mean = torch.load(saved(tmp_path / "mean.pth"), weights_only=True)
+    last = {name: value / 2 if value.is_floating_point() else value for name, value in mean.items()}
+    torch.save({"state_dict": last, "state_dict_ema": mean}, tmp_path / "checkpoint.pth")
+    made = Timm(member="test_resnet", weights=str(tmp_path / "checkpoint.pth"))
+    alone = Timm(member="test_resnet", weights=str(tmp_path / "mean.pth"))
+    np.testing.assert_array_equal(made.transform(faces()), alone.transform(faces()))
+    assert "…), its state_dict_ema, not its state_dict; pooled" in made.remarks()[0]
+    assert "its" not in alone.remarks()[0].split(";")[0]
+
+
 def test_random_weights_are_timms_own_and_always_the_same() -> None:
     first = Timm(member="test_vit", weights="random")
     torch.manual_seed(9)

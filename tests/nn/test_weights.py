@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
 import pickle
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import timm
 import torch
 from safetensors.torch import save_file
 from torch import nn
@@ -21,6 +23,7 @@ from bench.nn.weights import (
     load_weights,
     random_weights,
     read_weights,
+    weights_and_part,
     without_home,
 )
 
@@ -111,17 +114,22 @@ def test_a_file_is_hashed_once_while_it_stays_the_same(
         files.sha256_once(path)
 
 
-@pytest.mark.parametrize("wrap", ["plain", "state_dict", "model", "module.", "safetensors", "half"])
+KEYS = ["state_dict", "model", "model_state_dict", "net", "state_dict_ema", "model_ema"]
+PREFIXES = ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod.", "model."]
+
+
+@pytest.mark.parametrize("wrap", ["plain", *KEYS, *PREFIXES, "safetensors", "half"])
 def test_every_way_of_saving_gives_the_same_network(tmp_path: Path, wrap: str) -> None:
     state = model().state_dict()
     path = tmp_path / "own.pth"
     if wrap == "safetensors":
         path = tmp_path / "own.safetensors"
         save_file(state, path)
-    elif wrap in ("state_dict", "model"):
-        torch.save({"epoch": 3, wrap: state, "optimizer": {"lr": 0.1}}, path)
-    elif wrap == "module.":
-        torch.save({f"module.{name}": value for name, value in state.items()}, path)
+    elif wrap in KEYS:
+        settings = argparse.Namespace(lr=0.1, model="net")
+        torch.save({"epoch": 3, wrap: state, "optimizer": {"lr": 0.1}, "args": settings}, path)
+    elif wrap in PREFIXES:
+        torch.save({f"{wrap}{name}": value for name, value in state.items()}, path)
     elif wrap == "half":
         state = model().half().state_dict()
         torch.save(state, path)
@@ -133,6 +141,61 @@ def test_every_way_of_saving_gives_the_same_network(tmp_path: Path, wrap: str) -
         assert value.device.type == "cpu"
         assert value.dtype in (torch.float32, torch.int64)
         assert torch.equal(value, state[name].to(value.dtype))
+
+
+@pytest.mark.parametrize("saved", ["state_dict", "model"])
+@pytest.mark.parametrize("average", ["state_dict_ema", "model_ema"])
+def test_the_moving_average_goes_before_the_last_weights(
+    tmp_path: Path, saved: str, average: str
+) -> None:
+    path, last, mean = tmp_path / "own.pth", model().state_dict(), model().half().state_dict()
+    mean = {name: value.float() for name, value in mean.items()}
+    torch.save({saved: last, average: mean}, path)
+    weights, part = weights_and_part(path)
+    assert part == f"its {average}, not its {saved}"
+    timms = timm.models.load_state_dict(str(path))
+    assert all(torch.equal(weights[name], timms[name]) for name in timms)
+    assert not torch.equal(weights["0.weight"], last["0.weight"])
+    torch.save({saved: last, average: None}, path)
+    assert weights_and_part(path)[1] == f"its {saved}"
+
+
+def test_a_moving_average_of_unknown_make_is_said_not_to_be_used(tmp_path: Path) -> None:
+    state = model().state_dict()
+    torch.save({"model": state, "ema": {"module": state}, "ema_decay": 0.9}, tmp_path / "own.pth")
+    assert weights_and_part(tmp_path / "own.pth")[1] == "its model, not its ema"
+    torch.save(state, tmp_path / "own.pth")
+    assert weights_and_part(tmp_path / "own.pth")[1] == ""
+
+
+def test_a_wrong_name_does_not_matter(tmp_path: Path) -> None:
+    state = model().state_dict()
+    save_file(state, tmp_path / "own.pth")
+    torch.save(state, tmp_path / "own.safetensors")
+    torch.save(state, tmp_path / "old.safetensors", _use_new_zipfile_serialization=False)
+    for name in ("own.pth", "own.safetensors", "old.safetensors"):
+        found = read_weights(tmp_path / name)
+        assert all(torch.equal(found[one], value) for one, value in state.items())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 5\n", "git lfs pull"),
+        (b"<!DOCTYPE html>\n<html><head>", "is a web page and not the weights: download the file"),
+        (b"\n <html>", "is a web page"),
+        (b"<?xml version='1.0'?><Error>", "is a web page"),
+        (b"\x1f\x8b\x08\x00", "compressed by gzip and no file of weights: unpack it"),
+        (b"\x89HDF\r\n", "Keras"),
+    ],
+)
+@pytest.mark.parametrize("name", ["own.pth", "own.safetensors"])
+def test_what_people_get_in_place_of_weights_is_named(
+    tmp_path: Path, name: str, content: bytes, says: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(BenchError, match=f"{name} .*{says}"):
+        read_weights(tmp_path / name)
 
 
 def test_a_head_that_is_not_used_may_be_anything(tmp_path: Path) -> None:
