@@ -8,7 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench.publish.rows import Row
+from bench.publish.ranking import (
+    FEW_SEEDS,
+    INCOMPLETE,
+    NO_RESAMPLES,
+    OTHER_RESAMPLES,
+    TRIVIAL,
+    AnyCriterion,
+    Ranking,
+    is_by_label,
+)
+from bench.publish.rows import IMAGES, RARE, SPLITS, Drawn, Row
 from bench.run.job import STRATIFIED, Cell
 from bench.run.options import OWN
 from bench.run.record import Record
@@ -21,7 +31,18 @@ _SELECTIONS = {
 }
 
 
-def caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
+_UNRANKED = {
+    NO_RESAMPLES: "rows without resamples (people)",
+    TRIVIAL: "rows that look at no face",
+    INCOMPLETE: "rows with missing cells",
+    FEW_SEEDS: f"stochastic methods of {FEW_SEEDS}",
+    OTHER_RESAMPLES: "rows whose test images were resampled otherwise",
+}
+
+
+def caption(
+    rows: Sequence[Row], splits: int, distribution: bool, rankings: Sequence[Ranking] = ()
+) -> str:
     """The caption of a table of criteria.
 
     Parameters
@@ -32,6 +53,8 @@ def caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
         Splits of the table; a row may lack some.
     distribution : bool
         Whether the criteria are those of label distributions.
+    rankings : sequence of Ranking
+        Of the same rows, by each criterion.
     """
     records = [record for row in rows for record in row.records]
     results = [record for row in rows for record in row.ok]
@@ -45,6 +68,7 @@ def caption(rows: Sequence[Row], splits: int, distribution: bool) -> str:
         _repeats(rows, splits),
         "" if distribution else _tied(rows),
         "" if distribution else _left_out(results),
+        _marks(rows, rankings),
         _version(records),
     ]
     return paragraph(sentences)
@@ -143,6 +167,50 @@ def _left_out(results: Sequence[Record]) -> str:
     else:
         labels = "Classes left out of mean recall (absent from test)"
     return f"{labels}: {span(counts)}"
+
+
+def _marks(rows: Sequence[Row], rankings: Sequence[Ranking]) -> str:
+    """What bold and underlined say, and which rows have no rank."""
+    if len(rows) < 2 or not rankings:
+        return ""
+    reasons = {why for ranked in rankings for why in ranked.unranked}
+    unranked = [words for why, words in _UNRANKED.items() if why in reasons]
+    without = f"; without a rank: {', '.join(unranked)}" if unranked else ""
+    marked = [ranked for ranked in rankings if ranked.marks]
+    if not marked:
+        return f"Nothing is marked, since fewer than two rows have a rank{without}"
+    drawn = marked[0].drawn
+    assert drawn is not None
+    stochastic = any(rows[i].cell.stochastic for ranked in marked for i in ranked.places)
+    seeds = " and with other seeds" if stochastic else ""
+    return (
+        f"Bold: best; underlined: cannot be told from the best on other {_others(drawn)}{seeds} "
+        f"(95 %, all rows compared at once){without}"
+    )
+
+
+def _others(drawn: Drawn) -> str:
+    """What could have been others: test images, subjects."""
+    if drawn.kind == IMAGES:
+        return "test images"
+    return (
+        f"{drawn.kind} ({drawn.clusters} here)"
+        if drawn.kind == SPLITS
+        else (f"test images by {drawn.kind} ({drawn.clusters} here)")
+    )
+
+
+def rare(rows: Sequence[Row], criteria: Sequence[AnyCriterion]) -> str:
+    """Which means over labels have no reliable interval, and why; empty where all have one."""
+    titles = [one.title for one in criteria if is_by_label(one)]
+    labels = {name: count for row in rows for name, count in row.rare_labels.items()}
+    if not titles or not labels:
+        return ""
+    counted = ", ".join(f"{name} {count}" for name, count in labels.items())
+    return (
+        f"No reliable interval, and no marks, of {' and '.join(titles)}: labels with fewer than "
+        f"{RARE} test images: {counted}."
+    )
 
 
 def _version(records: Sequence[Record]) -> str:

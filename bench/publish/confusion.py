@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.publish.captions import origin, paragraph, parts, training
-from bench.publish.criteria_tables import groups_of
+from bench.publish.groups import groups_of
 from bench.publish.layout import Block, Line, Table, Value
 from bench.publish.names import MethodNames
 from bench.publish.rows import Row

@@ -6,21 +6,22 @@ The layout is that of Table 3 of S. Li and W. Deng, IJCV 127 (2019) 884–906.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 
-from bench.publish.captions import caption
+from bench.publish.captions import caption, rare
+from bench.publish.groups import groups_of
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
 from bench.publish.names import MethodNames
-from bench.publish.rows import CriterionEstimate, Row, canonical, natural, rows_of
-from bench.run.job import Cell
+from bench.publish.ranking import AnyCriterion, Ranking, ranking, splits_of
+from bench.publish.rows import CriterionEstimate, Row
 from bench.run.record import Record
-from bench.score.criteria import CRITERIA, SINGLE_CRITERIA, Criterion
-from bench.score.distribution import DISTRIBUTION_CRITERIA, DistributionCriterion
-
-_Criterion = Criterion | DistributionCriterion
+from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
+from bench.score.distribution import DISTRIBUTION_CRITERIA
 
 
-def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[Table]:
+def tables_of(
+    records: Sequence[Record], name: str, ties: bool = False, trivial: Collection[str] = ()
+) -> list[Table]:
     """The tables of one dataset.
 
     Rows stand in one table where data, protocol, budget, choice of the epoch and the rule for label
@@ -35,72 +36,59 @@ def tables_of(records: Sequence[Record], name: str, ties: bool = False) -> list[
         Start of the tables' names, of letters, digits, ``.``, ``_``, ``-``.
     ties : bool
         Whether a last column shows the share of test rows with tied scores.
+    trivial : collection of str
+        Methods without a rank (`bench.publish.ranking.trivial_methods`).
     """
-    tables = []
+    return [
+        _table(rows, title, criteria, ties and criteria is not DISTRIBUTION_CRITERIA, trivial)
+        for title, rows, criteria in contents(records, name)
+    ]
+
+
+def contents(
+    records: Sequence[Record], name: str
+) -> list[tuple[str, list[Row], Sequence[AnyCriterion]]]:
+    """Name, rows and criteria of each of the tables that `tables_of` makes."""
+    found: list[tuple[str, list[Row], Sequence[AnyCriterion]]] = []
     for number, rows in enumerate(groups_of(records), 1):
         criteria = SINGLE_CRITERIA if rows[0].cell.kind == "single" else CRITERIA
-        tables.append(_table(rows, f"{name}-{number}", criteria, ties))
+        found.append((f"{name}-{number}", rows, criteria))
         judged = [row for row in rows if any(r.distribution_criteria for r in row.ok)]
         if judged:
-            title = f"{name}-{number}-distribution"
-            tables.append(_table(judged, title, DISTRIBUTION_CRITERIA, ties=False))
-    return tables
+            found.append((f"{name}-{number}-distribution", judged, DISTRIBUTION_CRITERIA))
+    return found
 
 
-def groups_of(records: Sequence[Record]) -> list[list[Row]]:
-    """The rows of each table."""
-    by_data: dict[str, list[Row]] = defaultdict(list)
-    for row in rows_of(records):
-        cell = row.cell
-        label_sets = [cell.threshold, cell.fitted_on]
-        content = [str(cell.protocol), cell.fingerprint, cell.synthetic, cell.kind, *label_sets]
-        by_data[canonical(content)].append(row)
-    return [
-        [row for row in by_data[data] if _covers(training, _training(row.cell))]
-        for data in sorted(by_data, key=natural)
-        for training in _trainings(row.cell for row in by_data[data])
-    ]
-
-
-def _training(cell: Cell) -> tuple[str, str]:
-    return cell.budget, cell.selection
-
-
-def _trainings(cells: Iterable[Cell]) -> list[tuple[str, str]]:
-    """Budget and selection of each table, those left out that another one covers."""
-    pairs = sorted({_training(cell) for cell in cells})
-    return [
-        pair for pair in pairs if not any(other != pair and _covers(other, pair) for other in pairs)
-    ]
-
-
-def _covers(table: tuple[str, str], row: tuple[str, str]) -> bool:
-    """Whether a row of this budget and selection stands in a table of those."""
-    return row[0] in ("any", table[0]) and row[1] in ("none", table[1])
-
-
-def _table(rows: Sequence[Row], name: str, criteria: Sequence[_Criterion], ties: bool) -> Table:
+def _table(
+    rows: Sequence[Row],
+    name: str,
+    criteria: Sequence[AnyCriterion],
+    ties: bool,
+    trivial: Collection[str],
+) -> Table:
     names = MethodNames(rows)
     rows = sorted(rows, key=names.block_order)  # as printed: footnotes are numbered downwards
-    splits = len({record.cell.split_hash for row in rows for record in row.records})
+    splits = splits_of(rows)
     notes = Notes()
-    missing = [_missing_cells(row, splits, notes) for row in rows]
-    complete = [not numbers for numbers in missing]
+    rankings = [ranking(rows, criterion, trivial) for criterion in criteria]
     footnotes = [
-        numbers + _own_footnotes(row, notes) for numbers, row in zip(missing, rows, strict=True)
+        _missing_cells(row, splits, notes)
+        + _own_footnotes(row, notes)
+        + _few_seeds([one.estimates[i] for one in rankings], row, notes)
+        for i, row in enumerate(rows)
     ]
-    columns = [_column(rows, criterion, complete, splits > 1, notes) for criterion in criteria]
+    columns = [_column(rows, one, splits > 1, notes) for one in rankings]
     titles = [(criterion.title, criterion.direction) for criterion in criteria]
     if ties:
         columns.append([Value(row.tied_rows) for row in rows])
         titles.append(("Tied rows", ""))
     return Table(
         name=name,
-        caption=caption(rows, splits, criteria is DISTRIBUTION_CRITERIA),
+        caption=caption(rows, splits, criteria is DISTRIBUTION_CRITERIA, rankings),
         columns=tuple(titles),
         blocks=_blocks(rows, names, footnotes, columns),
         notes=tuple(notes.texts),
-        remarks=tuple(_remarks(complete, names.parameters())),
+        remarks=tuple(filter(None, [rare(rows, criteria), _parameters(names)])),
     )
 
 
@@ -135,34 +123,36 @@ def _own_footnotes(row: Row, notes: Notes) -> tuple[int, ...]:
     return tuple(notes.add(text) for text in texts)
 
 
-def _column(
-    rows: Sequence[Row],
-    criterion: _Criterion,
-    complete: Sequence[bool],
-    folds: bool,
-    notes: Notes,
-) -> list[Value]:
+def _few_seeds(
+    estimates: Sequence[CriterionEstimate | None], row: Row, notes: Notes
+) -> tuple[int, ...]:
+    """A footnote where nobody knows the noise over seeds; see `bench.publish.ranking`."""
+    if not any(one is not None and one.few_seeds for one in estimates):
+        return ()
+    seeds = len(row.seeds)
+    return (
+        notes.add(
+            f"{seeds} seed{'s' * (seeds > 1)} of a stochastic method: its interval is over test "
+            "images alone, and it has no rank"
+        ),
+    )
+
+
+def _column(rows: Sequence[Row], ranked: Ranking, folds: bool, notes: Notes) -> list[Value]:
     """A criterion's value in each row; ± over folds, or else over seeds."""
-    estimates = [row.estimate(criterion.name) for row in rows]
-    ranked = {
-        i: estimate
-        for i, (row, estimate) in enumerate(zip(rows, estimates, strict=True))
-        if estimate is not None and complete[i] and estimate.cells == len(row.ok)
-    }
-    marked = marks(ranked, criterion.direction)
     values = []
-    for i, (row, estimate) in enumerate(zip(rows, estimates, strict=True)):
-        reason = _why_missing(row, estimate, criterion)
+    for i, (row, estimate) in enumerate(zip(rows, ranked.estimates, strict=True)):
+        reason = _why_missing(row, estimate, ranked.criterion)
         note = notes.add(reason) if reason else None
         if estimate is None:
             values.append(Value(None, note=note))
         else:
             spread = estimate.sd_folds if folds else estimate.sd_seeds
-            values.append(Value(estimate.mean, spread, marked.get(i, ""), note))
+            values.append(Value(estimate.mean, spread, ranked.marks.get(i, ""), note))
     return values
 
 
-def _why_missing(row: Row, estimate: CriterionEstimate | None, criterion: _Criterion) -> str:
+def _why_missing(row: Row, estimate: CriterionEstimate | None, criterion: AnyCriterion) -> str:
     """Why a criterion has no value, or not one of every cell; empty where nothing is missing."""
     if estimate is not None:
         cells = f"{estimate.cells} of {len(row.ok)}"
@@ -177,32 +167,6 @@ def _why_missing(row: Row, estimate: CriterionEstimate | None, criterion: _Crite
     return "not defined on this test part"
 
 
-def marks(estimates: dict[int, CriterionEstimate], direction: str) -> dict[int, str]:
-    """``best`` and ``second`` by the number of their row.
-
-    The best is marked where it differs from every other row, and only then the second, where it
-    differs from every row below it (`CriterionEstimate.differs`). One row alone is not marked.
-    """
-    sign = -1 if direction == "higher" else 1
-    order = sorted(estimates, key=lambda i: (sign * estimates[i].mean, i))
-    marked: dict[int, str] = {}
-    if len(order) == 1:
-        return marked
-    for mark, (place, i) in zip(("best", "second"), enumerate(order), strict=False):
-        if not all(estimates[i].differs(estimates[below]) for below in order[place + 1 :]):
-            break
-        marked[i] = mark
-    return marked
-
-
-def _remarks(complete: Sequence[bool], parameters: str) -> list[str]:
-    remarks = []
-    if sum(complete) > 1:
-        remarks.append(
-            "Best bold, second underlined; not marked where the 95 % paired bootstrap interval "
-            "(over test images) of the difference to a row ranked lower contains 0."
-            + ("" if all(complete) else " Rows with missing cells are not ranked.")
-        )
-    if parameters:
-        remarks.append(f"Parameters: {parameters}.")
-    return remarks
+def _parameters(names: MethodNames) -> str:
+    parameters = names.parameters()
+    return f"Parameters: {parameters}." if parameters else ""

@@ -7,15 +7,17 @@ in another order than numpy's, which would change last digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from bench.publish.criteria_tables import contents
 from bench.publish.escape import csv_cell
-from bench.publish.rows import Row, canonical, ordered, rows_of, shown_params
+from bench.publish.ranking import ranking
+from bench.publish.rows import CriterionEstimate, Row, canonical, ordered, rows_of, shown_params
 from bench.run.job import Cell
 from bench.run.record import Record
 from bench.score.confusion import row_percent
@@ -47,6 +49,8 @@ SUMMARY_COLUMNS = (
     "tied_rows",
     *(f"{name}_{part}" for name in _OTHERS for part in _ESTIMATE),
     *("threshold", "fitted_on"),
+    *(f"{name}_mark" for name in (*_NINE, *_OTHERS)),
+    *("interval_over", "resampled", "clusters", "rare_labels"),
 )
 _METHOD = ("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed")
 _TRAINING = ("budget", "selection", "synthetic")
@@ -101,20 +105,45 @@ def _cell(record: Record) -> dict[str, Any]:
     }
 
 
-def summary(records: Iterable[Record]) -> pd.DataFrame:
-    """One row per method, a group of five columns per criterion.
+def summary(records: Sequence[Record], trivial: Collection[str] = ()) -> pd.DataFrame:
+    """One row per method, a group of five columns per criterion, and its marks.
 
     ``<criterion>_mean`` is the mean over splits of the mean over seeds, ``_sd_seeds`` and
     ``_sd_folds`` are standard deviations (n - 1; missing below two values), ``_low`` and ``_high``
-    bound the 95 % bootstrap interval over test images. In ``params`` a tuned parameter, which may
-    differ from cell to cell, reads ``tuned``. ``n_cells`` counts cells with a result,
+    bound the 95 % interval over what ``interval_over`` says: ``images and seeds``, or ``images``
+    of few seeds of a stochastic method. ``resampled`` and ``clusters`` say what the resamples
+    drew (``images``, ``subjects``) and how many there are. ``_mark`` is ``best`` or ``alike``
+    (cannot be told from the best), of a row that stands in several tables those of each, with ``|``
+    between them where they differ. ``rare_labels`` are those, with their number of test images,
+    because of which the means over labels have no interval. In ``params`` a tuned parameter, which
+    may differ from cell to cell, reads ``tuned``. ``n_cells`` counts cells with a result,
     ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
     former.
+
+    Parameters
+    ----------
+    trivial : collection of str
+        Methods without a rank (`bench.publish.ranking.trivial_methods`).
     """
-    return frame_of(map(_summary, rows_of(records)), SUMMARY_COLUMNS)
+    marks = _marks(records, trivial)
+    return frame_of((_summary(row, marks) for row in rows_of(records)), SUMMARY_COLUMNS)
 
 
-def _summary(row: Row) -> dict[str, Any]:
+_Marks = dict[tuple[str, str], list[str]]
+
+
+def _marks(records: Sequence[Record], trivial: Collection[str]) -> _Marks:
+    """Marks in each table, by the key of a row's first cell and the criterion."""
+    found: _Marks = {}
+    for _, rows, criteria in contents(records, ""):
+        for criterion in criteria:
+            marked = ranking(rows, criterion, trivial).marks
+            for i, row in enumerate(rows):
+                found.setdefault((row.records[0].key, criterion.name), []).append(marked.get(i, ""))
+    return found
+
+
+def _summary(row: Row, marks: _Marks) -> dict[str, Any]:
     sides = [shown_params(row.cell, side) for side in ("classifier", "features")]
     values = {
         **row.cell.columns(field.name for field in fields(Cell)),
@@ -125,6 +154,7 @@ def _summary(row: Row) -> dict[str, Any]:
         "n_folds": len(row.splits),
         "missing": len(row.records) - len(row.ok),
         "tied_rows": row.tied_rows,
+        "rare_labels": "; ".join(f"{name} {count}" for name, count in row.rare_labels.items()),
     }
     for name in (*_NINE, *_OTHERS):
         estimate = row.estimate(name)
@@ -132,7 +162,19 @@ def _summary(row: Row) -> dict[str, Any]:
             low, high = estimate.interval or (None, None)
             numbers = (estimate.mean, estimate.sd_seeds, estimate.sd_folds, low, high)
             values |= zip((f"{name}_{part}" for part in _ESTIMATE), numbers, strict=True)
+            of_tables = marks.get((row.records[0].key, name), [])
+            alike = len({*of_tables}) < 2
+            values[f"{name}_mark"] = "|".join(of_tables[:1] if alike else of_tables)
+            if estimate.sample is not None:
+                values |= _over(estimate)
     return values
+
+
+def _over(estimate: CriterionEstimate) -> dict[str, Any]:
+    """What the intervals of a row cover, and what was resampled for them."""
+    over = "images" if estimate.few_seeds else "images and seeds"
+    drawn = estimate.drawn
+    return {"interval_over": over, "resampled": drawn.kind, "clusters": drawn.clusters}
 
 
 def _params(cell: Cell, classifier: dict[str, Any], features: dict[str, Any]) -> str:

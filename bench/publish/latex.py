@@ -9,7 +9,7 @@ from bench.publish.layout import Block, Line, Table, Value, letter
 
 _ONE_PAGE = 55  # lines
 _ARROWS = {"lower": r" $\downarrow$", "higher": r" $\uparrow$", "": ""}
-_MARKS = {"best": r"\textbf{%s}", "second": r"\underline{%s}", "": "%s"}
+_MARKS = {"best": r"\textbf{%s}", "alike": r"\underline{%s}", "": "%s"}
 
 
 def render(tables: Iterable[Table]) -> str:

@@ -8,7 +8,7 @@ from bench.publish.escape import markdown
 from bench.publish.layout import Line, Table, Value, letter
 
 _ARROWS = {"lower": " ↓", "higher": " ↑", "": ""}
-_MARKS = {"best": "**%s**", "second": "<ins>%s</ins>", "": "%s"}
+_MARKS = {"best": "**%s**", "alike": "<ins>%s</ins>", "": "%s"}
 
 
 def render(tables: Iterable[Table]) -> str:

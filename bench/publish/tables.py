@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from bench.api import BenchError, near
 from bench.data.files import write_text
+from bench.plugins import Registry
 from bench.publish import confusion, criteria_tables, frames, latex, markdown
 from bench.publish.escape import folder
+from bench.publish.ranking import trivial_methods
 from bench.publish.rows import ScoresOf, in_convention, newest
 from bench.run.record import Record
 from bench.score.criteria import CONVENTIONS
 
 FORMATS = ("csv", "latex", "markdown")
-_FRAMES: Mapping[str, Callable[[Sequence[Record]], Any]] = {
-    "cells.csv": frames.cells,
-    "summary.csv": frames.summary,
-    "measures.csv": frames.measures,
-    "confusion.csv": frames.confusions,
-    "distribution.csv": frames.distributions,
-}
 
 
 def write(
@@ -33,6 +27,7 @@ def write(
     convention: str = "sklearn",
     scores_of: ScoresOf | None = None,
     ties: bool = False,
+    registry: Registry | None = None,
 ) -> list[Path]:
     """Write the tables of every dataset into ``out/<dataset>/``.
 
@@ -55,6 +50,8 @@ def write(
         Gives a record's truth, scores and labels, or None where they are not stored.
     ties : bool
         Whether table.tex and table.md show the share of test rows with tied scores.
+    registry : Registry, optional
+        Where methods say whether they are trivial; that of the built-in ones by default.
 
     Returns
     -------
@@ -72,10 +69,11 @@ def write(
             raise BenchError(f"no format {wanted!r}: {near(wanted, FORMATS)}")
     if convention not in CONVENTIONS:
         raise BenchError(f"no convention {convention!r}: {near(convention, CONVENTIONS)}")
+    trivial = trivial_methods(records, registry or Registry())
     paths = []
     for dataset, of_dataset in _by_dataset(records, convention, scores_of).items():
         place = out / folder(dataset)
-        for name, text in _texts(of_dataset, place.name, formats, ties).items():
+        for name, text in _texts(of_dataset, place.name, formats, ties, trivial).items():
             write_text(place / name, text)
             paths.append(place / name)
     return paths
@@ -94,15 +92,25 @@ def _by_dataset(
 
 
 def _texts(
-    records: Sequence[Record], name: str, formats: Sequence[str], ties: bool
+    records: Sequence[Record],
+    name: str,
+    formats: Sequence[str],
+    ties: bool,
+    trivial: frozenset[str],
 ) -> dict[str, str]:
     """The files of one dataset, by name; those that would hold nothing are left out."""
     texts = {}
     if "csv" in formats:
-        tabular = {file: frame(records) for file, frame in _FRAMES.items()}
+        tabular = {
+            "cells.csv": frames.cells(records),
+            "summary.csv": frames.summary(records, trivial),
+            "measures.csv": frames.measures(records),
+            "confusion.csv": frames.confusions(records),
+            "distribution.csv": frames.distributions(records),
+        }
         texts = {file: frames.csv_text(frame) for file, frame in tabular.items() if len(frame)}
     pages = {
-        "table": criteria_tables.tables_of(records, name, ties),
+        "table": criteria_tables.tables_of(records, name, ties, trivial),
         "confusion": confusion.tables_of(records, name),
     }
     for page, tables in pages.items():

@@ -66,6 +66,8 @@ class Record:
         Labels left out of macro-AUC because test holds only one of present and absent.
     tied_rows : float or None
         Share of test rows in which two labels have the same score.
+    positives : list of int
+        Test images of each label; empty in records of people and in those of before this field.
     bootstrap : dict
         ``{"seed", "count", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
     seconds : dict
@@ -96,6 +98,7 @@ class Record:
     distribution_criteria: dict[str, float] = field(default_factory=dict)
     left_out: int = 0
     tied_rows: float | None = None
+    positives: list[int] = field(default_factory=list)
     bootstrap: dict[str, Any] = field(default_factory=dict)
     conventions: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

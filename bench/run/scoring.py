@@ -87,6 +87,7 @@ def scored(
         distribution_criteria=shares,
         left_out=found.left_out,
         tied_rows=found.tied_rows,
+        positives=truth.sum(axis=0).tolist(),
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},
     )
 

@@ -20,6 +20,7 @@ from bench.score.predictions import Measure, Predictions
 
 # Numbers per array while replicates are computed: 8 MB each, whatever the size of the test part.
 CHUNK = 2**20
+IMAGES = "images"
 
 
 def resamples(n: int, seed: int, count: int, chunk: int) -> Iterator[np.ndarray]:

@@ -79,6 +79,8 @@ class Criterion:
     range : tuple of (float, float or None)
         Smallest and largest value; None where it grows with the number of labels.
     needs : {"scores", "labels"}
+    by_label : bool
+        Whether it is a mean over labels or classes, to which a rare one adds as much as any other.
     ties, empty_rows, full_rows, absent_classes : mapping of convention to str
         The rule for equal scores, for rows with no and with all labels, and for labels that every
         test row has or none.
@@ -90,6 +92,7 @@ class Criterion:
     direction: ClassVar[str]
     range: ClassVar[tuple[float, float | None]] = (0.0, 1.0)
     needs: ClassVar[str]
+    by_label: ClassVar[bool] = False
     ties: ClassVar[Mapping[str, str]] = _NO_TIES
     empty_rows: ClassVar[Mapping[str, str]] = _NO_RULE
     full_rows: ClassVar[Mapping[str, str]] = _NO_RULE
@@ -250,6 +253,7 @@ class MacroF1(MicroF1):
     """Mean over labels of their F1."""
 
     name, title = "macro_f1", "Macro-F1"
+    by_label = True
     absent_classes = _rule("0 for a label neither relevant nor predicted", mulan="1 for it")
 
     def average(self, hits: np.ndarray, marks: np.ndarray, undefined: float) -> np.ndarray:
@@ -278,6 +282,7 @@ class MacroAUC(MicroAUC):
     """Mean over labels of the area under their ROC curve."""
 
     name, title = "macro_auc", "Macro-AUC"
+    by_label = True
     absent_classes = _rule(
         "labels that are never or always present are left out; undefined where none remains"
     )
@@ -312,6 +317,7 @@ class MeanRecall(Accuracy):
     """Mean over classes of the share of their rows that are recognised (single-label data)."""
 
     name, title = "mean_recall", "Mean recall"
+    by_label = True
     absent_classes = _rule("classes without a row are left out")
 
     def measure(self, predictions: Predictions) -> Measure:

@@ -8,12 +8,14 @@ Learning Benchmarks, MLSys 2021). Everything that a table, a claim or a comparis
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+FEWEST = 3
+"""Seeds of a stochastic method from which its noise over seeds counts as known."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,18 +100,26 @@ class Estimate:
         return float(quantiles.sum()) * self.se
 
 
-def estimate(sample: Sample, clusters: int) -> Estimate:
+def estimate(sample: Sample, clusters: int, splits: int = 1) -> Estimate:
     """The mean over seeds of one method.
 
     Parameters
     ----------
     clusters : int
-        G, how many things the resamples drew: images, or subjects; at least 2.
+        G, how many things the resamples drew: images, or subjects; more than ``splits``.
+    splits : int
+        Over how many test parts, each resampled for itself, the values are means; G counts the
+        things of all of them.
     """
-    return _combined([sample], [1.0], clusters)
+    return _combined([sample], [1.0], clusters, splits)
 
 
-def difference(left: Sample, right: Sample, clusters: int) -> Estimate:
+def over_images(sample: Sample, clusters: int, splits: int = 1) -> Estimate:
+    """As `estimate`, for these very seeds: with the noise of the test images alone."""
+    return estimate(replace(sample, stochastic=False), clusters, splits)
+
+
+def difference(left: Sample, right: Sample, clusters: int, splits: int = 1) -> Estimate:
     """The mean of ``left`` less that of ``right``, on the same resamples.
 
     Stochastic methods with the same seeds are compared seed by seed; with others, the variances
@@ -119,32 +129,50 @@ def difference(left: Sample, right: Sample, clusters: int) -> Estimate:
         pairs = Sample(
             left.seeds, left.values - right.values, left.replicates - right.replicates, True
         )
-        return _combined([pairs], [1.0], clusters)
-    return _combined([left, right], [1.0, -1.0], clusters)
+        return _combined([pairs], [1.0], clusters, splits)
+    return _combined([left, right], [1.0, -1.0], clusters, splits)
 
 
-def _combined(samples: list[Sample], signs: list[float], clusters: int) -> Estimate:
+def inflation(clusters: int, splits: int = 1) -> float:
+    """By how much the variance over G clusters exceeds that of their bootstrap: it is small there.
+
+    A bootstrap over G clusters has (G - 1)/G of the variance, which matters where G is small; over
+    several parts of as many clusters each has (G - splits)/G of it.
+    """
+    return clusters / (clusters - splits)
+
+
+def _combined(samples: list[Sample], signs: list[float], clusters: int, splits: int) -> Estimate:
     """A signed sum of independent samples' means.
 
     The variance over images of the mean holds the image x seed part, as does the variance over
-    seeds; it is taken off once, but never below either of the two.
+    seeds; it is taken off once, but never below either of the two. So intervals are somewhat too
+    long where that part is nearly all there is: of three seeds they cover .97, not .95.
     """
     value = sum(sign * s.values.mean() for s, sign in zip(samples, signs, strict=True))
     means = sum(sign * s.replicates.mean(axis=0) for s, sign in zip(samples, signs, strict=True))
-    # A bootstrap over G clusters has (G - 1)/G of the variance: it matters where G is small.
-    small = clusters / (clusters - 1)
+    small = inflation(clusters, splits)
     images = small * _variance(np.asarray(means))
-    parts = [_seed_parts(s, small) for s in samples if s.stochastic]
+    parts = [seed_parts(s, small) for s in samples if s.stochastic]
     unknown = any(len(s.seeds) < 2 for s in samples if s.stochastic)
     seeds = sum(part[0] for part in parts)
     variance = max(images, seeds, images + seeds - sum(part[1] for part in parts))
-    squares = images**2 / (clusters - 1) + sum(part[0] ** 2 / part[2] for part in parts if part[2])
+    squares = images**2 / (clusters - splits)
+    squares += sum(part[0] ** 2 / part[2] for part in parts if part[2])
     df = (images + seeds) ** 2 / squares if squares > 0 else float("inf")
+    if 0 < variance == images:  # seeds add nothing of their own
+        df = max(df, clusters - splits)
     return Estimate(float(value), images, None if unknown else seeds, variance, df)
 
 
-def _seed_parts(sample: Sample, small: float) -> tuple[float, float, int]:
-    """Variance of the mean over n seeds, its image x seed part, degrees of freedom n - 1."""
+def seed_parts(sample: Sample, small: float) -> tuple[float, float, int]:
+    """Variance of the mean over n seeds, its image x seed part, degrees of freedom n - 1.
+
+    Parameters
+    ----------
+    small : float
+        See `inflation`.
+    """
     n = len(sample.seeds)
     if n < 2:
         return 0.0, 0.0, 0

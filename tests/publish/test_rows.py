@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import random
 
 import numpy as np
 import pytest
 from records import Make
+from scipy import stats
 
 from bench.api import BenchError
-from bench.publish.rows import in_convention, natural, newest, ordered, rows_of
+from bench.publish.rows import CriterionEstimate, in_convention, natural, newest, ordered, rows_of
 from bench.score import bootstrap
 from bench.score.criteria import evaluate
 
@@ -149,58 +151,165 @@ def test_a_deterministic_cell_has_no_spread(make: Make) -> None:
     assert (found.sd_seeds, found.sd_folds) == (None, None)
 
 
-def test_interval_is_that_of_the_replicates(make: Make) -> None:
-    (row,) = rows_of([make(criteria={NAME: 0.5}, values={NAME: np.arange(201) / 200})])
+def only(records: list) -> CriterionEstimate:
+    """The estimate of the one row of these records."""
+    (row,) = rows_of(records)
     found = row.estimate(NAME)
     assert found is not None
-    assert found.interval == pytest.approx((0.025, 0.975), abs=1e-6)
+    return found
+
+
+def seeds_of(make: Make, values: dict[int, float], replicates: np.ndarray, **changes) -> list:
+    return [
+        make(seed=s, stochastic=True, criteria={NAME: v}, values={NAME: replicates + v}, **changes)
+        for s, v in values.items()
+    ]
+
+
+def test_interval_of_a_deterministic_row_is_over_its_test_images(make: Make) -> None:
+    values = np.arange(201) / 200
+    found = only([make(criteria={NAME: 0.5}, values={NAME: values})])
+    reach = stats.t.ppf(0.975, 79) * math.sqrt(80 / 79 * values.var(ddof=1))
+    assert found.interval == pytest.approx((0.5 - reach, 0.5 + reach), rel=1e-5)
+    assert not found.few_seeds
+
+
+def test_interval_knows_images_and_seeds(make: Make) -> None:
+    noise = np.random.default_rng(0).normal(size=500)
+    by_seed = {0: 10.0, 1: 11.0, 2: 14.0}
+    found = only(seeds_of(make, by_seed, noise))
+    assert found.noise is not None
+    assert found.noise.seeds == pytest.approx(np.var(list(by_seed.values()), ddof=1) / 3)
+    assert found.noise.images == pytest.approx(80 / 79 * noise.var(ddof=1), rel=1e-5)
+    assert found.noise.variance == pytest.approx(found.noise.images + found.noise.seeds, rel=1e-4)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_interval_of_few_seeds_is_over_images_alone(make: Make, n: int) -> None:
+    noise = np.random.default_rng(0).normal(size=500)
+    found = only(seeds_of(make, {seed: 10.0 + seed for seed in range(n)}, noise))
+    assert found.few_seeds
+    reach = stats.t.ppf(0.975, 79) * math.sqrt(80 / 79 * noise.var(ddof=1))
+    assert found.interval == pytest.approx((found.mean - reach, found.mean + reach), rel=1e-5)
 
 
 def test_paired_interval_is_of_the_difference(make: Make) -> None:
     noise = np.random.default_rng(0).normal(size=400)
     # each interval is wide and they overlap, yet one is always lower: only pairs can tell
     low, high = (
-        rows_of([make(name, criteria={NAME: v}, values={NAME: v + noise})])[0].estimate(NAME)
+        only([make(name, criteria={NAME: v}, values={NAME: v + noise})])
         for name, v in [("a", 0.1), ("b", 0.2)]
     )
-    assert low is not None
-    assert high is not None
     assert low.interval is not None
     assert high.interval is not None
     assert low.interval[1] > high.interval[0]
-    assert low.differs(high)
-    assert high.differs(low)
-    assert not low.differs(low)
+    found = low.less(high)
+    assert found is not None
+    assert found.interval() == pytest.approx((-0.1, -0.1), abs=1e-6)
+    same = low.less(low)
+    assert same is not None
+    assert same.interval() == (0, 0)
 
 
 def test_other_resamples_cannot_be_paired(make: Make) -> None:
     values = {NAME: np.zeros(10)}
-    one = rows_of([make(criteria={NAME: 0.0}, values=values)])[0].estimate(NAME)
-    other = rows_of(
-        [make(criteria={NAME: 1.0}, values={NAME: np.ones(10)}, split_hash="elsewhere")]
-    )[0].estimate(NAME)
-    none = rows_of([make(criteria={NAME: 1.0}, values={})])[0].estimate(NAME)
-    fewer = rows_of([make(criteria={NAME: 1.0}, values={NAME: np.ones(9)})])[0].estimate(NAME)
-    assert one is not None
-    assert other is not None
-    assert none is not None
-    assert fewer is not None
-    assert not one.differs(fewer)
-    assert not one.differs(other)
-    assert not one.differs(none)
+    one = only([make(criteria={NAME: 0.0}, values=values)])
+    other = only([make(criteria={NAME: 1.0}, values={NAME: np.ones(10)}, split_hash="elsewhere")])
+    none = only([make(criteria={NAME: 1.0}, values={})])
     assert none.interval is None
+    subjects, fewer = (
+        make(criteria={NAME: 0.0}, values=values),
+        make(criteria={NAME: 0.0}, values=values),
+    )
+    subjects.bootstrap.update(clusters=9, of="subjects")
+    fewer.bootstrap.update(count=9)
+    assert one.less(one) is not None
+    for unlike in (other, none, only([subjects]), only([fewer])):
+        assert one.less(unlike) is None
+        assert unlike.less(one) is None
+
+
+def test_clusters_are_what_counts(make: Make) -> None:
+    values = {NAME: np.random.default_rng(0).normal(size=500)}
+    subjects = make(criteria={NAME: 0.0}, values=values)
+    subjects.bootstrap.update(clusters=10, of="subjects")
+    found = only([subjects])
+    assert (found.drawn.kind, found.drawn.clusters, found.drawn.splits) == ("subjects", 10, 1)
+    assert found.noise is not None
+    assert found.noise.df == pytest.approx(9)
+    reach = stats.t.ppf(0.975, 9) * math.sqrt(10 / 9 * values[NAME].var(ddof=1))
+    assert found.interval == pytest.approx((-reach, reach), rel=1e-5)
+
+
+def test_splits_of_one_subject_each_are_resampled_whole(make: Make) -> None:
+    """Nothing can be resampled within them: the interval is that of their values, by t."""
+    values = {1: 0.1, 2: 0.4, 3: 0.6, 4: 0.3}
+    records = []
+    for test, value in values.items():
+        record = make(test=test, protocol="cv4-subject", criteria={NAME: value}, values={})
+        record.bootstrap.update(clusters=1, of="subjects")
+        records.append(record)
+    found = only(records)
+    assert (found.drawn.kind, found.drawn.clusters) == ("splits", 4)
+    exact = stats.ttest_1samp(list(values.values()), 0).confidence_interval()
+    assert found.interval == pytest.approx((exact.low, exact.high), abs=0.02)
+    (one,) = rows_of(records[:1])
+    assert one.estimate(NAME).interval is None
+
+
+def test_several_splits_are_resampled_each_for_itself(make: Make) -> None:
+    noise = np.random.default_rng(0).normal(size=(2, 500))
+    records = [
+        make(test=t, protocol="cv2", criteria={NAME: 0.0}, values={NAME: noise[t - 1]})
+        for t in (1, 2)
+    ]
+    found = only(records)
+    assert (found.drawn.clusters, found.drawn.splits) == (160, 2)
+    assert found.noise is not None
+    assert found.noise.df == pytest.approx(158)
+    assert found.noise.variance == pytest.approx(
+        160 / 158 * noise.mean(axis=0).var(ddof=1), rel=1e-5
+    )
+
+
+def test_seeds_that_lack_a_split_have_no_interval(make: Make) -> None:
+    noise = np.random.default_rng(0).normal(size=50)
+    records = seeds_of(make, {0: 1.0, 1: 2.0, 2: 3.0}, noise, test=1, protocol="cv2")
+    records += seeds_of(make, {0: 1.0, 1: 2.0}, noise, test=2, protocol="cv2")
+    assert only(records).interval is None
 
 
 def test_undefined_resamples_are_left_out(make: Make) -> None:
-    values = np.r_[np.full(50, np.nan), np.arange(201) / 200]
-    (row,) = rows_of([make(criteria={NAME: 0.5}, values={NAME: values})])
-    found = row.estimate(NAME)
-    assert found is not None
-    assert found.interval == pytest.approx((0.025, 0.975), abs=1e-6)
-    (row,) = rows_of([make(criteria={NAME: 0.5}, values={NAME: np.full(9, np.nan)})])
-    found = row.estimate(NAME)
+    values = np.arange(201) / 200
+    whole = only([make(criteria={NAME: 0.5}, values={NAME: values})])
+    holed = only([make(criteria={NAME: 0.5}, values={NAME: np.r_[np.full(50, np.nan), values]})])
+    assert holed.interval == pytest.approx(whole.interval)
+    assert only([make(criteria={NAME: 0.5}, values={NAME: np.full(9, np.nan)})]).interval is None
+
+
+def test_rare_labels_are_known_by_the_record_or_its_confusion(make: Make) -> None:
+    assert rows_of([make()])[0].rare_labels == {}  # a record of before: nobody knows
+    known = dataclasses.replace(make(), positives=[40, 9, 30, 10, 50, 12])
+    assert rows_of([known])[0].rare_labels == {"fear": 9}
+    # seeds of one split are of the same images, splits are of others
+    folds = [
+        dataclasses.replace(
+            make(test=t, seed=s, protocol="cv2", stochastic=True), positives=[5, 4, 5, 40, 40, 0]
+        )
+        for t in (1, 2)
+        for s in (0, 1)
+    ]
+    assert rows_of(folds)[0].rare_labels == {"fear": 8, "anger": 0}
+    single = make(kind="single")
+    counts = {
+        name: sum(row) for name, row in zip(single.cell.label_names, single.confusion, strict=True)
+    }
+    rare = {name: count for name, count in counts.items() if count < 10}
+    assert rows_of([single])[0].rare_labels == rare
+    found = rows_of([known])[0].estimate("macro_f1")
     assert found is not None
     assert found.interval is None
+    assert rows_of([known])[0].estimate("micro_f1").interval is not None
 
 
 def test_damaged_replicates_are_a_bench_error(make: Make) -> None:

@@ -18,10 +18,12 @@ from records import Make
 from tex import compiled
 
 from bench.api import BenchError
+from bench.plugins import Registry
 from bench.publish.criteria_tables import tables_of
 from bench.publish.frames import cells, csv_text, summary
 from bench.publish.layout import Line, Table, letter
 from bench.publish.names import written
+from bench.publish.ranking import trivial_methods
 from bench.publish.tables import write
 from bench.run.record import Record
 from bench.score.criteria import CRITERIA
@@ -55,27 +57,26 @@ def marked(make: Make, values: dict[str, np.ndarray], name: str = "hamming_loss"
 
 
 FLAT = np.zeros(101)
-TILT = np.linspace(-1, 1, 101)  # mean 0; its 95 % interval is (-0.95, 0.95)
+TILT = np.linspace(-1, 1, 101)  # mean 0, standard deviation .59
 
 
 @pytest.mark.parametrize(
     ("values", "marks"),
     [
-        # all three differ surely
-        ({"a": FLAT + 1, "b": FLAT + 2, "c": FLAT + 3}, ("best", "second", "")),
-        # first and second cannot be told apart: neither is marked
-        ({"a": FLAT + 1, "b": FLAT + 1.9 + TILT, "c": FLAT + 9}, ("", "", "")),
-        # only just: the interval of the difference is (0.05, 1.95)
-        ({"a": FLAT + 1, "b": FLAT + 2 + TILT, "c": FLAT + 9}, ("best", "second", "")),
-        # second and third cannot be told apart
+        # all three differ surely: the best stands alone, and "second" is no mark
+        ({"a": FLAT + 1, "b": FLAT + 2, "c": FLAT + 3}, ("best", "", "")),
+        # first and second cannot be told apart
+        ({"a": FLAT + 1, "b": FLAT + 1.9 + TILT, "c": FLAT + 9}, ("best", "alike", "")),
+        ({"a": FLAT + 1, "b": FLAT + 2.2 + TILT, "c": FLAT + 9}, ("best", "", "")),
+        # rows far below the best are not held against each other
         ({"a": FLAT + 1, "b": FLAT + 5, "c": FLAT + 5.5 + TILT}, ("best", "", "")),
         # the best beats the second surely, but not the noisy third
-        ({"a": FLAT + 1, "b": FLAT + 1.5, "c": FLAT + 2 + 2 * TILT}, ("", "", "")),
+        ({"a": FLAT + 1, "b": FLAT + 1.5, "c": FLAT + 2 + 2 * TILT}, ("best", "", "alike")),
         # an exact tie
-        ({"a": FLAT + 1, "b": FLAT + 1, "c": FLAT + 2}, ("", "", "")),
+        ({"a": FLAT + 1, "b": FLAT + 1, "c": FLAT + 2}, ("best", "best", "")),
         # common noise cancels in pairs
-        ({"a": TILT, "b": TILT + 0.1, "c": TILT + 0.2}, ("best", "second", "")),
-        ({"a": FLAT + 1, "b": FLAT + 2}, ("best", "second")),
+        ({"a": TILT, "b": TILT + 0.1, "c": TILT + 0.2}, ("best", "", "")),
+        ({"a": FLAT + 1, "b": FLAT + 2}, ("best", "")),
         ({"a": FLAT + 1}, ("",)),
     ],
 )
@@ -84,6 +85,135 @@ def test_marks(make: Make, values, marks) -> None:
     upside = {key: -v for key, v in values.items()}
     found = marked(make, upside, "micro_f1")  # here higher is better
     assert found == dict(zip(values, marks, strict=True))
+
+
+NAME = "hamming_loss"
+
+
+def row_of(make: Make, features: str | None, classifier: str, value: float, seeds: int, **changes):
+    """A row whose seeds give nearly the same value."""
+    return [
+        make(
+            features,
+            classifier,
+            seed=seed,
+            stochastic=True,
+            criteria={NAME: value + 0.001 * seed},
+            values={NAME: 0.01 * TILT + value},
+            **changes,
+        )
+        for seed in range(seeds)
+    ]
+
+
+def test_people_trivial_rows_and_few_seeds_have_no_rank(make: Make) -> None:
+    """Each of them has the best value of all, and none stops the others from being marked."""
+    records = [
+        dataclasses.replace(make(None, "human", criteria={NAME: 0.1}, values={}), bootstrap={}),
+        make(None, "prior", criteria={NAME: 0.1}, values={NAME: FLAT + 0.1}),
+        *row_of(make, "one", "svm", 0.1, seeds=1),
+        *row_of(make, "two", "svm", 0.1, seeds=2),
+        *row_of(make, "three", "svm", 0.5, seeds=3),
+        make("good", "svm", criteria={NAME: 0.3}, values={NAME: FLAT + 0.3}),
+    ]
+    (table,) = tables_of(records, "toy", trivial={"prior"})
+    lines = lines_of(table)
+    assert {key: line.values[0].mark for key, line in lines.items()} == {
+        **dict.fromkeys(("human", "prior", "one", "two", "three"), ""),
+        "good": "best",
+    }
+    assert [table.notes[i] for i in lines["one"].notes] == [
+        "1 seed of a stochastic method: its interval is over test images alone, and it has no rank"
+    ]
+    assert table.notes[lines["two"].notes[0]].startswith("2 seeds of a stochastic method:")
+    assert lines["three"].notes == ()
+    assert (
+        "Bold: best; underlined: cannot be told from the best on other test images and with other "
+        "seeds (95 %, all rows compared at once); without a rank: rows without resamples (people), "
+        "rows that look at no face, stochastic methods of fewer than 3 seeds."
+    ) in table.caption
+
+
+def test_trivial_methods_are_known_by_their_plug_ins(make: Make) -> None:
+    records = [make(None, name) for name in ("prior", "constant", "human", "gone")]
+    records += [make("lbp", "mlknn"), make("net", None)]
+    assert trivial_methods(records, Registry()) == {"prior", "constant"}
+
+
+def test_rows_on_other_resamples_have_no_rank(make: Make) -> None:
+    records = [
+        make(key, "svm", criteria={NAME: v}, values={NAME: FLAT + v})
+        for key, v in (("a", 0.3), ("b", 0.4), ("other", 0.1))
+    ]
+    drawn = {**records[2].bootstrap, "clusters": 7, "of": "subjects"}
+    records[2] = dataclasses.replace(records[2], bootstrap=drawn)
+    (table,) = tables_of(records, "toy")
+    marks = {key: line.values[0].mark for key, line in lines_of(table).items()}
+    assert marks == {"a": "best", "b": "", "other": ""}
+    assert "without a rank: rows whose test images were resampled otherwise" in table.caption
+
+
+def test_nothing_is_marked_where_nothing_has_a_rank(make: Make) -> None:
+    records = row_of(make, "a", "svm", 0.1, 1) + row_of(make, "b", "svm", 0.2, 1)
+    (table,) = tables_of(records, "toy")
+    assert {line.values[0].mark for line in lines_of(table).values()} == {""}
+    assert "Nothing is marked, since fewer than two rows have a rank; without" in table.caption
+
+
+def test_rare_labels_are_flagged_where_labels_are_averaged(make: Make, tmp_path: Path) -> None:
+    counts = [40, 9, 30, 0, 50, 10]
+    records = [
+        dataclasses.replace(make(key, "svm", quality=q), positives=counts)
+        for key, q in (("a", 3.0), ("b", 0.5))
+    ]
+    (table,) = tables_of(records, "toy")
+    assert table.remarks[0] == (
+        "No reliable interval, and no marks, of Macro-F1 and Macro-AUC: labels with fewer than 10 "
+        "test images: fear 9, happiness 0."
+    )
+    marks = [value.mark for value in lines_of(table)["a"].values]
+    assert [bool(mark) for mark in marks] == [True] * 6 + [False, True, False]
+    path = write(records, tmp_path, formats=["csv"])[1]
+    for row in read_csv(path):
+        assert row["rare_labels"] == "fear 9; happiness 0"
+        assert row["macro_f1_low"] == row["macro_auc_high"] == row["macro_f1_mark"] == ""
+        assert float(row["micro_f1_low"]) < float(row["micro_f1_mean"])
+    (table,) = tables_of([make("a", "svm"), make("b", "svm")], "toy")
+    assert not any("interval" in remark for remark in table.remarks)  # nobody knows
+
+
+def test_summary_says_what_intervals_cover_and_what_is_best(make: Make, tmp_path: Path) -> None:
+    records = [
+        make("good", "svm", criteria={NAME: 0.3}, values={NAME: 0.3 + 0.1 * TILT}),
+        make("near", "svm", criteria={NAME: 0.31}, values={NAME: 0.31 - 0.1 * TILT}),
+        make("bad", "svm", criteria={NAME: 9.0}, values={NAME: FLAT + 9}),
+        *row_of(make, "one", "svm", 0.5, seeds=1),
+    ]
+    rows = {row["features"]: row for row in read_csv(write(records, tmp_path)[1])}
+    assert {key: row[f"{NAME}_mark"] for key, row in rows.items()} == {
+        "good": "best",
+        "near": "alike",
+        "bad": "",
+        "one": "",
+    }
+    assert rows["one"]["interval_over"] == "images"
+    assert rows["good"]["interval_over"] == "images and seeds"
+    assert {(row["resampled"], row["clusters"]) for row in rows.values()} == {("images", "80")}
+
+
+def test_a_row_in_two_tables_has_the_marks_of_both(make: Make) -> None:
+    values = [("quick", 0.1), ("paper", 0.9)]
+    records = [
+        make("net", None, budget=b, selection="valid", criteria={NAME: v}, values={NAME: FLAT + v})
+        for b, v in values
+    ]
+    records.append(make("lbp", "svm", criteria={NAME: 0.5}, values={NAME: FLAT + 0.5}))
+    found = summary(records).set_index(["features", "budget"])[f"{NAME}_mark"]
+    assert found.to_dict() == {
+        ("net", "quick"): "best",
+        ("net", "paper"): "",
+        ("lbp", "any"): "best|",
+    }
 
 
 def test_incomplete_rows_are_not_ranked(make: Make) -> None:
@@ -100,8 +230,9 @@ def test_incomplete_rows_are_not_ranked(make: Make) -> None:
     assert [lines[key].values[0].mark for key in ("partial", "good", "bad")] == [
         "",
         "best",
-        "second",
+        "",
     ]
+    assert "without a rank: rows with missing cells" in table.caption
     assert table.notes[lines["partial"].notes[0]] == "run on 1 of 2 splits"
     broken = make("partial", "svm", test=2, protocol="cv2", status="timeout", reason="too\nslow")
     (table,) = tables_of([*records, broken], "toy")
@@ -257,6 +388,8 @@ def test_caption_by_hand(make: Make) -> None:
         "Test images with a pixel-identical twin in train: 3. "
         "Criteria by the sklearn convention, coverage = rank − 1. "
         "No method here follows a schedule. No method here depends on a seed. "
+        "Bold: best; underlined: cannot be told from the best on other test images (95 %, all rows "
+        "compared at once). "
         "Made by bench 0.1.0 from data 01234567."
     )
 
@@ -403,7 +536,7 @@ def test_markdown_by_hand(make: Make, tmp_path: Path) -> None:
     text = write(records, tmp_path, formats=["markdown"])[0].read_text("utf-8").splitlines()
     assert text[2].startswith("|  | Hamming loss ↓ | Coverage ↓ | One-error ↓ |")
     assert text[4].startswith("| (a) *mlknn* |  |")
-    assert text[5].startswith("| hog | <ins>0.500</ins> | --<sup>a</sup> |")
+    assert text[5].startswith("| hog | 0.500 | --<sup>a</sup> |")
     assert text[6].startswith("| lbp | **0.250** | --<sup>a</sup> |")
     assert "<sup>a</sup> not defined on this test part" in text
 
