@@ -34,7 +34,7 @@ from bench.nn.faces import Pixels, crops
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, OneCycle, Recipe
 from bench.nn.standardise import Standardise
-from bench.nn.train import TrainingLoop, TrainingSummary
+from bench.nn.train import Judgement, TrainingLoop, TrainingSummary
 from bench.nn.updates import TrainingData
 
 RECORD = "identity.json"  # the stage's record, in its folder
@@ -259,7 +259,7 @@ def _trained_stage(
         network,
         recipe,
         pictures.training_data(),
-        pictures.accuracy,
+        lambda model: Judgement(pictures.accuracy(model)),
         setting,
         seed,
         compiled,

@@ -1,6 +1,6 @@
 """What the networks of LBAN-IL's comparison share: crops, schedule, a head with a feature.
 
-``lban-il`` and ``vgg19`` are built on it.
+``lban-il`` and ``vgg19`` are built on it; ``resnet18[trained_as=lban-il]`` follows its schedule.
 """
 
 from __future__ import annotations
@@ -28,6 +28,13 @@ PAPER = Recipe(
     crop_from=100,
     flip=True,
 )
+
+
+def crops_of(recipe: Recipe, side: int | None) -> Recipe:
+    """The paper's schedule for faces of this side in pixels: small faces have smaller crops."""
+    if side is not None and side <= _SMALL_FACE:
+        return replace(recipe, size=40, crop_from=48)
+    return recipe
 
 
 class FeatureHead(nn.Module):
@@ -82,10 +89,9 @@ class ComparedNetwork(CentredNetwork):
     def recipe(self) -> Recipe:
         """The schedule of the budget; the paper's smaller crops for faces of at most 64 pixels."""
         recipe = super().recipe
-        small = self._native is not None and self._native <= _SMALL_FACE
-        if self.setting.budget == "paper" and small:
-            return self.sized(replace(recipe, size=40, crop_from=48))
-        return recipe
+        if self.setting.budget != "paper":
+            return recipe
+        return self.sized(crops_of(recipe, self._native))
 
     def groups(self, model: nn.Module) -> list[dict[str, Any]]:
         """One group of parameters: all weights decay alike."""

@@ -19,8 +19,9 @@ from bench.nn.hooks import Loss, NetworkHooks
 from bench.nn.inference import predict
 from bench.nn.output import Batch, Output
 from bench.nn.recipe import Recipe
-from bench.nn.train import TrainingLoop, TrainingSummary
+from bench.nn.train import Judgement, TrainingLoop, TrainingSummary
 from bench.nn.updates import TrainingData
+from bench.score.criteria import evaluate
 from bench.score.thresholds import best_micro_f1
 
 HELD_OUT = 0.1  # of the training part, to choose the epoch on where there is no validation part
@@ -220,16 +221,30 @@ class TrainedNetwork(NetworkHooks):
     def _judge(self, model: nn.Module, part: FaceSet, loss: Loss) -> Any:
         judge, pixels = self.setting.judge, self.keep(part)
 
-        def judged(_: nn.Module) -> float:
+        def judged(_: nn.Module) -> Judgement:
             out = predict(self, model, part, pixels)
             if not bool(out.logits.isfinite().all()):
-                return float("nan")
+                return Judgement(float("nan"))
+            scores = self._scores(out.logits)
+            beside = self._beside(part, scores)
             if judge is not None:
-                return judge(part.labels, self._scores(out.logits))
+                return Judgement(judge(part.labels, scores), beside)
             labels, distribution = targets(part, self.setting.device)
-            return -float(loss(out, Batch(out.logits, labels, distribution)).loss)
+            value = -float(loss(out, Batch(out.logits, labels, distribution)).loss)
+            return Judgement(value, beside)
 
         return judged
+
+    def _beside(self, part: FaceSet, scores: np.ndarray) -> dict[str, float]:
+        """What the learning curve tells of a part beside what epochs are chosen by.
+
+        Micro-F1 of label sets: by sigmoids at ½, by a softmax at the threshold that is best here.
+        The test part, where it chooses, chooses no threshold.
+        """
+        if part.kind != "multi" or (not self.sigmoid and self.setting.selection == "test"):
+            return {}
+        labels = scores >= (0.5 if self.sigmoid else best_micro_f1(part.labels, scores))
+        return {"valid_micro_f1": evaluate(part.labels, None, labels).values["micro_f1"] or 0.0}
 
     def _threshold(self, valid: FaceSet | None) -> float:
         if self.kind_ == "single":

@@ -9,7 +9,7 @@ import time
 import warnings
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,22 @@ from bench.nn.updates import Trainable, TrainingData, Updater
 
 CHECKED_EVERY = 50  # iterations between looks at whether the loss is still a number
 _REPORTED_EVERY = 2.0  # seconds between two reports of the progress
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """How good a model is after an epoch.
+
+    Attributes
+    ----------
+    value : float
+        Epochs are chosen by it; higher is better, NaN where a score is no number.
+    beside : dict of str to float
+        Further columns of the learning curve.
+    """
+
+    value: float
+    beside: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -74,7 +90,7 @@ class TrainingLoop:
     recipe : Recipe
     data : TrainingData
     judge : callable or None
-        How good the model is after an epoch, higher is better; None keeps the last epoch.
+        How good the model is after an epoch; None keeps the last epoch.
     setting : Setting
         Device, folder for checkpoints, progress.
     seed : int
@@ -88,7 +104,7 @@ class TrainingLoop:
         model: nn.Module,
         recipe: Recipe,
         data: TrainingData,
-        judge: Callable[[nn.Module], float] | None,
+        judge: Callable[[nn.Module], Judgement] | None,
         setting: Setting,
         seed: int,
         compiled: bool = False,
@@ -165,7 +181,8 @@ class TrainingLoop:
         row, images = self._pass(epoch)
         training = time.perf_counter() - started
         if self.judge is not None:
-            row["valid"] = self.judge(self.model)
+            judged = self.judge(self.model)
+            row |= {"valid": judged.value, **judged.beside}
             if not np.isfinite(row["valid"]):
                 raise self._diverged("a score", epoch, int(row["iterations"]), row["learning_rate"])
         self._choose(epoch + 1, row.get("valid"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bench.methods._lban import ComparedNetwork, FeatureHead
+from builtin import configured
 from networks import RECIPE, some_faces
 from torch import nn
 
@@ -17,6 +18,7 @@ from bench.nn.faces import ten_crop
 from bench.nn.one_class import OneClassNetwork
 from bench.nn.output import Output
 from bench.nn.recipe import Recipe
+from bench.papers.spec import load
 
 pytestmark = pytest.mark.usefixtures("float32")
 
@@ -149,3 +151,49 @@ def test_rates_and_weight_decay_of_every_weight(budget: str, loss: str) -> None:
         for name, parameter in model.named_parameters():
             assert found[id(parameter)] == pytest.approx((0.05, decay)), name
         assert len(found) == len(list(model.parameters()))
+
+
+# -- ResNet-18 as LBAN-IL's paper trains it -------------------------------------------------------
+
+
+def resnet18(budget: str = "paper", **params: Any) -> Any:
+    return configured("resnet18", budget, loss="islets", trained_as="lban-il", **params)
+
+
+def test_resnet18_is_trained_by_section_4_2_as_vgg19_is() -> None:
+    ours, compared = resnet18(), configured("vgg19", "paper")
+    assert ours.recipe == compared.recipe
+    assert ours.ten_crop == compared.ten_crop == "softmax"
+    recipe, sgd = ours.recipe, ours.recipe.optimizer
+    assert (type(sgd).__name__, sgd.lr, sgd.momentum, sgd.weight_decay) == ("SGD", 0.001, 0.9, 0.05)
+    assert (recipe.batch, recipe.size, recipe.crop_from, recipe.flip) == (64, 80, 100, True)
+    for epoch, power in ((0, 0), (24, 0), (25, 1), (29, 1), (30, 2), (99, 15)):
+        assert recipe.schedule.factor(epoch * 200, epoch, 20_000) == pytest.approx(0.9**power)
+    groups = ours.groups(ours.build(7, 3))
+    assert all("weight_decay" not in group for group in groups)  # so that all decay by 0.05
+
+
+@pytest.mark.parametrize(("side", "crop"), [(48, (40, 48)), (64, (40, 48)), (100, (80, 100))])
+def test_resnet18_has_the_papers_crops_of_small_faces(side: int, crop: tuple[int, int]) -> None:
+    made = resnet18()
+    made.check(some_faces(4, side=side, kind="single", colour="rgb"))
+    assert (made.recipe.size, made.recipe.crop_from) == crop
+
+
+def test_resnet18_follows_mf_jle_unless_it_is_told() -> None:
+    plain = configured("resnet18", "paper")
+    assert (plain.recipe.size, plain.recipe.epochs, plain.ten_crop) == (224, 218, "")
+    quick = resnet18("quick")
+    assert (quick.recipe, quick.ten_crop) == (configured("resnet18", "quick").recipe, "")
+    twice = resnet18(length=2.0)
+    assert (twice.recipe.epochs, resnet18().recipe.epochs) == (200, 100)
+
+
+def test_rows_of_the_papers_tables_follow_its_recipe() -> None:
+    """Section 4.2: the same augmentation in all experiments."""
+    rows = {one.run for table in load("lban-il").tables for one in table.entries}
+    networks = {run for run in rows if run.startswith("resnet18")}
+    assert networks == {
+        "resnet18[loss=softmax,trained_as=lban-il]",
+        "resnet18[loss=islets,trained_as=lban-il]",
+    }

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from bench.api import Setting
 from bench.nn.output import Batch, Output, Terms
 from bench.nn.recipe import SGD, Adam, Optimizer, Recipe
-from bench.nn.train import TrainingLoop
+from bench.nn.train import Judgement, TrainingLoop
 from bench.nn.updates import TrainingData
 
 OPTIMIZERS = [SGD(0.05, weight_decay=0.01), Adam(0.01, weight_decay=0.01)]
@@ -94,11 +94,11 @@ def test_resumed_training_gives_each_weight_its_own_momentum(
         model = Small().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         seen = []
 
-        def judge(_: nn.Module) -> float:
+        def judge(_: nn.Module) -> Judgement:
             seen.append(1)
             if len(seen) == stop_in:
                 raise StoppedError
-            return float(len(seen))
+            return Judgement(float(len(seen)))
 
         TrainingLoop(Problem(), model, recipe, data, judge, Setting(folder=folder), seed=1).run()
         return model.conv.weight.detach()

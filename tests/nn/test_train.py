@@ -22,6 +22,7 @@ from networks import (
     weights,
     without_times,
 )
+from sklearn.metrics import f1_score
 from torch import nn
 
 from bench.api import BenchError, Setting
@@ -338,3 +339,22 @@ def test_rows_of_an_epoch_are_each_taken_once() -> None:
     first, second = seen[:35], seen[35:]
     assert sorted(first) == sorted(second) == list(range(35))
     assert first != second
+
+
+def test_the_curve_of_label_sets_tells_micro_f1_by_epoch() -> None:
+    """MF-JLE's Figure 5; the last epoch's labels are those of the trained network."""
+    network = recipe_of(Little(), epochs=3)
+    found = fit(network, selection="valid", judge=Judge(0.1, 0.2, 0.3))
+    told = [row["valid_micro_f1"] for row in found.learning_curve()]
+    assert len(told) == 3
+    part = some_faces().take(slice(40, 60))  # as `fit` has it
+    assert told[-1] == pytest.approx(
+        f1_score(part.labels, found.labels(part), average="micro", zero_division=0)
+    )
+
+
+def test_no_curve_of_micro_f1_where_nothing_is_held_out_or_the_test_part_chooses() -> None:
+    last = fit(recipe_of(Little(), epochs=2), selection="last", judge=Judge())
+    assert "valid_micro_f1" not in last.learning_curve()[0]
+    chosen = fit(recipe_of(Little(), epochs=2), selection="test", judge=Judge(0.1, 0.2))
+    assert ("valid_micro_f1" in chosen.learning_curve()[0]) == chosen.sigmoid
