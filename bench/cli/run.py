@@ -48,7 +48,7 @@ def run(namespace: argparse.Namespace) -> int:
     store = Store(options.results)
     if not namespace.dry_run:
         store.open()
-    plan = make_plan(plugins, options, FaceIndex(store.cache))
+    plan = make_plan(plugins, options, FaceIndex(store.cache, say))
     _say_what_the_data_are(plan)
     if namespace.dry_run:
         print(_described(plan, store, limits.workers))
