@@ -24,8 +24,8 @@ class DBMCNN(BiManifoldNetwork):
     loss that is logged is Eq. 6.
 
     Deviations: the paper calls the targets binary in one place and L_c the KL loss in another;
-    ``target=distribution`` fits its gradient. Of equally near label distributions the lower place in
-    the batch counts. Open in the paper and ours: the feature is taken before dropout; what
+    ``target=distribution`` fits its gradient. Of equally near label distributions the lower place
+    in the batch counts. Open in the paper and ours: the feature is taken before dropout; what
     ``base-dcnn`` lists; ``manifold=concatenated``, which it mentions, takes one set of neighbours
     on both vectors joined. ``manifold=random`` is a placebo: two sets of random neighbours.
     """

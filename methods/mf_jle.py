@@ -139,8 +139,9 @@ class MFJLE(TrainedNetwork):
 
     Deviations: each network's p is a sigmoid, as the abstract's binary cross-entropy and the last
     step of III-C have it; III-B says twice that p is the softmax of a module's output:
-    ``objective=printed`` is that variant, Eq. 2 on softmax probabilities, which are then added with the weights of Eq. 1 (labels:
-    sum >= the threshold with the best micro-F1 on the validation part). Eq. 2 is misprinted
+    ``objective=printed`` is that variant, Eq. 2 on softmax probabilities, which are then added with
+    the weights of Eq. 1 (labels: mean >= the threshold with the best micro-F1 on the validation
+    part). Eq. 2 is misprinted
     (`bench.nn.losses.binary`), and its N, "we set 5", would be one label less than RAF-ML has: here
     it is the number of labels. The text adds probabilities and then takes the sigmoid of the sum,
     which is never below ½: here logits are added. The paper leaves
