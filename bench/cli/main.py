@@ -20,6 +20,7 @@ from bench.data.streams import make_readable
 COMMANDS = {
     "run": "run methods on a dataset; what is finished already is not run again",
     "tables": "write CSV, LaTeX and Markdown tables",
+    "compare": "are two methods different? from stored results",
     "paper": "the papers' tables, published beside measured",
     "list": "methods, datasets, criteria and papers that there are",
     "info": "reference, parameters and rules of one name",

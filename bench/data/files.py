@@ -70,8 +70,7 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
         if not path.exists():
             os.rename(temporary, path)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
-            raise explained(error, path) from error  # else another process was quicker
+        raise explained(error, path) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

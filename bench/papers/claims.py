@@ -21,9 +21,9 @@ from bench.papers.claim_tests import ClaimTest
 from bench.papers.comparing import Comparison, FindRow, FindSeconds, Need, compare
 from bench.papers.files import catalogue
 from bench.papers.intervals import LEVEL
-from bench.papers.pairs import paired
 from bench.papers.published import Claim
 from bench.papers.reading import TIME
+from bench.publish.corrections import paired
 from bench.publish.rows import Row, ScoresOf
 from bench.run.job import Cell
 

@@ -3,53 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 
 from bench.papers.measured import Finder
 from bench.papers.spec import Paper, PaperTable
+from bench.publish.corrections import Pair, paired
 from bench.publish.layout import Block, Line, Table, Value
-from bench.publish.rows import Row, ScoresOf
-from bench.run.scoring import Stored
-from bench.score.mcnemar import mcnemar
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One seed on one split.
-
-    Attributes
-    ----------
-    corrected, broken : int
-        Images that only the second, and only the first of two methods gets right.
-    p : float
-        Of McNemar's exact test (`bench.score.mcnemar`).
-    n : int
-        Test images.
-    """
-
-    split: str
-    seed: int
-    corrected: int
-    broken: int
-    p: float
-    n: int
-
-
-def paired(first: Row, second: Row, scores_of: ScoresOf) -> list[Pair]:
-    """The seeds and splits that both have, as far as their scores are stored."""
-    stored = [
-        {(record.cell.split, record.cell.seed): scores_of(record) for record in row.ok}
-        for row in (first, second)
-    ]
-    pairs = []
-    for split, seed in sorted({*stored[0]} & {*stored[1]}):
-        right = _right_of_both(stored[0][split, seed], stored[1][split, seed])
-        if right is not None:
-            corrected, broken, p = mcnemar(*right)
-            pairs.append(Pair(split, seed, corrected, broken, p, len(right[0])))
-    return pairs
+from bench.publish.rows import ScoresOf
 
 
 def pairs_of(table: PaperTable, finder: Finder, scores_of: ScoresOf) -> list[Pair]:
@@ -89,15 +48,3 @@ def pairs_table(paper: Paper, table: PaperTable, pairs: Sequence[Pair], data: st
         notes=(),
         remarks=() if pairs else ("Nothing to compare: not measured, or scores are not stored.",),
     )
-
-
-def _right_of_both(
-    first: Stored | None, second: Stored | None
-) -> tuple[np.ndarray, np.ndarray] | None:
-    """Which images each gets right, bool (n,); None without the scores of both on one truth."""
-    if first is None or second is None or first.scores is None or second.scores is None:
-        return None
-    if not np.array_equal(first.truth, second.truth):
-        return None
-    truth = first.truth.argmax(axis=1)
-    return first.scores.argmax(axis=1) == truth, second.scores.argmax(axis=1) == truth

@@ -18,13 +18,14 @@ from bench.papers.claims import Verdict
 from bench.papers.margins import Margin, margins
 from bench.papers.measured import Measured, Overrides
 from bench.papers.methods import HUMAN, params_of
-from bench.papers.pairs import Pair, pairs_table
+from bench.papers.pairs import pairs_table
 from bench.papers.probe import criteria_probe
 from bench.papers.reading import epochs
 from bench.papers.reproduction import Reproduction
 from bench.papers.spec import Paper, PaperTable
 from bench.plugins import Registry
 from bench.publish import latex, markdown
+from bench.publish.corrections import Pair
 from bench.publish.frames import csv_text, frame_of
 from bench.publish.layout import Table
 

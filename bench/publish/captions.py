@@ -74,6 +74,16 @@ def caption(
     return paragraph(sentences)
 
 
+def conditions(rows: Sequence[Row]) -> str:
+    """What a comparison of some rows depends on: of a `caption`, all but what a table shows."""
+    records = [record for row in rows for record in row.records]
+    cells = [record.cell for record in records]
+    results = [record for row in rows for record in row.ok]
+    data = [_data(cells), _twins(cells), _convention(results)]
+    made = [training(cells), _label_sets(cells[0]), _seeds(rows)]
+    return paragraph([*data, *made, _tied(rows), _version(records)])
+
+
 def paragraph(sentences: Iterable[str]) -> str:
     """The sentences with full stops behind them, empty ones left out."""
     return ". ".join(filter(None, sentences)) + "."
@@ -140,12 +150,17 @@ def _label_sets(cell: Cell) -> str:
     )
 
 
+def _seeds(rows: Sequence[Row]) -> str:
+    seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
+    if not seeds:
+        return "No method here depends on a seed"
+    return f"Seeds of stochastic methods: {span(seeds)}"
+
+
 def _repeats(rows: Sequence[Row], splits: int) -> str:
     """Seeds and splits behind each mean, and what ± stands for."""
     seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
-    sentence = "No method here depends on a seed"
-    if seeds:
-        sentence = f"Seeds of stochastic methods: {span(seeds)}"
+    sentence = _seeds(rows)
     if splits > 1:
         return f"{sentence}; means over {splits} splits, ± the standard deviation over them"
     if max(seeds, default=1) > 1:

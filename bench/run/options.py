@@ -21,6 +21,7 @@ Selection = Literal["valid", "last", "test"]
 Threshold = Literal["own", "cardinality", "micro-f1", "hamming"]
 BUDGETS: tuple[str, ...] = get_args(Budget)
 SELECTIONS: tuple[str, ...] = get_args(Selection)
+THRESHOLDS: tuple[str, ...] = get_args(Threshold)
 OWN = "own"  # each method's own rule for label sets
 
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import sys
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bench.run import worker
@@ -39,13 +37,14 @@ class Outcome:
     Attributes
     ----------
     status : {"done", "failed", "timeout", "died", "progress"}
-        ``value`` is the result, the `bench.run.worker.Failure`, the limit in seconds, the exit
-        code, or how far a task is that goes on: steps done, steps in all, a few words.
+        ``value`` is the result, the exception, the limit in seconds, the exit code, or how far a
+        task is that goes on: steps done, steps in all, a few words.
     """
 
     task: Task
     status: str
     value: Any = None
+    traceback: str = ""
 
 
 class _Worker:
@@ -57,10 +56,9 @@ class _Worker:
         self.pipe: Connection
         self.pipe, far = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=worker.main, args=(far, log, os.environ.get(worker.SAFE_PATH)), daemon=True
+            target=worker.main, args=(far, log), daemon=True
         )
-        limits = {name: str(threads) for name in worker.THREAD_LIMITS}
-        with _environment({worker.SAFE_PATH: "1", **limits}), _no_main():
+        with _thread_limits(threads):
             self.process.start()
         far.close()
         self.task: Task | None = None
@@ -167,7 +165,7 @@ class Pool:
         task = one.task
         assert task is not None
         try:
-            kind, value = one.pipe.recv()
+            kind, value, *rest = one.pipe.recv()
         except (EOFError, OSError):
             one.process.join()
             code = one.process.exitcode
@@ -175,7 +173,7 @@ class Pool:
             return Outcome(task, "died", code)
         if kind != "progress":
             one.task = None
-        return Outcome(task, kind, value)
+        return Outcome(task, kind, value, *rest)
 
     def _drop(self, one: _Worker) -> None:
         self._workers.remove(one)
@@ -185,25 +183,14 @@ def _here(task: Task) -> Outcome:
     try:
         return Outcome(task, "done", task.function(*task.arguments))
     except Exception as error:
-        return Outcome(task, "failed", worker.Failure.of(error))
+        return Outcome(task, "failed", error)
 
 
 @contextmanager
-def _no_main() -> Iterator[None]:
-    """Start processes that do not run the user's script again, which may have no main guard."""
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-
-
-@contextmanager
-def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+def _thread_limits(threads: int) -> Iterator[None]:
     """Set the variables that a starting process reads; libraries look at them only once."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
+    before = {name: os.environ.get(name) for name in worker.THREAD_LIMITS}
+    os.environ.update({name: str(threads) for name in worker.THREAD_LIMITS})
     try:
         yield
     finally:

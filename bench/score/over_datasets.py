@@ -43,7 +43,7 @@ class Friedman:
 
 
 @dataclass(frozen=True, eq=False)
-class Ranks:
+class DatasetRanks:
     """k methods on N datasets.
 
     Attributes
@@ -65,7 +65,7 @@ class Ranks:
     critical: float
 
 
-def ranks(values: np.ndarray, higher_is_better: bool) -> Ranks:
+def compare_over_datasets(values: np.ndarray, higher_is_better: bool) -> DatasetRanks:
     """Compare methods over datasets.
 
     Parameters
@@ -82,14 +82,14 @@ def ranks(values: np.ndarray, higher_is_better: bool) -> Ranks:
     critical = critical_difference(count, methods)
     if count < FEWEST_DATASETS:
         raise BenchError(
-            f"{count} datasets are too few for tests over datasets, {FEWEST_DATASETS} are the "
-            f"fewest: the mean ranks of {methods} methods on {count} would have to differ by "
-            f"{critical:.1f} of at most {methods - 1}"
+            f"tests over datasets need at least {FEWEST_DATASETS} of them, and here are {count}: "
+            f"the mean ranks of {methods} methods on so few would have to differ by {critical:.1f} "
+            f"of at most {methods - 1}"
         )
     places = stats.rankdata(-values if higher_is_better else values, axis=1)
     mean = places.mean(axis=0)
     friedman = _friedman(mean, count) if methods > 2 else None
-    return Ranks(mean, friedman, _wilcoxon_holm(values), critical)
+    return DatasetRanks(mean, friedman, _wilcoxon_holm(values), critical)
 
 
 def critical_difference(datasets: int, methods: int) -> float:

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from bench.api import BenchError
-from bench.score.ranks import critical_difference, ranks
+from bench.score.over_datasets import compare_over_datasets, critical_difference
 
 # Ranks of C4.5 and three variants of it (m, cf, both) on 14 datasets by their AUC: Demšar, JMLR 7
 # (2006), Table 6. Two AUC that the table prints alike have different ranks there.
@@ -34,7 +34,7 @@ DEMSAR = np.array(
 
 
 def test_the_published_example() -> None:
-    found = ranks(DEMSAR, higher_is_better=False)
+    found = compare_over_datasets(DEMSAR, higher_is_better=False)
     assert found.mean.round(3).tolist() == [3.143, 2.0, 2.893, 1.964]
     assert found.friedman is not None
     assert round(found.friedman.chi2, 2) == 9.28
@@ -53,7 +53,7 @@ def test_the_critical_difference_of_ten_methods_on_five_datasets() -> None:
 @pytest.mark.parametrize("higher", [True, False])
 def test_without_ties_scipy_says_the_same(higher: bool) -> None:
     values = np.random.default_rng(0).random((12, 5))
-    found = ranks(values, higher)
+    found = compare_over_datasets(values, higher)
     assert found.friedman is not None
     assert found.friedman.chi2 == pytest.approx(stats.friedmanchisquare(*values.T).statistic)
     better = np.greater if higher else np.less
@@ -70,13 +70,13 @@ def test_pairs_by_wilcoxon_with_holm_by_hand() -> None:
         least = max(least, min(1.0, (len(pairs) - place) * single[index]))
         i, j = pairs[index]
         wanted[i, j] = wanted[j, i] = least
-    assert ranks(values, True).p == pytest.approx(wanted)
+    assert compare_over_datasets(values, True).p == pytest.approx(wanted)
     assert (wanted < 0.05).any()
 
 
 def test_two_methods_have_one_test_and_equal_ones_none_to_find() -> None:
     values = np.random.default_rng(2).random((10, 1)).repeat(2, axis=1)
-    found = ranks(values, True)
+    found = compare_over_datasets(values, True)
     assert found.friedman is None
     assert found.mean.tolist() == [1.5, 1.5]
     assert found.p.tolist() == [[1, 1], [1, 1]]
@@ -84,7 +84,7 @@ def test_two_methods_have_one_test_and_equal_ones_none_to_find() -> None:
 
 def test_datasets_that_all_rank_alike() -> None:
     values = np.random.default_rng(3).random((10, 1)) + np.arange(3)
-    found = ranks(values, True)
+    found = compare_over_datasets(values, True)
     assert found.mean.tolist() == [3, 2, 1]
     assert found.friedman is not None
     assert (found.friedman.chi2, found.friedman.f, found.friedman.p) == (20, np.inf, 0)
@@ -92,6 +92,10 @@ def test_datasets_that_all_rank_alike() -> None:
 
 def test_nine_datasets_are_refused_with_the_reason() -> None:
     values = np.random.default_rng(0).random((9, 10))
-    with pytest.raises(BenchError, match=r"9 datasets are too few.*differ by 4\.5 of at most 9"):
-        ranks(values, True)
-    assert ranks(np.vstack([values, values[:1]]), True).mean.sum() == pytest.approx(55)
+    with pytest.raises(
+        BenchError, match=r"at least 10 of them, and here are 9: .* differ by 4\.5 of at most 9"
+    ):
+        compare_over_datasets(values, True)
+    assert compare_over_datasets(np.vstack([values, values[:1]]), True).mean.sum() == pytest.approx(
+        55
+    )
