@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import bench
 from bench.api import KINDS, BenchError, Plugin, near
@@ -40,6 +41,8 @@ class Entry:
     labels : str
         Of a dataset, its `Dataset.kind` where the source gives one: ``multi``, ``single`` or
         ``people``. For a listing alone: the class decides.
+    changed_defaults : tuple of (str, object)
+        Names and values of `Plugin.changed_defaults`.
     state : {"ready", "needs", "broken"}
         ``reason`` says what is missing and how to get it, or what is wrong.
     """
@@ -51,6 +54,7 @@ class Entry:
     module: str | None = None
     title: str = ""
     labels: str = ""
+    changed_defaults: tuple[tuple[str, Any], ...] = ()
     state: str = "ready"
     reason: str = ""
     builtin: bool = False
@@ -149,6 +153,7 @@ def read(file: Path, module: str | None = None, builtin: bool = False) -> list[E
                 module=module,
                 title=source.docstring or plugin.docstring,
                 labels=labels if isinstance(labels, str) else "",
+                changed_defaults=tuple((literal(ancestors, "changed_defaults") or {}).items()),
                 state="needs" if needs else "ready",
                 reason=needs,
                 builtin=builtin,

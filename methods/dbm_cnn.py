@@ -20,13 +20,14 @@ class DBMCNN(BiManifoldNetwork):
 
     Labels: softmax >= the threshold with the best micro-F1 on the validation part.
 
-    Deviations: the printed gradient (Eq. 7) is half of that of Eq. 6; Eq. 6 counts here, and
-    ``gradient=printed`` halves λ to match Eq. 7. The paper calls the targets binary in one place
-    and L_c the KL loss in another; ``target=distribution`` fits its gradient. Of equally near label
-    distributions the lower place in the batch counts. Open in the paper and ours: the feature is
-    taken before dropout; what ``base-dcnn`` lists; ``manifold=concatenated``, which it mentions,
-    takes one set of neighbours on both vectors joined. ``manifold=random`` is a placebo: two sets
-    of random neighbours.
+    The gradient is that of Algorithm 2, Eq. 7, which is half of Eq. 6's (``gradient=loss``); the
+    loss that is logged is Eq. 6.
+
+    Deviations: the paper calls the targets binary in one place and L_c the KL loss in another;
+    ``target=distribution`` fits its gradient. Of equally near label distributions the lower place
+    in the batch counts. Open in the paper and ours: the feature is taken before dropout; what
+    ``base-dcnn`` lists; ``manifold=concatenated``, which it mentions, takes one set of neighbours
+    on both vectors joined. ``manifold=random`` is a placebo: two sets of random neighbours.
     """
 
     name = "dbm-cnn"

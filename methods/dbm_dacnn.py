@@ -47,6 +47,8 @@ class DBMDACNN(BiManifoldNetwork):
     Labels: softmax >= the threshold with the best micro-F1 on the validation part of the source,
     where the epoch is chosen too.
 
+    The gradient of L_bm is Eq. 7's, as in ``dbm-cnn``.
+
     Deviations: γ and η are lost (section 6.5.3 is cut in our copies) and ours. Kernels are not
     given but "following Long et al. (2015)", DAN: five Gaussians, their bandwidths σ relative to
     the batch's mean distance (`bench.nn.losses.mmd`); ``mmd=linear`` is DAN's linear-time estimate.

@@ -28,7 +28,8 @@ class DeepIDFeatures(Features):
     the same people, seed and budget the stage is that of ``tfe-jl``, and is trained once.
 
     ``identity=untrained`` is the placebo: its first weights, and the statistics of the training
-    part. Deviations: those that `_deepid` and `_verification` state.
+    part. Open in the paper and ours: the rate is constant, .01, without decay of rate or weights.
+    Deviations: those that `_deepid` and `_verification` state.
     """
 
     name = "deepid"

@@ -16,7 +16,7 @@ from torchvision.transforms.v2.functional import resize
 from bench.api import BenchError, FaceInput, FaceSet, InputError, param
 from bench.data.alignment import TARGET
 from bench.nn.faces import Pixels, mirrored
-from bench.nn.losses.binary import binary_cross_entropy
+from bench.nn.losses.binary import binary_cross_entropy, softmax_binary_cross_entropy
 from bench.nn.losses.softmax import multilabel_softmax
 from bench.nn.network import TrainedNetwork
 from bench.nn.output import Batch, Output, Terms
@@ -91,25 +91,37 @@ class GroupedResNets(nn.Module):
 
 
 class Fusion(nn.Module):
-    """Six ResNet-18 and the sum of their logits: z_g + Σ λ_i z_i.
+    """Six ResNet-18 and the sum of their logits, z_g + Σ λ_i z_i, or of their probabilities.
 
     Parameters
     ----------
     networks : SeparateResNets or GroupedResNets
     weights : float (5,)
         λ of each local network.
+    probabilities : bool
+        Whether softmax(z) of each network is added in place of z; the fused logits are then the
+        logarithm of the weighted mean, whose softmax it is.
     """
 
-    def __init__(self, networks: SeparateResNets | GroupedResNets, weights: list[float]) -> None:
+    def __init__(
+        self,
+        networks: SeparateResNets | GroupedResNets,
+        weights: list[float],
+        probabilities: bool = False,
+    ) -> None:
         super().__init__()
-        self.networks = networks
+        self.networks, self.probabilities = networks, probabilities
         self.weights: Tensor
         self.register_buffer("weights", torch.tensor([1.0, *weights]), persistent=False)
 
     def forward(self, images: Tensor) -> Output:
         """From float (n, 6, 3, H, W), the whole face first; the embedding is (n, 6 · 512)."""
         embeddings, logits = self.networks(images)
-        fused = (self.weights[:, None] * logits.float()).sum(dim=1)
+        if self.probabilities:
+            shares = (self.weights / self.weights.sum()).log()
+            fused = (logits.float().log_softmax(dim=2) + shares[:, None]).logsumexp(dim=1)
+        else:
+            fused = (self.weights[:, None] * logits.float()).sum(dim=1)
         return Output(embeddings.flatten(1), fused, logits)
 
 
@@ -125,8 +137,14 @@ class MFJLE(TrainedNetwork):
 
     Labels: sigmoid(z_g + Σ λ_i z_i) >= ½. The embedding is that of all six, 3072-d.
 
-    Deviations: Eq. 2 is misprinted (`bench.nn.losses.binary`). The text adds probabilities and then
-    takes the sigmoid of the sum, which is never below ½: here logits are added. The paper leaves
+    Deviations: each network's p is a sigmoid, as the abstract's binary cross-entropy and the last
+    step of III-C have it; III-B says twice that p is the softmax of a module's output:
+    ``objective=printed`` is that variant, Eq. 2 on softmax probabilities, which are then added with
+    the weights of Eq. 1 (labels: mean >= the threshold with the best micro-F1 on the validation
+    part). Eq. 2 is misprinted
+    (`bench.nn.losses.binary`), and its N, "we set 5", would be one label less than RAF-ML has: here
+    it is the number of labels. The text adds probabilities and then takes the sigmoid of the sum,
+    which is never below ½: here logits are added. The paper leaves
     open the size of the crops (here 0.4 of the face's side, `face_sides`) and where weights start
     (here torchvision's random ones). Where no face is found, crops are cut at the template's places
     (`missing=template`), or the run is refused (`missing=refuse`). Budget ``quick`` (ours): 32×32
@@ -151,7 +169,11 @@ class MFJLE(TrainedNetwork):
     nose: float | None = param(None, ge=0, help="λ of this part alone; none: lam")
     left_mouth: float | None = param(None, ge=0, help="λ of this part alone; none: lam")
     right_mouth: float | None = param(None, ge=0, help="λ of this part alone; none: lam")
-    objective: str = param("binary", choices=("binary", "softmax"), help="cross-entropy")
+    objective: str = param(
+        "binary",
+        choices=("binary", "softmax", "printed"),
+        help="cross-entropy; printed: the binary one of softmax probabilities, as III-B has it",
+    )
     parts: str = param(
         "landmarks",
         choices=("landmarks", "global", "random"),
@@ -180,15 +202,16 @@ class MFJLE(TrainedNetwork):
         networks: SeparateResNets | GroupedResNets = SeparateResNets(1 + len(PARTS), labels)
         if self.path == "grouped":
             networks = GroupedResNets(list(networks.networks))  # type: ignore[arg-type]
-        return Fusion(networks, self.weights())
+        return Fusion(networks, self.weights(), probabilities=self.objective == "printed")
 
     def loss(self, out: Output, batch: Batch) -> Terms:
         """L_g + Σ λ_i L_i, each term logged."""
         assert out.parts is not None
-        if self.sigmoid:
-            losses = [binary_cross_entropy(z, batch.labels) for z in out.parts.unbind(1)]
-        else:
+        if self.objective == "softmax":
             losses = [multilabel_softmax(z, batch.distribution) for z in out.parts.unbind(1)]
+        else:
+            binary = binary_cross_entropy if self.sigmoid else softmax_binary_cross_entropy
+            losses = [binary(z, batch.labels) for z in out.parts.unbind(1)]
         weighted = sum(lam * loss for lam, loss in zip(self.weights(), losses[1:], strict=True))
         named = dict(zip(("global", *PARTS), losses, strict=True))
         return Terms(losses[0] + weighted, named)
@@ -238,7 +261,7 @@ class MFJLE(TrainedNetwork):
     def fitted(self, summary: TrainingSummary, valid: FaceSet | None) -> list[str]:
         """Which path ran, and how much the fusion changes on the validation part."""
         notes = [f"mf-jle: six networks, {self.path}"]
-        if valid is not None:
+        if valid is not None and self.objective != "printed":
             out = self.forward(valid)
             assert out.parts is not None
             alone, fused = out.parts[:, 0], out.logits

@@ -39,6 +39,17 @@ def test_built_in_plugins_are_found_with_kind_and_parameters() -> None:
     assert all(entry.summary and entry.load().__doc__ for entry in registry)
 
 
+def test_a_changed_default_is_that_of_today_and_is_told_without_importing() -> None:
+    told = {e.name: dict(e.changed_defaults) for e in Registry().methods.values()}
+    assert told["dbm-cnn"] == told["dbm-dacnn"] == {"gradient": "printed"}
+    assert told["mlknn"] == {}
+    for name in ("dbm-cnn", "dbm-dacnn"):
+        loaded = Registry().methods[name].load()
+        assert dict(loaded.changed_defaults) == told[name]
+        for param, value in told[name].items():
+            assert loaded.params[param].default == value
+
+
 def test_listing_imports_neither_numpy_nor_torch_nor_sklearn_nor_any_plugin() -> None:
     code = (
         "import sys; from bench.cli.main import main; main(['list']); "

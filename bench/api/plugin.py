@@ -33,6 +33,10 @@ class Plugin:
     small : dict
         Parameters under which it works on 40 rows of 12 features with 4 labels, on 12 faces, or
         (a dataset) makes few of them; the test kit uses them.
+    changed_defaults : dict
+        Parameters whose default is no longer what it was, each with its default of today. A table
+        writes any other value into a row's name, since records of before would else pass for
+        records of today. Spelled as a literal, which tables read without importing the plug-in.
     members : tuple of str
         Names of a family that the test kit takes, each of them.
     params : dict of str to Param
@@ -51,6 +55,7 @@ class Plugin:
     trivial: ClassVar[bool] = False
     seconds_per_1000: ClassVar[float | Mapping[str, float] | None] = None
     small: ClassVar[Mapping[str, Any]] = {}
+    changed_defaults: ClassVar[Mapping[str, Any]] = {}
     members: ClassVar[tuple[str, ...]] = ()
     params: ClassVar[dict[str, Param]] = {}
 

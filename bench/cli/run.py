@@ -48,21 +48,23 @@ def run(namespace: argparse.Namespace) -> int:
     store = Store(options.results)
     if not namespace.dry_run:
         store.open()
-    plan = make_plan(plugins, options, FaceIndex(store.cache))
+    plan = make_plan(plugins, options, FaceIndex(store.cache, say))
     _say_what_the_data_are(plan)
     if namespace.dry_run:
         print(_described(plan, store, limits.workers))
         return 0
     _warn_of_long_training(plan, store, options.budget, limits.workers)
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
-        outcomes, written = _measured(plan, store, limits)
+        outcomes, written = _measured(plan, store, limits, plugins)
     for path in written:
         print(path)
     _say_what_has_no_result(outcomes)
     return 1 if outcomes.failed else 0
 
 
-def _measured(plan: Plan, store: Store, limits: Limits) -> tuple[Outcomes, list[Path]]:
+def _measured(
+    plan: Plan, store: Store, limits: Limits, plugins: Registry
+) -> tuple[Outcomes, list[Path]]:
     """Run the plan and write the tables of its dataset."""
     from bench.cli.progress import display
     from bench.publish import tables
@@ -73,7 +75,8 @@ def _measured(plan: Plan, store: Store, limits: Limits) -> tuple[Outcomes, list[
     dataset = outcomes.records[0].cell.dataset
     found = store.records(damaged=lambda error: say(f"left out: {error}"))
     records = [record for record in found if record.cell.dataset == dataset]
-    return outcomes, tables.write(records, store.tables, scores_of=store.scores)
+    written = tables.write(records, store.tables, scores_of=store.scores, registry=plugins)
+    return outcomes, written
 
 
 def _say_what_is_left_out(plugins: Registry) -> None:

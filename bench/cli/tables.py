@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.api import BenchError
 from bench.cli.options import add_options, chosen
+from bench.cli.plugins import add_plugins, registry
 from bench.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 def declare(parser: argparse.ArgumentParser) -> None:
     """Declare the command's arguments."""
     add_options(parser, ["results"])
+    add_plugins(parser)
     parser.add_argument("--out", metavar="DIR", type=Path, help="[<results>/tables]")
     parser.add_argument(
         "--format", metavar="LIST", default="csv,latex,markdown", help="[%(default)s]"
     )
     parser.add_argument("--convention", metavar="C", default="sklearn", help="[%(default)s]")
     parser.add_argument("--ties", action="store_true", help="show the share of tied samples")
+    parser.add_argument(
+        "--ranks",
+        action="store_true",
+        help="also write ranks.csv: each row's rank, its 95 %% interval, the chance of being best",
+    )
     parser.add_argument(
         "--export-scores",
         metavar="DIR",
@@ -61,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
         convention=options.convention,
         scores_of=store.scores,
         ties=options.ties,
+        ranks=options.ranks,
+        registry=registry(options),
     )
     if options.export_scores is not None:
         paths += _export(selection.kept, store, options.export_scores)

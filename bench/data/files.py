@@ -70,7 +70,8 @@ def build_folder(path: Path, fill: Callable[[Path], None]) -> None:
         if not path.exists():
             os.rename(temporary, path)
     except OSError as error:
-        raise explained(error, path) from error
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not path.is_dir():
+            raise explained(error, path) from error  # else another process was quicker
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 

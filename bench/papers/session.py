@@ -176,7 +176,7 @@ class _Runs:
         grid = grid_of(tables, extras, session.places, session.overrides, session.device)
         for why in grid.gaps.values():
             session.listener.said(f"left out: {why}")
-        index = FaceIndex(session.store.cache)
+        index = FaceIndex(session.store.cache, session.listener.said)
         for group in grid.groups:
             plan = planned(session.registry, group, index, partial(self._refuse, group.data))
             if plan is not None:

@@ -7,7 +7,7 @@ in another order than numpy's, which would change last digits.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 
 from bench.publish.criteria_tables import contents
 from bench.publish.escape import csv_cell
-from bench.publish.ranking import ranking
+from bench.publish.ranking import Ranking, ranking
 from bench.publish.rows import CriterionEstimate, Row, canonical, ordered, rows_of, shown_params
 from bench.run.job import Cell
 from bench.run.record import Record
@@ -56,6 +56,10 @@ _METHOD = ("key", "dataset", "protocol", "split", "features", "classifier", "par
 _TRAINING = ("budget", "selection", "synthetic")
 CONFUSION_COLUMNS = (*_METHOD, "truth", "predicted", "count", "percent", *_TRAINING)
 MEASURE_COLUMNS = (*_METHOD, *_TRAINING, "measure", "value")
+RANK_COLUMNS = (
+    *("table", "criterion", "features", "classifier", "params", "budget", "selection"),
+    *("value", "low", "high", "mark", "rank", "rank_low", "rank_high", "chance_best", "unranked"),
+)
 DISTRIBUTION_COLUMNS = (*_METHOD, *_TRAINING, *_DISTRIBUTION)
 
 
@@ -175,6 +179,57 @@ def _over(estimate: CriterionEstimate) -> dict[str, Any]:
     over = "images" if estimate.few_seeds else "images and seeds"
     drawn = estimate.drawn
     return {"interval_over": over, "resampled": drawn.kind, "clusters": drawn.clusters}
+
+
+def ranks(records: Sequence[Record], name: str, trivial: Collection[str] = ()) -> pd.DataFrame:
+    """One row per table, criterion and method: which rank it may have on other images and seeds.
+
+    ``value``, ``low``, ``high`` and ``mark`` are those of summary.csv. ``rank`` is 1 for the best
+    value, ``rank_low`` and ``rank_high`` bound its 95 % interval, and ``chance_best`` is the
+    probability of being best (`bench.score.best.ranks`); ``unranked`` says why a row has none.
+
+    Parameters
+    ----------
+    name : str
+        Start of the tables' names, as in table.tex.
+    trivial : collection of str
+        As for `summary`.
+    """
+    rows = [
+        {"table": table, **place}
+        for table, of_table, criteria in contents(records, name)
+        for criterion in criteria
+        for place in _places(of_table, ranking(of_table, criterion, trivial))
+    ]
+    return frame_of(rows, RANK_COLUMNS)
+
+
+def _places(rows: Sequence[Row], ranked: Ranking) -> Iterator[dict[str, Any]]:
+    """The rows of one table by one criterion, best first, those without a rank behind."""
+    found = ranked.ranks
+    places = {}
+    if found is not None:
+        numbers = zip(found.rank, found.low, found.high, found.best, strict=True)
+        names = ("rank", "rank_low", "rank_high", "chance_best")
+        for i, values in zip(ranked.places, numbers, strict=True):
+            places[i] = dict(zip(names, map(float, values), strict=True))
+    behind = len(rows) + 1.0
+    for i in sorted(range(len(rows)), key=lambda i: places.get(i, {}).get("rank", behind)):
+        estimate = ranked.estimates[i]
+        cell = rows[i].cell
+        sides = [shown_params(cell, side) for side in ("classifier", "features")]
+        low, high = (estimate.interval if estimate else None) or (None, None)
+        yield {
+            **cell.columns(field.name for field in fields(Cell)),
+            "criterion": ranked.criterion.name,
+            "params": _params(cell, *sides),
+            "value": estimate.mean if estimate else None,
+            "low": low,
+            "high": high,
+            "mark": ranked.marks.get(i, ""),
+            "unranked": ranked.unranked[i],
+            **places.get(i, {}),
+        }
 
 
 def _params(cell: Cell, classifier: dict[str, Any], features: dict[str, Any]) -> str:

@@ -7,9 +7,11 @@ and line; an index of exported scores has no blocks and takes the whole name.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
+from bench.plugins import Registry
 from bench.publish.rows import TUNED, Row, canonical, natural, shown_params
 
 _NO_FEATURES = "no features"
@@ -19,8 +21,9 @@ _NETWORKS = "networks with their own output"
 class MethodNames:
     """Names of the methods in ``rows``, the rows of one table.
 
-    A parameter stands in a name where the table holds two values of it, and always where its value
-    was tuned.
+    A parameter stands in a name where the table holds two values of it, where its value was tuned,
+    and where its default has changed and the value is not today's (`Plugin.changed_defaults`):
+    without it a record of before would pass for one of today.
     """
 
     def __init__(self, rows: Sequence[Row]) -> None:
@@ -83,10 +86,16 @@ class MethodNames:
     def _named(self, name: str | None, params: dict[str, Any]) -> str:
         if name is None:
             return ""
+        changed = _changed_defaults().get(name, {})
         varied = [
             f"{param}={written(params[param])}"
             for param, values in self._values[name].items()
-            if param in params and (len(values) > 1 or params[param] == TUNED)
+            if param in params
+            and (
+                len(values) > 1
+                or params[param] == TUNED
+                or params[param] != changed.get(param, params[param])
+            )
         ]
         return f"{name}[{','.join(varied)}]" if varied else name
 
@@ -98,6 +107,12 @@ def _sides(row: Row) -> tuple[tuple[str | None, dict[str, Any]], ...]:
         (cell.features, shown_params(cell, "features")),
         (cell.classifier, shown_params(cell, "classifier")),
     )
+
+
+@cache
+def _changed_defaults() -> Mapping[str, Mapping[str, Any]]:
+    """Of the plug-ins that are installed, `Plugin.changed_defaults` by name."""
+    return {entry.name: dict(entry.changed_defaults) for entry in Registry()}
 
 
 def written(value: Any) -> str:

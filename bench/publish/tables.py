@@ -27,6 +27,7 @@ def write(
     convention: str = "sklearn",
     scores_of: ScoresOf | None = None,
     ties: bool = False,
+    ranks: bool = False,
     registry: Registry | None = None,
 ) -> list[Path]:
     """Write the tables of every dataset into ``out/<dataset>/``.
@@ -50,6 +51,8 @@ def write(
         Gives a record's truth, scores and labels, or None where they are not stored.
     ties : bool
         Whether table.tex and table.md show the share of test rows with tied scores.
+    ranks : bool
+        Whether ranks.csv is written too (`bench.publish.frames.ranks`), with ``csv``.
     registry : Registry, optional
         Where methods say whether they are trivial; that of the built-in ones by default.
 
@@ -73,7 +76,11 @@ def write(
     paths = []
     for dataset, of_dataset in _by_dataset(records, convention, scores_of).items():
         place = out / folder(dataset)
-        for name, text in _texts(of_dataset, place.name, formats, ties, trivial).items():
+        texts = _texts(of_dataset, place.name, formats, ties, trivial)
+        if ranks and "csv" in formats:
+            places = frames.ranks(of_dataset, place.name, trivial)
+            texts |= {"ranks.csv": frames.csv_text(places)} if len(places) else {}
+        for name, text in texts.items():
             write_text(place / name, text)
             paths.append(place / name)
     return paths

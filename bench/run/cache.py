@@ -5,18 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bench.api import BenchError, FaceSet
-from bench.data.files import build_folder, whole
+from bench.run.sealed import DamagedError, check, discard, keep, open_array, write_array
 
 CHUNK = 512  # faces handed to a method at once: memory is bounded by this, not by the dataset
-# What reading damaged or missing files of faces raises.
-UNREADABLE = (OSError, ValueError, EOFError, KeyError, TypeError, BenchError)
+LARGE = ("images.npy", "features.npy")  # of kept faces: what a plan does not look at
 
 
 def faces_folder(cache: Path, fingerprint: str) -> Path:
@@ -24,9 +22,20 @@ def faces_folder(cache: Path, fingerprint: str) -> Path:
     return cache / "faces" / fingerprint
 
 
-def save_faces(cache: Path, faces: FaceSet) -> None:
-    """Keep the faces so that workers map them into memory instead of reading the dataset again."""
+def save_faces(
+    cache: Path, faces: FaceSet, said: Callable[[str], None] = lambda sentence: None
+) -> None:
+    """Keep the faces so that workers map them into memory instead of reading the dataset again.
+
+    Where they are kept already that is enough; a damaged folder is told to ``said`` and replaced.
+    """
     folder = faces_folder(cache, faces.fingerprint)
+    try:
+        check(folder)
+        return
+    except DamagedError as error:
+        if discard(folder):
+            said(str(error))
 
     def fill(temporary: Path) -> None:
         plain: dict[str, Any] = {}
@@ -35,55 +44,49 @@ def save_faces(cache: Path, faces: FaceSet) -> None:
             if isinstance(value, np.ndarray):
                 if value.dtype == object:
                     value = value.astype(np.str_)
-                np.save(temporary / f"{part.name}.npy", value, allow_pickle=False)
+                write_array(temporary / f"{part.name}.npy", value)
             else:
                 plain[part.name] = value
         (temporary / "faces.json").write_text(json.dumps(plain), encoding="utf-8")
 
-    if not folder.exists():
-        build_folder(folder, fill)
+    keep(folder, fill)
 
 
 def open_faces(cache: Path, fingerprint: str) -> FaceSet:
-    """Map kept faces into memory, read-only, once their content is seen to have the fingerprint.
+    """Map kept faces into memory, read-only, once their content is seen to be what was kept.
 
     A process looks at the content once, and again where a file has changed.
 
     Raises
     ------
-    BenchError
-        The content is not what the fingerprint names.
+    DamagedError
+        It is not.
     """
     folder = faces_folder(cache, fingerprint)
-    files = sorted((file.name, file.stat()) for file in folder.iterdir())
-    state = tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in files)
-    return _verified(folder, fingerprint, state)
-
-
-@lru_cache(maxsize=8)
-def _verified(folder: Path, fingerprint: str, state: tuple[tuple[str, int, int], ...]) -> FaceSet:
-    damaged = BenchError(
-        f"{folder} does not hold the faces that it is named after: delete it and run the same "
-        "command again"
-    )
-    try:
-        faces = map_faces(folder)
-    except UNREADABLE as error:
-        raise damaged from error
-    if faces.fingerprint != fingerprint:
-        raise damaged
-    return faces
+    return _mapped(folder, check(folder))
 
 
 def map_faces(folder: Path) -> FaceSet:
-    """Map kept faces into memory, read-only, without a look at their content."""
+    """Map kept faces into memory, read-only, without a look at their pixels or vectors.
+
+    Raises
+    ------
+    DamagedError
+        Their labels, or anything else but that, are not what was kept.
+    """
+    return _mapped(folder, check(folder, LARGE))
+
+
+def _mapped(folder: Path, files: Mapping[str, Any]) -> FaceSet:
     plain = json.loads((folder / "faces.json").read_text(encoding="utf-8"))
-    arrays = {
-        file.stem: np.load(file, mmap_mode="r", allow_pickle=False) for file in folder.glob("*.npy")
-    }
     for part in ("label_names", "notes"):
         plain[part] = tuple(plain[part])
-    return FaceSet(**{**plain, **arrays})
+    arrays = {
+        name.removesuffix(".npy"): open_array(folder, name, files)
+        for name in files
+        if name.endswith(".npy")
+    }
+    return FaceSet(**{**plain, **arrays}).identified(folder.name)
 
 
 def with_landmarks(folder: Path, faces: FaceSet, device: str) -> FaceSet:
@@ -91,14 +94,22 @@ def with_landmarks(folder: Path, faces: FaceSet, device: str) -> FaceSet:
     # Imported here: the detector brings torch.
     from bench.data.landmarks import detector_code, find_landmarks
 
-    path = folder / f"{faces.fingerprint[:32]}-{detector_code()}.npz"
-    if not path.is_file():
+    place = folder / f"{faces.fingerprint}-{detector_code()}"
+
+    def fill(temporary: Path) -> None:
         assert faces.images is not None
         landmarks, found = find_landmarks(faces.images, device)
-        with whole(path) as temporary, temporary.open("wb") as file:
-            np.savez(file, allow_pickle=False, landmarks=landmarks, found=found)
-    with np.load(path, allow_pickle=False) as kept:
-        return replace(faces, landmarks=kept["landmarks"], landmarks_found=kept["found"])
+        write_array(temporary / "landmarks.npy", landmarks)
+        write_array(temporary / "found.npy", found)
+
+    try:
+        files = check(place)
+    except DamagedError:  # or not there yet
+        discard(place)
+        keep(place, fill)
+        files = check(place)
+    landmarks, found = (open_array(place, f"{name}.npy", files) for name in ("landmarks", "found"))
+    return replace(faces, landmarks=np.array(landmarks), landmarks_found=np.array(found))
 
 
 @dataclass(frozen=True)
@@ -171,22 +182,31 @@ def save_features(
                         outputs.setdefault(name, []).append(array)
         assert written == rows
         for name, parts in outputs.items():
-            np.save(temporary / f"{name}.npy", np.concatenate(parts), allow_pickle=False)
+            write_array(temporary / f"{name}.npy", np.concatenate(parts))
         (temporary / "about.json").write_text(json.dumps(about()), encoding="utf-8")
 
-    build_folder(folder, fill)
+    keep(folder, fill)
 
 
 def open_features(folder: Path) -> KeptFeatures:
-    """Map kept features into memory, read-only."""
+    """Map kept features into memory, read-only, once their content is seen to be what was kept.
+
+    Raises
+    ------
+    DamagedError
+        It is not, or they are not there.
+    """
+    files = check(folder)
     about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
 
     def optional(name: str) -> np.ndarray | None:
-        file = folder / name
-        return np.load(file, allow_pickle=False) if file.is_file() else None
+        array = open_array(folder, name, files)
+        return None if array is None else np.array(array)
 
+    matrix = open_array(folder, "matrix.npy", files)
+    assert matrix is not None
     return KeptFeatures(
-        np.load(folder / "matrix.npy", mmap_mode="r", allow_pickle=False),
+        matrix,
         optional("scores.npy"),
         optional("labels.npy"),
         optional("distribution.npy"),

@@ -22,6 +22,7 @@ from bench.run import worker
 from bench.run.cache import CHUNK, open_faces, save_features, with_landmarks
 from bench.run.contract import blame, check_distribution, check_outputs, check_vectors
 from bench.run.job import FeatureJob
+from bench.run.sealed import discard, is_kept
 from bench.run.store import Store
 from bench.score.criteria import evaluate
 
@@ -47,16 +48,18 @@ class _Data:
 
 
 def ensure_features(job: FeatureJob, store: Store) -> None:
-    """Compute and keep the features of a job unless they are there.
+    """Compute and keep the features of a job unless they are there and in order.
 
     Raises
     ------
     MethodError, UnavailableError, DiskFullError
         The method fails; what it needs is not there; no room for its vectors.
     """
-    folder = job.place(store.cache)
-    if folder.exists():
-        return
+    for _ in range(2):  # vectors of every face, of which those of the tested ones are a part
+        folder = job.place(store.cache)
+        if is_kept(folder):
+            return
+        discard(folder)
     started = time.perf_counter()
     method, data = _configured(job, store)
     if not method.stateless:

@@ -3,8 +3,9 @@
 Kept in the results folder's cache under keys that hold everything the content follows from: the
 files of a dataset by name, size and time of change, the code and the parameters of its plug-in,
 the versions of the libraries that read images. Where one of them differs there is no entry, and
-the data are read. An index is for planning only: before a record is written, the job has checked
-the content of what it reads (`bench.run.cache.open_faces`).
+the data are read. Damage is a miss: values and labels are read only where their hashes agree.
+Pixels and vectors are hashed where something is computed from them (`FaceIndex.sound`), not for a
+plan.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,11 @@ from typing import Any
 from bench.api import BenchError, FaceSet
 from bench.data.files import write_text
 from bench.plugins import Entry
-from bench.run.cache import UNREADABLE, faces_folder, map_faces, save_faces
+from bench.run.cache import faces_folder, map_faces, open_faces, save_faces
 from bench.run.code import code_hash
 from bench.run.job import key_of
 from bench.run.provenance import provenance
+from bench.run.sealed import DamagedError, digest, discard
 
 
 class FaceIndex:
@@ -33,10 +34,15 @@ class FaceIndex:
     ----------
     cache : Path or None
         A results folder's cache; None keeps nothing, and everything is found out anew.
+    said : callable
+        Called with a sentence on each damaged entry that is made anew.
     """
 
-    def __init__(self, cache: Path | None = None) -> None:
-        self.cache = cache
+    def __init__(
+        self, cache: Path | None = None, said: Callable[[str], None] = lambda sentence: None
+    ) -> None:
+        self.cache, self.said = cache, said
+        self._readers: dict[str, Callable[[], FaceSet]] = {}
 
     def is_there(self) -> bool:
         """Whether there is a results folder to keep things in."""
@@ -46,13 +52,24 @@ class FaceIndex:
         """What JSON can hold, as computed before from the same ``parts``, or else now."""
         if self.cache is None:
             return compute()
-        path = self.cache / "index" / f"{key_of(**parts)}.json"
+        path = self._path(**parts)
+        key = path.stem
         try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            value = compute()
-            write_text(path, json.dumps(value))
-            return value
+            kept = json.loads(path.read_bytes())
+            if kept["sha256"] == digest(key, kept["value"]):
+                return kept["value"]
+            self.said(f"{path} is not what was kept and is made anew")
+        except FileNotFoundError:
+            pass
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            self.said(f"{path} cannot be read and is made anew")
+        value = compute()
+        write_text(path, json.dumps({"value": value, "sha256": digest(key, value)}))
+        return value
+
+    def _path(self, **parts: Any) -> Path:
+        assert self.cache is not None
+        return self.cache / "index" / f"{key_of(sealed=True, **parts)}.json"
 
     def faces(self, read: Callable[[], FaceSet], **parts: Any) -> FaceSet:
         """Faces as read before from the same ``parts``, mapped into memory, or else read now."""
@@ -62,16 +79,47 @@ class FaceIndex:
 
         def keep() -> str:
             faces = read()
-            save_faces(cache, faces)
+            save_faces(cache, faces, self.said)
             return faces.fingerprint
 
-        for fingerprint in (self.value(keep, **parts), None):
-            folder = faces_folder(cache, fingerprint or keep())
-            try:
-                return map_faces(folder).identified(folder.name)
-            except UNREADABLE:  # deleted or damaged, unlike the entry that names it
-                shutil.rmtree(folder, ignore_errors=True)
-        raise BenchError(f"{folder} cannot be read back: is the disk in order?")
+        fingerprint = self.value(keep, **parts)
+        try:
+            faces = map_faces(faces_folder(cache, fingerprint))
+        except DamagedError as error:  # or deleted, unlike the entry that names it
+            if discard(error.folder):
+                self.said(str(error))
+            self._path(**parts).unlink(missing_ok=True)
+            fingerprint = self.value(keep, **parts)
+            faces = map_faces(faces_folder(cache, fingerprint))
+        self._readers.setdefault(fingerprint, read)
+        return faces
+
+    def sound(self, faces: FaceSet) -> FaceSet:
+        """The same faces once all of their content is seen to be what was kept, pixels included.
+
+        They are read anew where it is not.
+
+        Raises
+        ------
+        BenchError
+            The data that are read anew are others.
+        """
+        read = self._readers.get(faces.fingerprint)
+        if self.cache is None or read is None:
+            return faces
+        try:
+            return open_faces(self.cache, faces.fingerprint)
+        except DamagedError as error:
+            if discard(error.folder):
+                self.said(str(error))
+        again = read()
+        if again.fingerprint != faces.fingerprint:
+            raise BenchError(
+                f"{faces.name}: its files have changed since it was read; run the same command "
+                "again"
+            )
+        save_faces(self.cache, again)
+        return open_faces(self.cache, faces.fingerprint)
 
 
 def identity(entry: Entry, root: Path | None) -> dict[str, Any] | None:

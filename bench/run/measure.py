@@ -14,11 +14,11 @@ from bench.api import BenchError, Classifier, FaceSet, UnavailableError
 from bench.data.files import DiskFullError
 from bench.run.cache import NO_FEATURES, KeptFeatures, open_faces, open_features
 from bench.run.contract import MethodError, blame, check_distribution, check_outputs
-from bench.run.extract import ensure_features
 from bench.run.job import Job
 from bench.run.memory import peak_memory_mb, reset_peak_memory
 from bench.run.record import Record, failed_record, new_record
 from bench.run.scoring import Stored, criteria_code, scored
+from bench.run.sealed import DamagedError
 from bench.run.store import Store
 from bench.run.thresholds import cut, pooled_inner
 
@@ -54,14 +54,14 @@ def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
     """Measure a cell, store its scores and record, return the record.
 
     A classifier that says it needs more than ``max_memory`` bytes is not started. A method that
-    fails gives a record that says so; only a full disk (`DiskFullError`) and interrupts come
-    through.
+    fails gives a record that says so; only a full disk (`DiskFullError`), damage in the cache
+    (`DamagedError`) and interrupts come through.
     """
     started = datetime.now(UTC)
     reset_peak_memory()
     try:
         record = _measured(job, store, max_memory, started)
-    except DiskFullError:
+    except (DiskFullError, DamagedError):
         raise
     except UnavailableError as error:
         record = failed_record(job, "skipped", str(error), started=started)
@@ -104,10 +104,9 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
 
 
 def _features(job: Job, store: Store) -> KeptFeatures:
-    """The features of a cell; computed here where a worker before this one has lost them."""
+    """The features of a cell; `DamagedError` where a worker before this one has lost them."""
     assert job.features is not None
     needed = replace(job.features, alone=not job.asks_every_face)
-    ensure_features(needed, store)
     return open_features(needed.place(store.cache))
 
 

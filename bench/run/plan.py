@@ -45,6 +45,8 @@ class Plan:
         ``faces`` and all others that methods learn from, by fingerprint.
     fitting : tuple of Job
         Cells on inner folds that thresholds are fitted on.
+    index : FaceIndex
+        Where they come from.
     """
 
     faces: FaceSet
@@ -54,6 +56,7 @@ class Plan:
     contests: tuple[Contest, ...] = ()
     sets: Mapping[str, FaceSet] = field(default_factory=dict)
     fitting: tuple[Job, ...] = ()
+    index: FaceIndex = field(default_factory=FaceIndex)
 
     def inner(self) -> Plan:
         """The cells that contests are decided by and thresholds fitted on, each once."""
@@ -62,7 +65,7 @@ class Plan:
         protocols = {job.cell.protocol.inner for job in jobs.values()}
         assert len(protocols) <= 1  # a run has one --inner
         protocol = replace(self.protocol, inner=next(iter(protocols), None))
-        return Plan(self.faces, protocol, tuple(jobs.values()), sets=self.sets)
+        return Plan(self.faces, protocol, tuple(jobs.values()), sets=self.sets, index=self.index)
 
     def feature_jobs(self, jobs: Iterable[Job]) -> dict[str, FeatureJob]:
         """The features that these cells need, each once."""
@@ -125,7 +128,7 @@ def make_plan(registry: Registry, options: RunOptions, index: FaceIndex | None =
     mappings = (f"{at}: {words}" for at, words in cells.mappings.items())
     findings = (*data.findings, *mappings)
     jobs, contests, fitting = tuple(laid.jobs), tuple(laid.contests), tuple(laid.fitting)
-    return Plan(faces, layout.protocol, jobs, findings, contests, sets, fitting)
+    return Plan(faces, layout.protocol, jobs, findings, contests, sets, fitting, sources.index)
 
 
 def _outer(layout: Layout) -> str:

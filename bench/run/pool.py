@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bench.run import worker
@@ -37,14 +39,13 @@ class Outcome:
     Attributes
     ----------
     status : {"done", "failed", "timeout", "died", "progress"}
-        ``value`` is the result, the exception, the limit in seconds, the exit code, or how far a
-        task is that goes on: steps done, steps in all, a few words.
+        ``value`` is the result, the `bench.run.worker.Failure`, the limit in seconds, the exit
+        code, or how far a task is that goes on: steps done, steps in all, a few words.
     """
 
     task: Task
     status: str
     value: Any = None
-    traceback: str = ""
 
 
 class _Worker:
@@ -56,9 +57,10 @@ class _Worker:
         self.pipe: Connection
         self.pipe, far = context.Pipe()
         self.process: BaseProcess = context.Process(
-            target=worker.main, args=(far, log), daemon=True
+            target=worker.main, args=(far, log, os.environ.get(worker.SAFE_PATH)), daemon=True
         )
-        with _thread_limits(threads):
+        limits = {name: str(threads) for name in worker.THREAD_LIMITS}
+        with _environment({worker.SAFE_PATH: "1", **limits}), _no_main():
             self.process.start()
         far.close()
         self.task: Task | None = None
@@ -165,7 +167,7 @@ class Pool:
         task = one.task
         assert task is not None
         try:
-            kind, value, *rest = one.pipe.recv()
+            kind, value = one.pipe.recv()
         except (EOFError, OSError):
             one.process.join()
             code = one.process.exitcode
@@ -173,7 +175,7 @@ class Pool:
             return Outcome(task, "died", code)
         if kind != "progress":
             one.task = None
-        return Outcome(task, kind, value, *rest)
+        return Outcome(task, kind, value)
 
     def _drop(self, one: _Worker) -> None:
         self._workers.remove(one)
@@ -183,14 +185,25 @@ def _here(task: Task) -> Outcome:
     try:
         return Outcome(task, "done", task.function(*task.arguments))
     except Exception as error:
-        return Outcome(task, "failed", error)
+        return Outcome(task, "failed", worker.Failure.of(error))
 
 
 @contextmanager
-def _thread_limits(threads: int) -> Iterator[None]:
+def _no_main() -> Iterator[None]:
+    """Start processes that do not run the user's script again, which may have no main guard."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Set the variables that a starting process reads; libraries look at them only once."""
-    before = {name: os.environ.get(name) for name in worker.THREAD_LIMITS}
-    os.environ.update({name: str(threads) for name in worker.THREAD_LIMITS})
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     try:
         yield
     finally:

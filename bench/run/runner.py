@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Protocol
 
-from bench.api import BenchError, UnavailableError
 from bench.data.files import DiskFullError
 from bench.run.cache import save_faces
 from bench.run.extract import ensure_features
@@ -21,7 +20,9 @@ from bench.run.plan import Plan
 from bench.run.pool import Outcome, Pool, Task
 from bench.run.record import Record, RecordError, failed_record
 from bench.run.scoring import rescored
+from bench.run.sealed import DamagedError, check, discard, is_kept
 from bench.run.store import DamagedScoresError, Store
+from bench.run.worker import Failure
 
 TIMEOUTS = {"smoke": 600.0, "quick": 3600.0, "paper": 24 * 3600.0}
 SHARE = 0.8  # of the machine's memory, for all workers together
@@ -164,7 +165,7 @@ def run(plan: Plan, store: Store, listener: Listener, limits: Limits) -> Outcome
     todo, records = pending(plan, store, listener.said)
     listener.planned(plan, len(records))
     for fingerprint in _needed(plan, todo):
-        save_faces(store.cache, plan.sets[fingerprint])
+        save_faces(store.cache, plan.index.sound(plan.sets[fingerprint]), listener.said)
     pool = Pool(limits.workers, store.root / "worker.log", limits.timeout, limits.threads)
     try:
         _Run(plan, store, listener, pool, limits.max_memory).all(todo, records)
@@ -231,6 +232,7 @@ class _Run:
         self.features: dict[str, FeatureJob] = {}
         self.waiting: defaultdict[str, list[Job]] = defaultdict(list)
         self.tries: defaultdict[str, int] = defaultdict(int)
+        self.told: set[str] = set()
 
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
         """Measure these cells, each after its features, and put their records among the others."""
@@ -253,8 +255,21 @@ class _Run:
                 records[record.key] = record
 
     def _is_there(self, key: str) -> bool:
-        """Whether features have been computed before."""
-        return self.features[key].place(self.store.cache).exists()
+        """Whether features have been computed before; whoever opens them looks at the vectors."""
+        folder = self.features[key].place(self.store.cache)
+        try:
+            check(folder, ("matrix.npy",))
+        except DamagedError as error:
+            if discard(folder):
+                self._say(str(error))
+            return False
+        return True
+
+    def _say(self, sentence: str) -> None:
+        """Say once what several cells may find."""
+        if sentence not in self.told:
+            self.told.add(sentence)
+            self.listener.said(sentence)
 
     def _submit(self, job: Job | FeatureJob) -> None:
         if isinstance(job, FeatureJob):
@@ -271,13 +286,18 @@ class _Run:
         if outcome.status == "progress":
             self.listener.progressed(job.label, *outcome.value)
             return []
-        if isinstance(outcome.value, DiskFullError):
-            raise outcome.value
-        if outcome.status == "died":
+        if outcome.status == "failed" and outcome.value.kind == "disk full":
+            raise DiskFullError(outcome.value.sentence)
+        damaged = outcome.status == "failed" and outcome.value.kind == "damaged"
+        if damaged or outcome.status == "died":
             self.tries[key] += 1
             if self.tries[key] < TRIES:
-                self.listener.said(f"a worker died on {job.label}; trying once more")
-                self._submit(job)
+                if damaged:
+                    self._say(outcome.value.sentence)
+                    self._mend(job)
+                else:
+                    self.listener.said(f"a worker died on {job.label}; trying once more")
+                    self._submit(job)
                 return []
         if outcome.status == "done":
             if isinstance(job, FeatureJob):
@@ -290,9 +310,26 @@ class _Run:
                 return []
             self.listener.ended(job.label, outcome.value)
             return [outcome.value]
-        status, reason = _verdict(outcome, job.label)
+        status, reason, trace = _verdict(outcome, job.label)
         cells = self.waiting.pop(key, []) if isinstance(job, FeatureJob) else [job]
-        return [self._fail(cell, status, reason, outcome.traceback) for cell in cells]
+        return [self._fail(cell, status, reason, trace) for cell in cells]
+
+    def _mend(self, job: Job | FeatureJob) -> None:
+        """Make anew what a piece of work found damaged, and try it again."""
+        cells = [job] if isinstance(job, Job) else self.waiting[job.key]
+        for fingerprint in _needed(self.plan, cells):
+            faces = self.plan.index.sound(self.plan.sets[fingerprint])
+            save_faces(self.store.cache, faces, self.listener.said)
+        if isinstance(job, FeatureJob) or job.features is None:
+            self._submit(job)
+            return
+        key = job.features.key
+        if is_kept(self.features[key].place(self.store.cache)):
+            self._submit(job)  # another cell has seen to it
+            return
+        if key not in self.waiting:
+            self._submit(self.features[key])
+        self.waiting[key].append(job)
 
     def _fail(self, job: Job, status: str, reason: str, trace: str) -> Record:
         record = failed_record(job, status, reason, trace)
@@ -301,17 +338,20 @@ class _Run:
         return record
 
 
-def _verdict(outcome: Outcome, what: str) -> tuple[str, str]:
-    """Status and sentence for work that gave no result."""
+def _verdict(outcome: Outcome, what: str) -> tuple[str, str, str]:
+    """Status, sentence and traceback for work that gave no result."""
     if outcome.status == "timeout":
-        return "timeout", f"{what} took longer than {outcome.value:g} s (--timeout) and was ended"
+        reason = f"{what} took longer than {outcome.value:g} s (--timeout) and was ended"
+        return "timeout", reason, ""
     if outcome.status == "died":
-        return "error", (
-            f"the worker process died on {what} (exit code {outcome.value}; -9 is often the "
-            "kernel, out of memory)"
-        )
-    if isinstance(outcome.value, UnavailableError):
-        return "skipped", str(outcome.value)
-    if isinstance(outcome.value, BenchError):
-        return "error", str(outcome.value)
-    return "error", f"{what}: {type(outcome.value).__name__}: {outcome.value}"
+        code = outcome.value
+        # The kernel ends whoever asks for too much memory by signal 9.
+        why = ", often the kernel's, out of memory" if code == -9 else "; see worker.log"
+        return "error", f"the worker process died on {what} (exit code {code}{why})", ""
+    failure: Failure = outcome.value
+    if failure.kind == "unavailable":
+        return "skipped", failure.sentence, failure.traceback
+    if failure.kind == "damaged":
+        return "error", f"{failure.sentence}, in vain: is the disk in order?", failure.traceback
+    sentence = failure.sentence if failure.kind == "refused" else f"{what}: {failure.sentence}"
+    return "error", sentence, failure.traceback

@@ -95,7 +95,7 @@ class Sources:
             return tuple(source.dataset.check(source.faces))
         return tuple(
             self.index.value(
-                lambda: source.dataset.check(source.faces),
+                lambda: source.dataset.check(self.index.sound(source.faces)),
                 findings=source.faces.fingerprint,
                 dataset=source.spec.name,
                 params=source.spec.params,
@@ -106,12 +106,14 @@ class Sources:
     def twins(self, faces: FaceSet, fold: Fold) -> int | None:
         """`bench.data.protocols.twins`, counted once."""
         return self.index.value(
-            lambda: twins(faces, fold), twins=faces.fingerprint, split=fold.hash
+            lambda: twins(self.index.sound(faces), fold),
+            twins=faces.fingerprint,
+            split=fold.hash,
         )
 
     def mapped(self, training: FaceSet, measured: FaceSet) -> tuple[FaceSet, tuple[int, ...], str]:
         """`bench.data.mapping.onto`: the measured faces with the labels that both have."""
-        result = cache(lambda: onto(training, measured))
+        result = cache(lambda: onto(training, self.index.sound(measured)))
         parts = {
             "onto": measured.fingerprint,
             "names": [training.name, measured.name],
@@ -125,7 +127,9 @@ class Sources:
     def unlabelled(self, faces: FaceSet) -> FaceSet:
         """`bench.data.mapping.unlabelled`."""
         return self.index.faces(
-            lambda: unlabelled(faces), unlabelled=faces.fingerprint, code=_mapping_code()
+            lambda: unlabelled(self.index.sound(faces)),
+            unlabelled=faces.fingerprint,
+            code=_mapping_code(),
         )
 
     def placed(self, text: str, protocol: str | None = None) -> Source:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from bench.api import BenchError, FaceSet, InputError
 from bench.data.landmarks import TEMPLATE
+from bench.nn.losses.binary import softmax_binary_cross_entropy
 from bench.nn.output import Batch, Output
 
 POINTS = np.array([[14, 16], [34, 16], [24, 28], [17, 37], [31, 37]], dtype=float)
@@ -122,6 +123,38 @@ def test_softmax_is_the_multi_label_cross_entropy() -> None:
     )
     expected = -(shares * parts[:, 0].log_softmax(dim=1)).sum(dim=1).mean()
     assert float(found.loss) == pytest.approx(float(expected))
+
+
+def test_the_printed_objective_is_binary_on_softmax_probabilities() -> None:
+    made = method(objective="printed", lam=0.1)
+    assert made.sigmoid is False
+    torch.manual_seed(1)
+    parts = 2 * torch.randn(3, 6, 4, dtype=torch.float64)
+    labels = (torch.rand(3, 4) < 0.5).double()
+    found = made.loss(Output(torch.zeros(3, 1), parts[:, 0], parts), Batch(parts, labels, labels))
+    y, expected = labels.numpy(), []
+    for m in range(6):
+        p = np.exp(parts[:, m].numpy())
+        p /= p.sum(axis=1, keepdims=True)
+        expected.append(float(-(y * np.log(p) + (1 - y) * np.log(1 - p)).mean()))
+    total = expected[0] + 0.1 * sum(expected[1:])
+    assert float(found.loss) == pytest.approx(total, rel=1e-10)
+    # Probabilities are added with the weights of Eq. 1, and their sum is what the scores are.
+    network = made.build(4, 3).eval()
+    with torch.no_grad():
+        out = network(torch.randn(2, 6, 3, 32, 32))
+    assert out.parts is not None
+    p = out.parts.softmax(dim=2).numpy()
+    fused = (p[:, 0] + 0.1 * p[:, 1:].sum(axis=1)) / 1.5
+    np.testing.assert_allclose(out.logits.softmax(dim=1).numpy(), fused, atol=1e-6)
+
+
+def test_the_printed_objective_stands_any_logit() -> None:
+    logits = torch.tensor([[500.0, -500.0, 0.0], [0.0, 0.0, 0.0]], requires_grad=True)
+    labels = torch.tensor([[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]])
+    softmax_binary_cross_entropy(logits, labels).backward()
+    assert logits.grad is not None
+    assert bool(logits.grad.isfinite().all())
 
 
 def test_faces_that_were_not_found_are_refused_on_request() -> None:

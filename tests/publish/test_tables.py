@@ -201,6 +201,43 @@ def test_summary_says_what_intervals_cover_and_what_is_best(make: Make, tmp_path
     assert {(row["resampled"], row["clusters"]) for row in rows.values()} == {("images", "80")}
 
 
+def test_ranks_stand_beside_the_table_where_wanted(make: Make, tmp_path: Path) -> None:
+    records = [
+        make("near", "svm", criteria={NAME: 0.31}, values={NAME: 0.31 - 0.1 * TILT}),
+        make("good", "svm", criteria={NAME: 0.3}, values={NAME: 0.3 + 0.1 * TILT}),
+        make("bad", "svm", criteria={NAME: 9.0}, values={NAME: FLAT + 9}),
+        make(None, "prior", criteria={NAME: 0.1}, values={NAME: FLAT + 0.1}),
+    ]
+    assert "ranks.csv" not in {path.name for path in write(records, tmp_path)}
+    paths = {path.name: path for path in write(records, tmp_path, ranks=True)}
+    rows = [row for row in read_csv(paths["ranks.csv"]) if row["criterion"] == NAME]
+    assert {row["table"] for row in rows} == {"toy-1"}
+    assert [row["features"] or row["classifier"] for row in rows] == [
+        "good",
+        "near",
+        "bad",
+        "prior",
+    ]
+    assert [row["rank"] for row in rows] == ["1.0", "2.0", "3.0", ""]
+    assert [(row["rank_low"], row["rank_high"]) for row in rows[:3]] == [
+        ("1.0", "2.0"),
+        ("1.0", "2.0"),
+        ("3.0", "3.0"),
+    ]
+    chances = [float(row["chance_best"]) for row in rows[:3]]
+    assert chances[0] > 0.5
+    assert chances == pytest.approx([chances[0], 1 - chances[0], 0])
+    assert [row["mark"] for row in rows] == ["best", "alike", "", ""]
+    assert rows[3]["unranked"] == "trivial"
+    again = write(records, tmp_path / "again", ranks=True)
+    assert {path.name: path.read_bytes() for path in again} == {
+        name: path.read_bytes() for name, path in paths.items()
+    }
+    assert not any(
+        p.suffix == ".csv" for p in write(records, tmp_path, formats=["latex"], ranks=True)
+    )
+
+
 def test_a_row_in_two_tables_has_the_marks_of_both(make: Make) -> None:
     values = [("quick", 0.1), ("paper", 0.9)]
     records = [

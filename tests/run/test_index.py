@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import plugin_file, records_of
+from runs import plugin_file, records_of, run_plan
 
 from bench.api import FaceSet
 from bench.plugins import Registry
+from bench.run import sealed
 from bench.run.cache import faces_folder, open_faces, save_faces
 from bench.run.index import FaceIndex, files_hash
 from bench.run.options import RunOptions
@@ -36,9 +39,16 @@ def root(tmp_path: Path) -> Path:
     return folder.parent
 
 
-def plan_of(plugin: Path, root: Path, store: Store) -> Plan:
+def plan_of(
+    plugin: Path, root: Path, store: Store, said: Callable[[str], None] = lambda sentence: None
+) -> Plan:
     options = RunOptions("ondisk", METHODS, root)
-    return make_plan(Registry([plugin]), options, FaceIndex(store.cache))
+    return make_plan(Registry([plugin]), options, FaceIndex(store.cache, said))
+
+
+def forget() -> None:
+    """Let this process look at kept files as a new one does."""
+    sealed._seen.clear()
 
 
 def reads(plugin: Path) -> int:
@@ -131,19 +141,84 @@ def test_damaged_faces_are_read_anew(
     assert record.status == "ok"
 
 
+@pytest.mark.parametrize("kept_time", [False, True])
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "ids.npy", "faces.json"])
 def test_no_record_is_made_from_faces_that_are_not_the_planned_ones(
-    plugin: Path, root: Path, store: Store
+    plugin: Path, root: Path, store: Store, name: str, kept_time: bool
 ) -> None:
-    plan = plan_of(plugin, root, store)
-    path = faces_folder(store.cache, plan.faces.fingerprint) / "labels.npy"
-    labels = np.load(path)
-    state = path.stat()
-    np.save(path, ~labels)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
-    (record,) = records_of(plan_of(plugin, root, store), store)
-    assert record.status == "error"
-    assert "does not hold the faces that it is named after: delete it" in record.reason
-    assert record.criteria == {}
+    whole = plan_of(plugin, root, store)
+    (expected,) = records_of(whole, store)
+    shutil.rmtree(store.runs)
+    path = faces_folder(store.cache, whole.faces.fingerprint) / name
+    state, content = path.stat(), bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    if kept_time:
+        os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+        forget()  # this process has seen the file in order
+    said: list[str] = []
+    plan = plan_of(plugin, root, store, said.append)
+    outcomes, heard = run_plan(plan, store)
+    (record,) = outcomes.records
+    (sentence,) = said + heard.words
+    assert sentence == (
+        f"{path.parent} is not what was kept ({name} has another content than when it was kept) "
+        "and is made anew"
+    )
+    assert (record.cell, record.criteria) == (expected.cell, expected.criteria)
+    assert record.scores_sha256 == expected.scores_sha256
+    assert plan.findings == whole.findings
+    said.clear()
+    assert plan_of(plugin, root, store, said.append).jobs[0].key == record.key
+    assert said == []
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "deep", "text", "other", "list", "flipped"])
+def test_a_damaged_finding_is_found_out_anew(
+    plugin: Path, root: Path, store: Store, damage: str
+) -> None:
+    whole = plan_of(plugin, root, store)
+    files = sorted((store.cache / "index").iterdir())
+    healthy = [file.read_bytes() for file in files]
+    for number, file in enumerate(files):
+        file.write_bytes(
+            {
+                "empty": b"",
+                "cut": healthy[number][:-4],
+                "deep": b"[" * 100_000,
+                "text": b"\xff\xfe",
+                "other": healthy[number - 1],
+                "list": b"[1, 2]",
+                "flipped": healthy[number].replace(b'"value": ', b'"value": 1', 1),
+            }[damage]
+        )
+    said: list[str] = []
+    plan = plan_of(plugin, root, store, said.append)
+    assert len(files) == len(said) == 3  # the faces, the findings, the twins
+    assert all("is made anew" in sentence for sentence in said)
+    assert (plan.findings, plan.jobs[0].cell) == (whole.findings, whole.jobs[0].cell)
+    assert [file.read_bytes() for file in files] == healthy
+
+
+def test_a_plan_hashes_no_pixel_and_a_run_hashes_them_once(
+    plugin: Path, root: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records_of(plan_of(plugin, root, store), store)
+    forget()
+    hashed: list[str] = []
+    real = sealed.sha256
+
+    def counted(file: Path) -> str:
+        hashed.append(file.name)
+        return real(file)
+
+    monkeypatch.setattr(sealed, "sha256", counted)
+    records_of(plan_of(plugin, root, store), store)  # all there
+    assert "labels.npy" in hashed
+    assert "images.npy" not in hashed
+    shutil.rmtree(store.runs)
+    records_of(plan_of(plugin, root, store), store)
+    assert hashed.count("images.npy") == 1
 
 
 def test_links_that_lead_back_end(tmp_path: Path) -> None:

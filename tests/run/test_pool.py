@@ -30,7 +30,9 @@ def test_results_and_failures_come_back(tmp_path: Path, size: int) -> None:
     found = collect(Pool(size, tmp_path / "log", 30), tasks)
     assert [found[f"sum{i}"].value for i in range(5)] == [0, 2, 4, 6, 8]
     assert found["bad"].status == "failed"
-    assert str(found["bad"].value) == "as asked"
+    assert found["bad"].value.kind == "fault"
+    assert found["bad"].value.sentence == "ValueError: as asked"
+    assert 'raise ValueError("as asked")' in found["bad"].value.traceback
 
 
 def test_a_hanging_task_is_ended_and_the_rest_goes_on(tmp_path: Path) -> None:
