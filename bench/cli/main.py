@@ -21,6 +21,7 @@ COMMANDS = {
     "run": "run methods on a dataset; what is finished already is not run again",
     "tables": "write CSV, LaTeX and Markdown tables",
     "compare": "are two methods different? from stored results",
+    "runs": "list what a results folder holds, or remove some of it",
     "paper": "the papers' tables, published beside measured",
     "list": "methods, datasets, criteria and papers that there are",
     "info": "reference, parameters and rules of one name",

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
-from bench.run.options import OPTIONS, TYPES, RunOptions, flag, options_of
+from bench.run.options import OPTIONS, TYPES, RunOptions, flag, options_of, read_file
 
 
 def add_options(parser: argparse.ArgumentParser, names: Iterable[str] = tuple(OPTIONS)) -> None:
@@ -33,6 +33,12 @@ def _plain(kind: Any) -> Any:
     if get_origin(kind) in (Union, UnionType):
         return next(one for one in get_args(kind) if one is not NoneType)
     return kind
+
+
+def is_given(namespace: argparse.Namespace, name: str) -> bool:
+    """Whether the user gave an option, on the command line or in ``--config``."""
+    file = getattr(namespace, "config", None)
+    return getattr(namespace, name) is not None or (file is not None and name in read_file(file))
 
 
 def chosen(namespace: argparse.Namespace, names: Iterable[str] = tuple(OPTIONS)) -> RunOptions:

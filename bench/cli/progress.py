@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from bench.cli.terminal import clean
+from bench.data.text import duration
 from bench.run.plan import Plan
 from bench.run.record import Record
 from bench.run.runner import Listener
@@ -122,4 +123,4 @@ def summary(label: str, record: Record | None) -> str:
         if (value := record.criteria.get(name)) is not None
     ]
     seconds = sum(value for step, value in record.seconds.items() if step != "features")
-    return f"{label}: {', '.join(values)} ({seconds:.1f} s)"
+    return f"{label}: {', '.join(values)} ({duration(seconds)})"

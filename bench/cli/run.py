@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cli.options import add_options, chosen
+from bench.api import BenchError
+from bench.cli.options import add_options, chosen, is_given
 from bench.cli.plugins import registry
-from bench.cli.terminal import columns, say
+from bench.cli.terminal import columns, confirmed, say
 
 if TYPE_CHECKING:
     from bench.plugins import Registry
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from bench.run.runner import Limits, Outcomes
     from bench.run.store import Store
 
+_ANNOUNCED = 3600.0  # seconds of training
+_UNASKED = 2 * 3600.0  # more are not begun unasked
 _NAMED = 3  # cells without a result, or folds, that are named, of those with one reason
 
 
@@ -28,6 +31,9 @@ def declare(parser: argparse.ArgumentParser) -> None:
     add_options(parser)
     parser.add_argument("--config", metavar="FILE", type=Path, help="TOML file with these options")
     parser.add_argument("--dry-run", action="store_true", help="print the plan and its cost only")
+    parser.add_argument(
+        "--yes", action="store_true", help="train for hours without --budget, and do not ask"
+    )
     parser.set_defaults(function=run)
 
 
@@ -53,7 +59,8 @@ def run(namespace: argparse.Namespace) -> int:
     if namespace.dry_run:
         print(_described(plan, store, limits.workers))
         return 0
-    _warn_of_long_training(plan, store, options.budget, limits.workers)
+    agreed = namespace.yes or is_given(namespace, "budget")
+    _say_how_long_training_is(plan, store, options.budget, limits.workers, agreed)
     with store.locked(lambda who: say(f"waiting: {store.root} is in use by {who}")):
         outcomes, written = _measured(plan, store, limits, plugins)
     for path in written:
@@ -127,34 +134,49 @@ def _first(names: list[str]) -> str:
     return ", ".join(names[:_NAMED]) + more
 
 
-def _warn_of_long_training(plan: Plan, store: Store, budget: str, workers: int) -> None:
-    from bench.run.estimates import training_seconds
-    from bench.run.runner import pending
+def _say_how_long_training_is(
+    plan: Plan, store: Store, budget: str, workers: int, agreed: bool
+) -> None:
+    """Announce long training; ask before hours of it that the user may not know of.
 
-    todo, _ = pending(plan, store)
-    records = store.records(damaged=lambda error: None)  # the run itself names them
-    hours = training_seconds(plan, todo, records) / workers / 3600
-    if hours > 1:
-        say(
-            f"training may take about {hours:,.0f} hours at --budget {budget} on this machine; "
-            "--dry-run shows what takes how long, --budget quick takes minutes a network"
+    Raises
+    ------
+    BenchError
+        The user says no, or cannot be asked.
+    """
+    from bench.data.text import duration
+    from bench.run.estimates import training_seconds
+
+    seconds = training_seconds(plan, store, workers)
+    training = f"training may take about {duration(seconds)} at --budget {budget} on this machine"
+    if agreed or seconds <= _UNASKED:
+        if seconds > _ANNOUNCED:
+            say(f"{training}; --dry-run shows what takes how long")
+        return
+    answer = confirmed(f"{training}. Start it?")
+    if not answer:
+        why = "and was not wanted" if answer is False else "and nobody can be asked here"
+        raise BenchError(
+            f"{training}, {why}: give --budget {budget} or --yes to start it, --budget quick for "
+            "minutes a network, or --dry-run to see what takes how long"
         )
 
 
 def _described(plan: Plan, store: Store, workers: int) -> str:
     """The plan as a table, and its cost in a sentence."""
+    from bench.data.text import duration
     from bench.run.estimates import forecast
 
     cost = forecast(plan, store)
     rows = [["work", "estimated", "from"]]
     for piece in cost.estimates:
         known = piece.seconds == piece.seconds
-        rows.append([piece.work, f"{piece.seconds:.0f} s" if known else "?", piece.basis])
+        rows.append([piece.work, duration(piece.seconds) if known else "?", piece.basis])
     end = f"{cost.cells} cells, {cost.to_measure} to measure, "
     if cost.inner:
         end += f"after {cost.inner} inner cells, {cost.inner_to_measure} to measure, "
     plural = "s" if workers > 1 else ""
-    end += f"about {cost.seconds / workers:.0f} s on {workers} worker{plural}"
+    end += f"about {duration(cost.seconds / workers)} on {workers} worker{plural}"
     if cost.unknown:
         end += f", {cost.unknown} of unknown cost not counted"
     return f"{columns(rows)}\n\n{end}"

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import permutations
+from itertools import pairwise, permutations
 from pathlib import Path
 
 from bench.api import BenchError
 from bench.data.files import is_litter
+
+_UNITS = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
 
 Rows = dict[str, tuple[int, list[str]]]
 """Rows of a label file by their first field: line number and the other fields."""
@@ -144,6 +146,21 @@ def flags(fields: Iterable[str], path: Path, line: int) -> list[bool]:
 def shortened(text: str, length: int = 60) -> str:
     """``text`` in quotes, safe on a terminal, cut where it is long."""
     return repr(text if len(text) <= length else text[: length - 1] + "…")
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: ``0.4 s``, ``12 s``, ``3 min 5 s``, ``2 h``, ``4 d 4 h``.
+
+    In the largest unit and the next one, rounded to that.
+    """
+    if seconds < 9.95:
+        return f"{seconds:.1f}".removesuffix(".0") + " s"
+    for (name, size), (smaller, step) in pairwise(_UNITS):
+        steps = round(seconds / step)
+        if steps * step >= size:
+            count, rest = divmod(steps * step, size)
+            return f"{count:,} {name}" + (f" {rest // step} {smaller}" if rest else "")
+    return f"{round(seconds)} s"
 
 
 def differences(counts: Mapping[str, tuple[Sequence[int], Sequence[int]]]) -> list[str]:

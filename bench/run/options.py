@@ -29,8 +29,11 @@ _BYTES = {"MB": 1e6, "GB": 1e9, "TB": 1e12}
 _PATHS = ("root", "results", "plugins")  # in a file, meant from where the file lies
 
 
+_MOST = 1000  # seeds, processes or threads: more is a slip of the finger
+
+
 def _shown(help: str, metavar: str = "", least: int | None = None) -> dict[str, Any]:
-    """What ``--help`` says of an option, and the least value of a number."""
+    """What ``--help`` says of an option, and the least value of a number, which has a largest."""
     return {"help": help, "metavar": metavar, "least": least}
 
 
@@ -197,7 +200,7 @@ def options_of(given: Mapping[str, Any], file: Path | None = None) -> RunOptions
     BenchError
         An unknown key, a wrong type, a value out of range.
     """
-    values = {} if file is None else _from_file(file)
+    values = {} if file is None else read_file(file)
     for name, value in given.items():
         if value is not None:
             _checked(name, value, flag(name))
@@ -207,7 +210,8 @@ def options_of(given: Mapping[str, Any], file: Path | None = None) -> RunOptions
     return msgspec.convert(values, RunOptions, dec_hook=_path)
 
 
-def _from_file(file: Path) -> dict[str, Any]:
+def read_file(file: Path) -> dict[str, Any]:
+    """The options that a TOML file gives, by name; raises `BenchError` where one is wrong."""
     import tomllib  # most runs have no file, and `bench --help` need not wait for it
 
     try:
@@ -236,7 +240,7 @@ def _checked(name: str, value: Any, where: str) -> None:
 
     least = OPTIONS[name].metadata["least"]
     numbers = least is not None and value is not None
-    kind = Annotated[int, msgspec.Meta(ge=least)] if numbers else TYPES[name]
+    kind = Annotated[int, msgspec.Meta(ge=least, le=_MOST)] if numbers else TYPES[name]
     try:
         msgspec.convert(value, kind, dec_hook=_path)
     except msgspec.ValidationError as error:

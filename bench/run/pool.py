@@ -30,6 +30,7 @@ class Task:
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     resource: str | None = None  # of tasks with one resource, one runs at a time
+    cost: float = 0.0  # what it may take; the cheapest begins first, of equals the first queued
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,10 @@ class Pool:
         """Yield what comes of each task, as it comes; tasks may be submitted meanwhile."""
         while self._waiting or self.running():
             if self.size == 0:
-                yield _here(self._waiting.popleft())
+                task = self._next()
+                assert task is not None  # nothing else runs that could have its resource
+                self._waiting.remove(task)
+                yield _here(task)
                 continue
             self._feed()
             yield from self._gather()
@@ -143,9 +147,10 @@ class Pool:
                 self._waiting.appendleft(task)
 
     def _next(self) -> Task | None:
-        """The first waiting task whose resource is free."""
+        """The cheapest waiting task whose resource is free."""
         taken = {task.resource for task in self.running()} - {None}
-        return next((task for task in self._waiting if task.resource not in taken), None)
+        free = (task for task in self._waiting if task.resource not in taken)
+        return min(free, key=lambda task: task.cost, default=None)
 
     def _gather(self) -> Iterator[Outcome]:
         busy = {one.pipe: one for one in self._workers if one.task is not None}

@@ -6,11 +6,13 @@ import os
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from math import inf
+from math import inf, isnan
 from typing import Protocol
 
 from bench.data.files import DiskFullError
+from bench.data.text import duration
 from bench.run.cache import save_faces
+from bench.run.costs import Costs
 from bench.run.extract import ensure_features
 from bench.run.job import FeatureJob, Job
 from bench.run.measure import measure
@@ -26,6 +28,7 @@ from bench.run.worker import Failure
 
 TIMEOUTS = {"smoke": 600.0, "quick": 3600.0, "paper": 24 * 3600.0}
 SHARE = 0.8  # of the machine's memory, for all workers together
+UNKNOWN = 60.0  # seconds that work of unknown cost counts as, in the order of work
 TRIES = 2  # a worker that dies under a task (killed, out of memory) is given one more
 
 
@@ -233,6 +236,7 @@ class _Run:
         self.waiting: defaultdict[str, list[Job]] = defaultdict(list)
         self.tries: defaultdict[str, int] = defaultdict(int)
         self.told: set[str] = set()
+        self.costs = Costs.of(store)
 
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
         """Measure these cells, each after its features, and put their records among the others."""
@@ -274,10 +278,18 @@ class _Run:
     def _submit(self, job: Job | FeatureJob) -> None:
         if isinstance(job, FeatureJob):
             resource = job.setting.device if job.exclusive else None
-            self.pool.submit(Task(job.key, ensure_features, (job, self.store), resource))
+            cost = self._cost(job, len(self.plan.faces))
+            self.pool.submit(Task(job.key, ensure_features, (job, self.store), resource, cost))
         else:
-            self.pool.submit(Task(job.key, measure, (job, self.store, self.max_memory)))
+            cost = self._cost(job, job.cell.n_train)
+            task = Task(job.key, measure, (job, self.store, self.max_memory), cost=cost)
+            self.pool.submit(task)
         self.listener.started(job.label)
+
+    def _cost(self, job: Job | FeatureJob, rows: int) -> float:
+        """Seconds that the work may take: what is cheap runs first, so that results come soon."""
+        seconds, _ = self.costs.estimate(job, rows)
+        return UNKNOWN if isnan(seconds) else seconds
 
     def _answer(self, outcome: Outcome) -> list[Record]:
         """What an outcome means; the records that it settles."""
@@ -341,7 +353,7 @@ class _Run:
 def _verdict(outcome: Outcome, what: str) -> tuple[str, str, str]:
     """Status, sentence and traceback for work that gave no result."""
     if outcome.status == "timeout":
-        reason = f"{what} took longer than {outcome.value:g} s (--timeout) and was ended"
+        reason = f"{what} took longer than {duration(outcome.value)} (--timeout) and was ended"
         return "timeout", reason, ""
     if outcome.status == "died":
         code = outcome.value

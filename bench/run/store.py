@@ -309,6 +309,19 @@ class Store:
             code = errno.ENOSPC if full else errno.EIO
             raise explained(OSError(code, str(error)), self._index) from error
 
+    def remove(self, key: str) -> None:
+        """Remove a cell's record and scores; caches and trained networks stay.
+
+        The lock's holder calls this, and `rebuild` once all are gone.
+        """
+        # What says that there is a result goes first: an interruption leaves no record without
+        # scores.
+        folder = self.runs / key
+        for path in (self._path(key), folder / "scores.npz"):
+            path.unlink(missing_ok=True)
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
+
     def remove_weights(self, key: str) -> None:
         """Remove every checkpoint of a training and of its phases; curves and events stay."""
         for pattern in ("epoch-[0-9]*.json", "*.safetensors"):  # what names files before the files

@@ -20,7 +20,8 @@ CELLS = 2 + 2 + 2 + 1 + 2  # two seeds for what is stochastic
 
 def command(tiny: Path, results: Path) -> list[str]:
     words = ["run", "--dataset", "tiny", "--plugins", str(tiny), "--methods", METHODS]
-    return [sys.executable, "-m", "bench", *words, "--seeds", "2", "--results", str(results)]
+    words += ["--yes", "--seeds", "2"]
+    return [sys.executable, "-m", "bench", *words, "--results", str(results)]
 
 
 def tables(results: Path) -> dict[str, str]:

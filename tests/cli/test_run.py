@@ -109,6 +109,10 @@ def test_a_failed_cell_is_named_and_the_exit_code_is_1(
             "--seeds 0: expected int >= 1",
         ),
         (
+            ("--dataset", "tiny", "--methods", "alone", "--seeds", "100000"),
+            "--seeds 100000: expected int <= 1000",
+        ),
+        (
             ("--dataset", "tiny", "--methods", "alone", "--workers", "0"),
             "--workers 0: expected int",
         ),
@@ -317,9 +321,9 @@ def test_the_same_bytes_leaves_out_time_and_machine() -> None:
 
 def test_long_training_is_announced(bench: Bench, tiny: Path) -> None:
     words = ("run", "--dataset", "tiny", "--methods", "net", "--plugins", tiny, "--workers", 1)
-    done = bench(*words)
+    done = bench(*words, "--budget", "paper")
     assert done.returncode == 0, done.stderr
-    assert "training may take about 10 hours at --budget paper" in done.stderr
+    assert "training may take about 10 h at --budget paper" in done.stderr
     done = bench(*words, "--budget", "smoke")
     assert "training may take" not in done.stderr
 

@@ -73,7 +73,17 @@ def test_killed_while_it_chooses_it_goes_on_and_ends_the_same(tiny: Path, tmp_pa
 
     def command(results: Path) -> list[str]:
         words = ["run", "--dataset", "tiny", "--plugins", str(tiny), "--methods", methods]
-        words += ["--tune", "wait", "--inner", "cv3", "--seeds", "2", "--results", str(results)]
+        words += [
+            "--yes",
+            "--tune",
+            "wait",
+            "--inner",
+            "cv3",
+            "--seeds",
+            "2",
+            "--results",
+            str(results),
+        ]
         return [sys.executable, "-m", "bench", *words]
 
     def tables(results: Path) -> dict[str, str]:

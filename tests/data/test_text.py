@@ -147,3 +147,25 @@ def test_root_that_is_nothing_of_the_kind(tmp_path: Path) -> None:
         text.find_root(tmp_path, "d", ("a", "*b.txt"))
     (tmp_path / "xb.txt").write_bytes(b"")
     assert text.find_root(tmp_path, "d", ("*b.txt",)) == tmp_path
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0 s"),
+        (0.44, "0.4 s"),
+        (4, "4 s"),
+        (9.96, "10 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min"),
+        (185, "3 min 5 s"),
+        (3599.7, "1 h"),
+        (7200, "2 h"),
+        (7290, "2 h 2 min"),
+        (86_399, "1 d"),
+        (360_000, "4 d 4 h"),
+        (86_400_000, "1,000 d"),
+    ],
+)
+def test_durations_are_for_people(seconds: float, words: str) -> None:
+    assert text.duration(seconds) == words

@@ -11,7 +11,8 @@ from runs import run_plan
 
 from bench.api import BenchError
 from bench.plugins import Registry
-from bench.run.estimates import estimate, training_seconds
+from bench.run.costs import Costs
+from bench.run.estimates import training_seconds
 from bench.run.options import RunOptions
 from bench.run.plan import Plan, make_plan
 from bench.run.runner import pending
@@ -237,14 +238,13 @@ def test_a_networks_cost_is_told_by_budget_and_then_from_what_it_took(
     def expected(budget: str) -> tuple[float, str]:
         plan = plan_of([tiny], "net,halves+nearest", budget=budget)
         (job,) = (one for one in plan.feature_jobs(plan.jobs).values() if one.spec.name == "net")
-        records = store.records() if store.runs.is_dir() else []
-        return estimate(job, 60, records)
+        return Costs.of(store).estimate(job, 60)
 
     assert expected("paper") == (pytest.approx(36_000), "rule of thumb")
     assert expected("smoke") == (pytest.approx(0.06), "rule of thumb")
     assert np.isnan(expected("quick")[0])
     plan = plan_of([tiny], "net,halves+nearest")
-    assert training_seconds(plan, plan.jobs, []) == pytest.approx(36_000)
+    assert training_seconds(plan, store, 1) == pytest.approx(36_000)
     run_plan(plan_of([tiny], "net", budget="smoke"), store)
     assert expected("smoke")[1] == "measured before"
     assert expected("paper")[1] == "rule of thumb"  # another budget tells nothing
