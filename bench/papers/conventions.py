@@ -7,6 +7,7 @@ choice than about methods, so tables name it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import combinations
@@ -15,14 +16,16 @@ from typing import NamedTuple
 import numpy as np
 
 from bench.papers.measured import Finder
-from bench.papers.methods import HUMAN
 from bench.papers.reading import by_seed
 from bench.papers.reproduction import Reproduction
 from bench.papers.spec import PaperColumn, PaperEntry, PaperTable
+from bench.papers.yardsticks import BLOCK as YARDSTICKS
 from bench.score.criteria import CONVENTIONS, alike
 
 SHOWN = 3
 """Pairs of rows that a remark names; the rest are counted."""
+
+_LETTER = re.compile(r"^\([a-z]\) ")  # of a block, as printed; tables letter their own
 
 Values = dict[str, float]
 """By convention."""
@@ -63,7 +66,9 @@ def _sentences(table: PaperTable, finders: Mapping[str, Finder]) -> Iterator[str
         rows = []
         for row in table.rows:
             entry = row.entries[number]
-            if entry is None or entry.run in ("", HUMAN) or not depends(entry.metric):
+            if entry is None or not entry.run or not depends(entry.metric):
+                continue
+            if row.block == YARDSTICKS:  # people and trivial rows take no part in a ranking
                 continue
             values = _values(entry, finders)
             if len(values) == len(CONVENTIONS):
@@ -127,4 +132,4 @@ def _in_words(differences: Values) -> str:
 
 
 def _label(block: str, label: str) -> str:
-    return f"{label} ({block})" if block else label
+    return ", ".join(filter(None, (label, _LETTER.sub("", block))))

@@ -14,6 +14,7 @@ from bench.papers.conventions import depends, hanging_print, hanging_rows
 from bench.papers.files import papers
 from bench.papers.published import by_id
 from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable, load
+from bench.papers.yardsticks import BLOCK
 from bench.publish.rows import Row, as_far_as_held, in_convention
 from bench.run.record import Record
 from bench.run.scoring import Stored, scored
@@ -139,6 +140,12 @@ def test_pairs_of_rows_that_change_places_are_counted_and_named(make: Callable[.
     assert remark.startswith("Ranking loss: 2 of 3 pairs of rows change places")
     assert "clr less rakel +0.024 by sklearn and matlab and mulan, -0.069 by raf-ml" in remark
     assert "clr less lift +0.084 by sklearn and matlab and mulan, -0.009 by raf-ml" in remark
+
+
+def test_yardsticks_take_no_part(make: Callable[..., Any]) -> None:
+    made = table()
+    rows = (replace(made.rows[0], block=BLOCK), *made.rows[1:])
+    assert hanging_rows(replace(made, rows=rows), finders(make, clr=0.141)) == []
 
 
 def test_rows_that_keep_their_places_are_not_named(make: Callable[..., Any]) -> None:
