@@ -74,12 +74,14 @@ def _measured(
 ) -> tuple[Outcomes, list[Path]]:
     """Run the plan and write the tables of its dataset."""
     from bench.cli.progress import display
+    from bench.papers.human import write_half_panels
     from bench.publish import tables
     from bench.run.runner import run as run_plan
 
     with display() as listener:
         outcomes = run_plan(plan, store, listener, limits)
     dataset = outcomes.records[0].cell.dataset
+    write_half_panels(plugins, dataset, plan, store, say)
     found = store.records(damaged=lambda error: say(f"left out: {error}"))
     records = [record for record in found if record.cell.dataset == dataset]
     written = tables.write(records, store.tables, scores_of=store.scores, registry=plugins)

@@ -14,7 +14,7 @@ from bench.papers.claims import Verdict, evaluate, needs
 from bench.papers.comparing import Need
 from bench.papers.conventions import hanging_print, hanging_rows
 from bench.papers.grid import Group, grid_of, planned
-from bench.papers.human import has_panel, human_records
+from bench.papers.human import has_panel, human_records, write_half_panels
 from bench.papers.margins import worse_than_trivial
 from bench.papers.measured import Finder, Overrides
 from bench.papers.methods import HUMAN, method_of
@@ -201,6 +201,8 @@ class _Runs:
             return
         for record in human_records(session.registry, group.measured, plan, session.store.has):
             session.store.write(record)
+        said = session.listener.said
+        write_half_panels(session.registry, group.measured, plan, session.store, said)
 
 
 def _time(session: Session, timed: Sequence[tuple[str, Place]]) -> None:

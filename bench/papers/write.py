@@ -38,7 +38,7 @@ _REPRODUCTION_COLUMNS = (
     *("dataset", "target", "protocol", "target_protocol", "selection", "budget", "seeds"),
     *("published_id", "published", "unit", "measured", "spread", "n_seeds", "n_folds", "n_test"),
     *("difference", "verdict", "why", "beside", "used", "used_protocol", "stand_ins", "synthetic"),
-    "fingerprint",
+    *("fingerprint", "half_panels"),
 )
 _MARGIN_COLUMNS = (
     *("table", "part", "dataset", "metric", "pick", "against", "best", "second", "best_id"),
@@ -206,12 +206,12 @@ def _reproduction(result: Reproduction, convention: str) -> dict[str, Any]:
         "beside": result.beside,
         "used": " ".join(measured.used),
         "stand_ins": "; ".join(measured.stand_ins),
-        **_cells_behind(measured),
+        **_cells_behind(measured, entry.metric),
     }
 
 
-def _cells_behind(measured: Measured) -> dict[str, Any]:
-    """How many cells a measured value is made of, and on which data; empty without cells."""
+def _cells_behind(measured: Measured, metric: str) -> dict[str, Any]:
+    """How many cells a value is made of, on which data, and what it is on the truth of people."""
     row = measured.row
     if row is None:
         return {}
@@ -219,6 +219,7 @@ def _cells_behind(measured: Measured) -> dict[str, Any]:
         "n_test": sum({r.cell.split_hash: r.cell.n_test for r in row.ok}.values()),
         "used_protocol": str(row.cell.protocol),
         "fingerprint": row.cell.fingerprint,
+        "half_panels": row.half_panels(metric),
     }
     if measured.value is not None:
         behind |= {"n_seeds": len(row.seeds), "n_folds": len(row.splits)}

@@ -39,6 +39,7 @@ CELL_COLUMNS = (
     *_OTHERS,
     *("fingerprint", "split_hash", "notes"),
     *("threshold", "fitted_on"),
+    *(f"{name}_half_panels" for name in (*_NINE, *_OTHERS)),
 )
 _ESTIMATE = ("mean", "sd_seeds", "sd_folds", "low", "high")
 SUMMARY_COLUMNS = (
@@ -51,6 +52,7 @@ SUMMARY_COLUMNS = (
     *("threshold", "fitted_on"),
     *(f"{name}_mark" for name in (*_NINE, *_OTHERS)),
     *("interval_over", "resampled", "clusters", "rare_labels"),
+    *(f"{name}_half_panels" for name in (*_NINE, *_OTHERS)),
 )
 _METHOD = ("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed")
 _TRAINING = ("budget", "selection", "synthetic")
@@ -81,7 +83,8 @@ def cells(records: Iterable[Record], columns: Sequence[str] = CELL_COLUMNS) -> p
     columns : sequence of str
         Fields of `Cell` and of `Record`, criteria, and the other columns of cells.csv: ``params``
         is JSON (``{"classifier": {...}, "features": {...}}``, and ``"tuned"`` where some of them
-        were chosen on the training part: from what, how), ``notes`` are joined by `` | ``.
+        were chosen on the training part: from what, how), ``notes`` are joined by `` | ``,
+        ``<criterion>_half_panels`` is the criterion on the truth of people's row.
 
     Returns
     -------
@@ -99,6 +102,7 @@ def _cell(record: Record) -> dict[str, Any]:
         **cell.columns(field.name for field in fields(Cell)),
         **record.criteria,
         **record.distribution_criteria,
+        **{f"{name}_half_panels": value for name, value in record.half_panels.items()},
         **{f"seconds_{stage}": seconds for stage, seconds in record.seconds.items()},
         "params": _params(cell, cell.classifier_params, cell.features_params),
         "convention": record.convention if ok else None,
@@ -122,7 +126,7 @@ def summary(records: Sequence[Record], trivial: Collection[str] = ()) -> pd.Data
     because of which the means over labels have no interval. In ``params`` a tuned parameter, which
     may differ from cell to cell, reads ``tuned``. ``n_cells`` counts cells with a result,
     ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
-    former.
+    former. ``<criterion>_half_panels`` is the mean on the truth of people's row, half of the votes.
 
     Parameters
     ----------
@@ -171,6 +175,7 @@ def _summary(row: Row, marks: _Marks) -> dict[str, Any]:
             values[f"{name}_mark"] = "|".join(of_tables[:1] if alike else of_tables)
             if estimate.sample is not None:
                 values |= _over(estimate)
+        values[f"{name}_half_panels"] = row.half_panels(name)
     return values
 
 

@@ -318,6 +318,12 @@ class Row:
     def _replicates(self) -> dict[str, dict[str, np.ndarray]]:
         return {r.key: bootstrap.unpack(r.bootstrap.get("values", {})) for r in self.ok}
 
+    def half_panels(self, criterion: str) -> float | None:
+        """The mean over cells of a criterion on the truth of people; None unless all have it."""
+        values = [record.half_panels.get(criterion) for record in self.ok]
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known and len(known) == len(values) else None
+
     def estimate(self, criterion: str) -> CriterionEstimate | None:
         """The row's value of a criterion; None where no cell has one."""
         cells: dict[str, dict[int, Record]] = defaultdict(dict)

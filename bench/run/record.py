@@ -68,6 +68,9 @@ class Record:
         Share of test rows in which two labels have the same score.
     positives : list of int
         Test images of each label; empty in records of people and in those of before this field.
+    half_panels : dict of str to float
+        Criteria by the ``sklearn`` convention against half of each test image's votes, the truth
+        that people are judged by (`bench.papers.human`); empty where there are no votes.
     bootstrap : dict
         ``{"seed", "count", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
     seconds : dict
@@ -99,6 +102,7 @@ class Record:
     left_out: int = 0
     tied_rows: float | None = None
     positives: list[int] = field(default_factory=list)
+    half_panels: dict[str, float] = field(default_factory=dict)
     bootstrap: dict[str, Any] = field(default_factory=dict)
     conventions: dict[str, dict[str, Any]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)

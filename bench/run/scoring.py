@@ -88,6 +88,7 @@ def scored(
         left_out=found.left_out,
         tied_rows=found.tied_rows,
         positives=truth.sum(axis=0).tolist(),
+        half_panels={},  # of the code before
         bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},
     )
 

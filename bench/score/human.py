@@ -1,13 +1,15 @@
-"""What people score: one half of each image's votes against the other half.
+"""What people score: one half of each image's votes against the other half, and methods likewise.
 
-What people score is no upper bound of what methods can, and not on one scale with it: a method is
-held against all votes, and may average out noise that a panel of five has.
+What people score is no upper bound of what methods can. A method's own criteria are held against
+all votes, a truth with less noise than half a panel's; only what it scores against the same halves
+can be compared with people.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,6 +19,25 @@ Panel = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray, np.ndarray]]
 """From votes int (n, V): scores float (n, L), labels bool (n, L), and bool (n,): usable at all."""
 
 _PRIOR_WEIGHT = 0.001  # of the label frequencies in a score: they decide between equal shares
+
+
+class Halved(NamedTuple):
+    """One way to halve the votes of every image.
+
+    Attributes
+    ----------
+    scores, labels : (n, L)
+        What the first half says.
+    truth : bool (n, L)
+        What the other half says.
+    kept : bool (n,)
+        Images of which both halves have a usable vote.
+    """
+
+    scores: np.ndarray
+    labels: np.ndarray
+    truth: np.ndarray
+    kept: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -61,24 +82,13 @@ def halves(
     Votes are drawn without replacement: floor(m / 2) of an image's m votes predict, the others are
     the truth.
     """
-    rng = np.random.default_rng(seed)
-    first = np.stack(
-        [rng.multivariate_hypergeometric(row, row.sum() // 2, size=splits) for row in votes], axis=1
-    )
     by_criterion: dict[str, list[float]] = {}
     skipped = 0
-    for drawn in first:
-        scores, labels, usable = panel(drawn)
-        _, truth, usable_as_truth = panel(votes - drawn)
-        kept = usable & usable_as_truth
-        skipped += int((~kept).sum())
-        scores = scores[kept] + _PRIOR_WEIGHT * prior
-        values = evaluate(truth[kept], scores, labels[kept], "sklearn", kind).values
-        for name, value in values.items():
-            if value is not None:
-                by_criterion.setdefault(name, []).append(value)
+    for half in _halvings(votes, panel, seed, splits):
+        skipped += int((~half.kept).sum())
+        _judge(half, half.scores + _PRIOR_WEIGHT * prior, half.labels, kind, by_criterion)
     return Human(
-        {name: float(np.mean(values)) for name, values in by_criterion.items()},
+        _means(by_criterion),
         {
             name: float(np.std(values, ddof=1))
             for name, values in by_criterion.items()
@@ -87,3 +97,65 @@ def halves(
         skipped / (splits * len(votes)),
         splits,
     )
+
+
+def against_halves(
+    votes: np.ndarray,
+    panel: Panel,
+    scores: np.ndarray | None,
+    labels: np.ndarray | None,
+    kind: str,
+    seed: int,
+    splits: int = 200,
+) -> dict[str, float]:
+    """A method's criteria on the truth that people are judged by in `halves` with the same seed.
+
+    Parameters
+    ----------
+    votes, panel, kind, seed, splits
+        As for `halves`.
+    scores, labels : float and bool (n, L), or None
+        What the method says of the images.
+
+    Returns
+    -------
+    dict of str to float
+        Means over the halves, by criterion; without those that the method has no input for.
+    """
+    by_criterion: dict[str, list[float]] = {}
+    for half in _halvings(votes, panel, seed, splits):
+        _judge(half, scores, labels, kind, by_criterion)
+    return _means(by_criterion)
+
+
+def _halvings(votes: np.ndarray, panel: Panel, seed: int, splits: int) -> Iterator[Halved]:
+    """Random halves of the votes, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    first = np.stack(
+        [rng.multivariate_hypergeometric(row, row.sum() // 2, size=splits) for row in votes], axis=1
+    )
+    for drawn in first:
+        scores, labels, usable = panel(drawn)
+        _, truth, usable_as_truth = panel(votes - drawn)
+        yield Halved(scores, labels, truth, usable & usable_as_truth)
+
+
+def _judge(
+    half: Halved,
+    scores: np.ndarray | None,
+    labels: np.ndarray | None,
+    kind: str,
+    by_criterion: dict[str, list[float]],
+) -> None:
+    """Add the criteria on one truth to those on others, where they are defined."""
+    kept = half.kept
+    scores = None if scores is None else scores[kept]
+    labels = None if labels is None else labels[kept]
+    values = evaluate(half.truth[kept], scores, labels, "sklearn", kind).values
+    for name, value in values.items():
+        if value is not None:
+            by_criterion.setdefault(name, []).append(value)
+
+
+def _means(by_criterion: dict[str, list[float]]) -> dict[str, float]:
+    return {name: float(np.mean(values)) for name, values in by_criterion.items()}

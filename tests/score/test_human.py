@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, hamming_loss, label_ranking_average_precision_score
 
-from bench.score.human import halves
+from bench.score.human import against_halves, halves
 
 VOTES = np.array([[3, 1, 0, 0], [1, 1, 2, 0], [0, 0, 0, 4], [2, 0, 1, 1]])
 PRIOR = np.array([0.5, 0.3, 0.2])
@@ -43,6 +43,41 @@ def test_the_mean_over_random_halves_is_that_over_all_halves() -> None:
     assert found.mean["hamming_loss"] == pytest.approx(np.mean(hamming), abs=0.01)
     assert found.mean["average_precision"] == pytest.approx(np.mean(ranked), abs=0.01)
     assert found.sd["hamming_loss"] == pytest.approx(np.std(hamming), abs=0.01)
+
+
+def test_a_method_is_judged_by_the_same_halves() -> None:
+    rng = np.random.default_rng(2)
+    scores, labels = rng.random((4, 3)), rng.random((4, 3)) < 0.5
+    hamming, ranked = [], []
+    for drawn in itertools.product(*map(every_half, VOTES)):
+        first = np.array(drawn)
+        _, _, usable = panel(first)
+        _, truth, usable_too = panel(VOTES - first)
+        kept = usable & usable_too
+        hamming.append(hamming_loss(truth[kept], labels[kept]))
+        ranked.append(label_ranking_average_precision_score(truth[kept], scores[kept]))
+    found = against_halves(VOTES, panel, scores, labels, "multi", seed=1, splits=3000)
+    assert found["hamming_loss"] == pytest.approx(np.mean(hamming), abs=0.01)
+    assert found["average_precision"] == pytest.approx(np.mean(ranked), abs=0.01)
+    without = against_halves(VOTES, panel, None, labels, "multi", seed=1, splits=30)
+    assert "hamming_loss" in without
+    assert "average_precision" not in without
+
+
+def test_who_says_what_the_other_half_says_is_judged_as_people_are() -> None:
+    """Where all voters agree, every half is the same truth, for people and methods alike."""
+    votes = np.array([[4, 0, 0, 0], [0, 4, 0, 0], [0, 2, 2, 0]])
+    scores, labels, _ = panel(votes)
+    method = against_halves(votes[:2], panel, scores[:2], labels[:2], "multi", 0, 20)
+    people = halves(votes[:2], panel, PRIOR, "multi", 0, 20)
+    assert method["hamming_loss"] == people.mean["hamming_loss"] == 0
+    # Where they do not, the whole panel's answer is nearer to a half than another half is.
+    method = against_halves(votes[2:], panel, scores[2:], labels[2:], "multi", 0, 500)
+    assert (
+        0
+        < method["hamming_loss"]
+        < halves(votes[2:], panel, PRIOR, "multi", 0, 500).mean["hamming_loss"]
+    )
 
 
 def test_faces_without_a_usable_half_are_left_out() -> None:
