@@ -27,6 +27,10 @@ One ``[[claim]]`` for each row of ``claims.csv``, which gives datasets, metrics 
     What the first run has over another is compared with what the second has.
 ``placebo = [["LEFT", "PLACEBO"], …]``
     As pairs, told beside the verdict and without a part in it.
+``primary = "micro_f1"``
+    The criterion that counts where a claim has several on a dataset; ``"all"`` where the claim is
+    about all of them. Otherwise average precision, or accuracy; the others are told and do not
+    count.
 ``metrics``, ``datasets``
     In place of the claim's, where it names what bench calls otherwise.
 ``partial``
@@ -37,8 +41,8 @@ One ``[[claim]]`` for each row of ``claims.csv``, which gives datasets, metrics 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise, product
 from typing import Any
@@ -47,13 +51,16 @@ import msgspec
 
 from bench.api import BenchError, near
 from bench.data.typed import checked, parse_toml
-from bench.papers.comparing import Contrast, Need, Side
+from bench.papers.contrasts import Contrast, Need, Side
 from bench.papers.files import FOLDER, text
 from bench.papers.published import Claim, claims
 from bench.papers.reading import FIRST, LAST, better, known
 from bench.run.grammar import parse_methods
 
 FILE = "claims.toml"
+
+ALL = "all"
+_PRIMARY = ("average_precision", "accuracy")  # named beforehand for every claim of several
 
 _SIGNS = {"left better": 1, "left worse": -1, "rises-then-falls": 1}  # of what is better
 
@@ -155,6 +162,25 @@ def _better_or_higher(metric: str) -> int:
         return 1
 
 
+def _marked(contrasts: Sequence[Contrast], primary: str) -> Iterable[Contrast]:
+    """The contrasts, with which of them count: of several criteria on a dataset, the primary."""
+    of_dataset: dict[str, set[str]] = {}
+    for contrast in contrasts:
+        of_dataset.setdefault(contrast.left.need.dataset, set()).add(_kind(contrast))
+    if primary not in ("", ALL, *set().union(*of_dataset.values())):
+        raise BenchError(f"the primary criterion {primary!r} is none of the claim's metrics")
+    for contrast in contrasts:
+        kinds = of_dataset[contrast.left.need.dataset]
+        named = [name for name in (primary, *_PRIMARY) if name in kinds][:1]
+        counted = primary == ALL or len(kinds) == 1 or not named or _kind(contrast) in named
+        yield replace(contrast, counted=counted)
+
+
+def _kind(contrast: Contrast) -> str:
+    """The metric, without the class that it is of."""
+    return contrast.left.metric.partition(":")[0]
+
+
 # -- the forms of a test --------------------------------------------------------------------------
 
 
@@ -212,10 +238,12 @@ class _Form(_Strict, frozen=True, kw_only=True):
     metrics: tuple[str, ...] | None = None
     datasets: tuple[str, ...] | None = None
     partial: str = ""
+    primary: str = ""
     placebo: tuple[tuple[str, str] | _Pair, ...] = ()
 
     def test(self, claim: Claim) -> ClaimTest:
-        contrasts, placebos = tuple(self.contrasts(claim)), tuple(self.placebos(claim))
+        contrasts = tuple(_marked(tuple(self.contrasts(claim)), self.primary))
+        placebos = tuple(self.placebos(claim))
         enough = getattr(self, "enough", 0)
         return ClaimTest(claim.id, contrasts, placebos, enough, self.partial)
 

@@ -1,28 +1,30 @@
 """Tests what papers claim, as directions, on what was measured.
 
-How a single contrast is decided: `bench.papers.comparing`. Which contrasts a claim makes:
-`bench.papers.claim_tests`.
+How contrasts are decided: `bench.papers.comparing`. Which contrasts a claim makes, and which of
+them count: `bench.papers.claim_tests`.
 
-A claim of several comparisons holds where all hold, and fails where one fails. For "holds" no
-correction is wanted: all at once is harder than one (an intersection-union test keeps the level of
-each). "Fails" is not corrected either, since Holm's rule would let a claim off the more easily the
-more it claims; the sentence says how many of that many comparisons would fail by chance alone if
-nothing differed, and whoever reads "1 of 30 fails" can weigh it.
+A claim of several comparisons holds where all that count hold, and fails where one fails; each at
+the joint level, so that a claim at which nothing differs does either in at most 5 %. It holds or
+fails only where the conventions of the criteria agree: they part at ties, and classifiers that vote
+tie in most rows.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, partial
 
 from bench.papers.claim_tests import ClaimTest
-from bench.papers.comparing import Comparison, FindRow, FindSeconds, Need, compare
+from bench.papers.comparing import Comparison, Evidence, FindRow, compare
+from bench.papers.contrasts import Contrast, Need
+from bench.papers.conventions import depends
 from bench.papers.files import catalogue
-from bench.papers.intervals import LEVEL
-from bench.papers.published import Claim
+from bench.papers.measured import Measured
+from bench.papers.published import Claim, by_id
 from bench.papers.reading import TIME
+from bench.papers.test_sets import unlike_test_set
 from bench.publish.corrections import paired
 from bench.publish.rows import Row, ScoresOf
 from bench.run.job import Cell
@@ -43,7 +45,9 @@ class Verdict:
     on : str
         Data, budget, seeds and test images; "" where nothing was measured.
     comparisons, beside : tuple of Comparison
-        What decided it, and its placebos.
+        What decided it and what is told besides, and its placebos.
+    question : str
+        Of the comparisons that count: about the paper's very test set, or about other images too.
     """
 
     claim: Claim
@@ -52,6 +56,7 @@ class Verdict:
     on: str
     comparisons: tuple[Comparison, ...]
     beside: tuple[Comparison, ...] = ()
+    question: str = ""
 
 
 def needs(test: ClaimTest) -> tuple[Need, ...]:
@@ -65,42 +70,100 @@ def needs(test: ClaimTest) -> tuple[Need, ...]:
 def evaluate(
     claim: Claim,
     test: ClaimTest,
-    find: FindRow,
-    find_seconds: FindSeconds | None = None,
-    scores_of: ScoresOf | None = None,
+    evidence: Evidence,
+    others: Mapping[str, Evidence] | None = None,
 ) -> Verdict:
     """Test a claim.
 
     Parameters
     ----------
-    find : callable
-        The cells of a `Need`; None where they are not measured.
-    find_seconds : callable, optional
-        Seconds per image, for claims about times.
-    scores_of : callable, optional
-        The stored scores of a record, for McNemar's test where a claim is about single images.
+    evidence : Evidence
+        By the convention of the criteria that the paper prints.
+    others : mapping of str to Evidence, optional
+        By each further convention.
     """
     if test.untestable:
         return Verdict(claim, "untested", test.untestable, "", ())
-    find = cache(find)
-    comparisons = tuple(compare(contrast, find, find_seconds) for contrast in test.contrasts)
-    beside = tuple(compare(contrast, find, find_seconds) for contrast in test.placebos)
-    measured = _compared(test, comparisons, find)
+    evidence = _about(claim, evidence)
+    comparisons = tuple(compare(test.contrasts, evidence))
+    for convention, other in (others or {}).items():
+        comparisons = _also_by(convention, test.contrasts, comparisons, _about(claim, other))
+    beside = tuple(compare(test.placebos, evidence))
+    measured = _compared(test, comparisons, evidence.find)
     on = _on(measured)
+    asked = [one.question for one in comparisons if one.counted and one.question]
+    question = "; ".join(dict.fromkeys(asked))
     unfair = _unfair(claim, measured)
     if unfair:
         why = f"{unfair} is no fair stand-in: testable on {claim.testable_on}"
-        return Verdict(claim, "untested", why, on, comparisons, beside)
-    verdict = _together(test, comparisons)
+        return Verdict(claim, "untested", why, on, comparisons, beside, question)
+    counted = [one for one in comparisons if one.counted]
+    verdict = _together(test, counted)
     sentences = (
-        _counted(test, comparisons, verdict),
+        _counted(test, counted, verdict),
+        _not_counted(comparisons),
         f"and {test.partial}" if test.partial else "",
-        _single_images(test, find, scores_of),
+        _single_images(test, evidence.find, evidence.scores_of),
         _placebo(beside),
     )
     if test.partial and verdict == "holds":
         verdict = "undecided"
-    return Verdict(claim, verdict, "; ".join(filter(None, sentences)), on, comparisons, beside)
+    why = "; ".join(filter(None, sentences))
+    return Verdict(claim, verdict, why, on, comparisons, beside, question)
+
+
+def _about(claim: Claim, evidence: Evidence) -> Evidence:
+    return replace(evidence, find=cache(evidence.find), is_own=partial(_is_own, claim))
+
+
+def _is_own(claim: Claim, need: Need, row: Row) -> bool:
+    """Whether a row is measured on the test set of the paper's own numbers."""
+    cell = row.cell
+    if cell.synthetic or _stands_in(_bare(cell.dataset), _bare(need.dataset)):
+        return False
+    source = _bare(cell.source.get("dataset", ""))
+    if cell.source.get("synthetic") or (_stands_in(source, "") and source not in claim.own):
+        return False
+    printed = by_id(claim.paper)
+    known = (printed[name] for name in (*claim.left_ids, *claim.right_ids) if name in printed)
+    found = Measured(row=row, used=(cell.dataset,))
+    return not any(
+        unlike_test_set(number, found) for number in known if number.dataset == need.dataset
+    )
+
+
+def _stands_in(name: str, wanted: str) -> bool:
+    return name in catalogue().open_datasets and name != wanted
+
+
+def _also_by(
+    convention: str,
+    contrasts: Sequence[Contrast],
+    comparisons: Sequence[Comparison],
+    evidence: Evidence,
+) -> tuple[Comparison, ...]:
+    """The comparisons, undecided where another convention of the criteria gives another verdict."""
+    if not any(depends(one.left.metric) for one in contrasts):
+        return tuple(comparisons)
+    others = compare(contrasts, evidence)
+    return tuple(
+        _agreeing(one, other, convention) if depends(contrast.left.metric) else one
+        for contrast, one, other in zip(contrasts, comparisons, others, strict=True)
+    )
+
+
+def _agreeing(one: Comparison, other: Comparison, convention: str) -> Comparison:
+    if one.difference is None:
+        return one
+    gap = "is not known, as scores are not stored"
+    if other.difference is not None:
+        gap = f"{other.difference:+.4g}, {other.verdict}"
+    said = f"{convention}: {gap}"
+    told = "; ".join(filter(None, (one.conventions, said)))
+    if one.verdict in ("undecided", other.verdict):
+        return replace(one, conventions=told)
+    why = f"{one.verdict} by one convention of the criteria alone ({said})"
+    return replace(one, verdict="undecided", why=why, conventions=told)
 
 
 def _compared(test: ClaimTest, comparisons: Sequence[Comparison], find: FindRow) -> dict[Need, Row]:
@@ -155,22 +218,24 @@ def _counted(test: ClaimTest, comparisons: Sequence[Comparison], verdict: str) -
     if len(comparisons) == 1:
         return ": ".join(filter(None, (_interval(comparisons[0]), *mostly)))
     parts = [
-        _states(states),
+        _states(states, "comparisons"),
         _enough(test.enough, comparisons) if test.enough else "",
-        _chance(len(comparisons)) if states["fails"] else "",
         *(mostly if verdict in ("undecided", "untested") else ()),
     ]
     return "; ".join(filter(None, parts))
 
 
-def _states(states: Counter[str]) -> str:
+def _states(states: Counter[str], what: str) -> str:
     counts = [f"{states[state]} {word}" for state, word in _IN_WORDS.items() if states[state]]
-    return f"of {states.total()} comparisons {', '.join(counts)}"
+    return f"of {states.total()} {what} {', '.join(counts)}"
 
 
-def _chance(comparisons: int) -> str:
-    chance = comparisons * (1 - LEVEL) / 2
-    return f"by chance alone {chance:.2g} would fail if nothing differed"
+def _not_counted(comparisons: Sequence[Comparison]) -> str:
+    """What further criteria say, which were not named beforehand."""
+    states = Counter(one.verdict for one in comparisons if not one.counted)
+    if not states or set(states) == {"untested"}:
+        return ""
+    return f"not counted: {_states(states, 'further')}"
 
 
 def _enough(enough: int, comparisons: Sequence[Comparison]) -> str:
@@ -188,7 +253,10 @@ def _interval(comparison: Comparison) -> str:
         return f"{difference:+.4g}"
     if low == high:
         return f"{difference:+.4g}, exactly"
-    return f"{difference:+.4g} (95 % interval {low:.4g} to {high:.4g}, n = {comparison.n})"
+    found = f"{difference:+.4g} (95 % interval {low:.4g} to {high:.4g}, n = {comparison.n})"
+    if comparison.verdict != "undecided" or comparison.smallest is None:
+        return found
+    return f"{found}, {comparison.smallest:.3g} would be found with probability .8"
 
 
 def _placebo(beside: Sequence[Comparison]) -> str:

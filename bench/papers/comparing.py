@@ -1,44 +1,44 @@
-"""One contrast of a claim decided: two sides, their difference, and whether it can be believed.
+"""The contrasts of a claim as measured, and what they decide together.
 
 How a difference is decided, and why so
 ---------------------------------------
-- **Three seeds or more on both sides**: the 95 % t interval of the differences seed by seed, each
-  the mean over splits. Training is what varies between a published number and another laboratory's;
-  the same seed sees the same splits, so that differences are paired. A method that is not
-  stochastic gives the same under every seed and is compared with each seed of the other side.
-- **Neither side is stochastic**: the 95 % percentile interval of the paired difference on
-  resampled test images (`bench.score.bootstrap`), the only thing left that varies.
-- **A stochastic method with fewer than three seeds**: undecided. One seed says nothing of the next,
-  and a t interval of two is so wide that it only looks like a test.
+- **The question.** On the paper's own test set the paper asks whether training anew would change
+  what it says, so that seeds alone vary. On any other images (a stand-in, rendered faces, another
+  test part) the images vary too, and an interval over seeds alone would call .17 to .82 of the
+  differences real that are none. Both by `bench.score.intervals`, each difference seed by seed
+  where the two sides have the same seeds, and on the same resampled images.
+- **A stochastic method with fewer than three seeds**: undecided. One seed says nothing of the next.
+- **Several comparisons** are judged together (`bench.score.jointly`): a claim of 24 would fail at
+  one of them in 23 to 46 % of cases if nothing differed. Those that do not count for the verdict,
+  further criteria beside the one that was named beforehand, are judged among all of the claim.
 - **Budget smoke**: undecided. A handful of iterations is no training.
-- **Budget quick, and trainings of different length**: undecided. A paper's schedules may differ
-  between its methods; of two that were cut short the longer may win for that alone.
-- **Sides on two datasets** (a gain here against a gain there): nothing pairs, so Welch's interval,
-  or independent resamples.
+- **Networks that were cut short**: undecided, unless both have converged
+  (`bench.papers.convergence`). Of two that are cut short the one that starts faster is ahead.
+- **Another choice of epoch or of parameters on one side**: undecided.
+- **Sides on two datasets** (a gain here against a gain there): nothing pairs, and variances add up.
 - **Counts** that neither seed nor image changes, and times: their difference as it is.
 
-The claim's direction holds where the interval lies on its side of 0 and fails where it lies on the
-other; an interval of no width at 0, two sides that never differ, fails too, since neither is
-better. All else is undecided. "Equal" holds where the interval lies within `MARGIN` of the right
-side's value, and fails where it lies wholly outside: that an interval contains 0 shows nothing.
+The claim's direction holds where the joint p is at most .05 and the difference lies on its side,
+and fails where it lies on the other; two sides that never differ fail too, since neither is better.
+All else is undecided. "Equal" holds where the interval lies within `MARGIN` of the right side's
+value, and fails where it lies wholly outside: that an interval contains 0 shows nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from bench.papers.intervals import LEVEL, decide, t_interval, welch_interval
-from bench.papers.reading import EXACT, TIME, TRAINING, by_seed
-from bench.publish.rows import Row
+from bench.papers.contrasts import Contrast, Need, Side
+from bench.papers.convergence import FEWEST, FindLengths, cut_short
+from bench.papers.reading import EXACT, TIME, TRAINING, by_seed, read, replicates
+from bench.publish.rows import Row, ScoresOf
+from bench.publish.samples import sample_of
 from bench.run.record import Record
-from bench.score import bootstrap
-
-FEWEST = 3
-"""Seeds that an interval over seeds takes."""
+from bench.score.intervals import LEVEL, Estimate, Sample, difference
+from bench.score.jointly import image_noise, joint_p
 
 MARGIN = 0.05
 """Two times are equal where they differ by no more than this share of the right one.
@@ -47,75 +47,10 @@ The only claim of equality is about times. Medians of one method scatter by a pe
 idle machine; a method that needs a twentieth more can be called as fast.
 """
 
+THIS_TEST_SET = "on this very test set"
+OTHER_IMAGES = "on other images too"
 
-@dataclass(frozen=True)
-class Need:
-    """The cells of one method under the conditions that a paper's table has for a dataset.
-
-    Where the table has no such dataset, its conditions with that dataset are meant.
-    """
-
-    table: str
-    dataset: str
-    run: str
-
-
-@dataclass(frozen=True)
-class Side:
-    """One side of a contrast.
-
-    Attributes
-    ----------
-    metric : str
-        As `bench.papers.reading.read` takes it.
-    fold : int
-        0: the mean over splits.
-    over : str
-        A method whose value is subtracted: the side is a gain.
-    """
-
-    need: Need
-    metric: str
-    fold: int = 0
-    over: str = ""
-
-    @property
-    def needs(self) -> tuple[Need, ...]:
-        """The method, and the one that it is a gain over."""
-        runs = (self.need.run, self.over) if self.over else (self.need.run,)
-        return tuple(Need(self.need.table, self.need.dataset, run) for run in runs)
-
-    def __str__(self) -> str:
-        fold = f" (fold {self.fold})" if self.fold else ""
-        return self.need.run + (f" over {self.over}" if self.over else "") + fold
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """Two sides that a claim sets against one another.
-
-    Attributes
-    ----------
-    sign : int
-        1: the left value should be larger; -1: smaller; 0: equal.
-    group : str
-        What it counts for together with others, such as a class; "": for itself.
-    """
-
-    left: Side
-    right: Side
-    sign: int
-    group: str = ""
-
-    @property
-    def sides(self) -> tuple[Side, Side]:
-        """Left and right."""
-        return self.left, self.right
-
-    @property
-    def paired(self) -> bool:
-        """Whether both sides are measured on the same images."""
-        return self.left.need.dataset == self.right.need.dataset
+_NOTHING = np.zeros(2)  # replicates of what no test image changes
 
 
 @dataclass(frozen=True)
@@ -125,41 +60,168 @@ class Comparison:
     Attributes
     ----------
     difference, low, high : float or None
-        Left less right with its 95 % interval, in the metric's unit.
+        Left less right with its own 95 % interval, in the metric's unit.
+    p : float or None
+        Of no difference, among the claim's comparisons together.
+    smallest : float or None
+        The smallest true difference that this comparison alone would find with probability .8.
     n : int
         Seeds; 1 where nothing is stochastic, 0 where a side is not measured.
+    question : str
+        `THIS_TEST_SET` or `OTHER_IMAGES`; "" where nothing was asked.
     verdict : str
         ``holds``, ``fails``, ``undecided`` or ``untested``.
     why : str
         Why it is undecided or untested.
+    conventions : str
+        What the conventions of the criteria say of it; "" where they have one rule.
     """
 
     left: str
     right: str
     dataset: str
     metric: str
+    counted: bool
     difference: float | None
     low: float | None
     high: float | None
+    p: float | None
+    smallest: float | None
     n: int
+    question: str
     verdict: str
     why: str = ""
     group: str = ""
+    conventions: str = ""
+
+
+FindRow = Callable[[Need], Row | None]
+FindSeconds = Callable[[Need], float | None]
 
 
 @dataclass(frozen=True)
-class _Difference:
-    """Left less right, None where a side is not measured; ``why``: why there is no interval."""
+class Evidence:
+    """Where the numbers come from.
 
-    value: float | None
-    interval: tuple[float, float] | None
-    n: int
+    Attributes
+    ----------
+    find : callable
+        The cells of a `Need`; None where they are not measured.
+    is_own : callable
+        Whether the cells of a `Need` are of the paper's own test set.
+    seconds : callable, optional
+        Seconds per image of a method, for ``time_per_image``, which no record holds.
+    scores_of : callable, optional
+        The stored scores of a record.
+    lengths : callable, optional
+        Every record of the network of a row, trained however long.
+    """
+
+    find: FindRow
+    is_own: Callable[[Need, Row], bool] = lambda need, row: True
+    seconds: FindSeconds | None = None
+    scores_of: ScoresOf | None = None
+    lengths: FindLengths | None = None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A contrast as measured.
+
+    Attributes
+    ----------
+    value : float or None
+        Left less right; None where a side is not measured.
+    estimate : Estimate or None
+        The same with its noise; None where ``why`` says why that is not known.
+    why : str
+        Why it decides nothing, whatever the numbers; "" where it may.
+    untested : bool
+        Whether a side is not measured.
+    margin : float
+        Of a contrast of equality.
+    """
+
+    contrast: Contrast
+    value: float | None = None
+    estimate: Estimate | None = None
+    noise: np.ndarray = field(default_factory=lambda: _NOTHING)
+    n: int = 0
+    question: str = ""
     why: str = ""
+    untested: bool = False
+    margin: float = 0.0
+
+
+def compare(contrasts: Sequence[Contrast], evidence: Evidence) -> list[Comparison]:
+    """Decide contrasts together: those that count among themselves, the others among all."""
+    found = [_measured(contrast, evidence) for contrast in contrasts]
+    known = [one for one in found if one.estimate is not None]
+    of_all = _joint(known)
+    of_counted = _joint([one for one in known if one.contrast.counted])
+    together = {**of_all, **of_counted}
+    return [_comparison(one, together.get(id(one))) for one in found]
+
+
+def _joint(found: Sequence[_Found]) -> dict[int, float]:
+    estimates = [one.estimate for one in found if one.estimate is not None]
+    p_values = joint_p(estimates, [one.noise for one in found])
+    return {id(one): p for one, p in zip(found, p_values, strict=True)}
+
+
+def _comparison(found: _Found, p: float | None) -> Comparison:
+    contrast, estimate = found.contrast, found.estimate
+    left, right = contrast.sides
+    low, high = (None, None) if estimate is None else estimate.interval(LEVEL)
+    verdict, why = _verdict(found, p)
+    return Comparison(
+        str(left),
+        str(right),
+        _against(left.need.dataset, right.need.dataset),
+        _against(left.metric, right.metric),
+        contrast.counted,
+        found.value,
+        low,
+        high,
+        p,
+        None if estimate is None else estimate.detectable(),
+        found.n,
+        found.question,
+        verdict,
+        why,
+        contrast.group,
+    )
+
+
+def _verdict(found: _Found, p: float | None) -> tuple[str, str]:
+    estimate, sign = found.estimate, found.contrast.sign
+    if found.untested:
+        return "untested", found.why
+    if estimate is None or p is None or found.why:
+        return "undecided", found.why
+    if sign == 0:
+        low, high = estimate.interval(LEVEL)
+        if -found.margin <= low and high <= found.margin:
+            return "holds", ""
+        outside = low > found.margin or high < -found.margin
+        return ("fails", "") if outside else ("undecided", "the interval is too wide")
+    if estimate.variance == 0 and estimate.value == 0:
+        return "fails", ""
+    if p > 1 - LEVEL:
+        return "undecided", "chance alone may give as much"
+    return ("holds" if estimate.value * sign > 0 else "fails"), ""
+
+
+def _against(left: str, right: str) -> str:
+    return left if left == right else f"{left} against {right}"
+
+
+# -- a contrast as measured -----------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """A side as measured: the rows of its methods, and its value under each seed."""
+    """A side as measured: the rows of its methods, and what is read in them."""
 
     side: Side
     rows: tuple[Row, ...]
@@ -169,70 +231,72 @@ class _Measured:
         return [record for row in self.rows for record in row.ok]
 
     @property
-    def stochastic(self) -> bool:
-        return any(row.cell.stochastic for row in self.rows)
-
-    @property
     def images(self) -> set[tuple[str, str]]:
         """Data and splits that it is measured on."""
         return _images(self.rows[0])
 
-    @cached_property
-    def values(self) -> dict[int, float]:
-        """By seed; a gain is the difference on the seeds that both of its methods have."""
-        values = [by_seed(row, self.side.metric) for row in self.rows]
-        if len(values) == 1:
-            return values[0]
-        gained, base = (
-            _under_seeds(of_row, values, row.cell.stochastic)
-            for row, of_row in zip(self.rows, values, strict=True)
-        )
-        return {seed: gained[seed] - base[seed] for seed in sorted({*gained} & {*base})}
+    @property
+    def clusters(self) -> int:
+        """How many things its resamples draw."""
+        of_splits = {r.cell.split_hash: r.cell.n_test for r in self.rows[0].ok}
+        return sum(of_splits.values())
+
+    def sample(self, question: str, scores_of: ScoresOf | None) -> Sample | None:
+        """By seed; a gain is the difference of its two methods. None without replicates."""
+
+        def value(record: Record) -> float | None:
+            return read(record, self.side.metric)
+
+        def drawn(record: Record) -> np.ndarray | None:
+            if question == THIS_TEST_SET:
+                return _NOTHING
+            return replicates(record, self.side.metric, scores_of)
+
+        samples = [sample_of(row, value, drawn) for row in self.rows]
+        if any(one is None for one in samples):
+            return None
+        first, *base = [one for one in samples if one is not None]
+        return _less(first, base[0]) if base else first
 
 
-FindRow = Callable[[Need], Row | None]
-FindSeconds = Callable[[Need], float | None]
-
-
-def compare(
-    contrast: Contrast, find: FindRow, find_seconds: FindSeconds | None = None
-) -> Comparison:
-    """Decide a contrast by what is measured.
-
-    Parameters
-    ----------
-    find : callable
-        The cells of a `Need`; None where they are not measured.
-    find_seconds : callable, optional
-        Seconds per image of a method, for ``time_per_image``, which no record holds.
-    """
+def _measured(contrast: Contrast, evidence: Evidence) -> _Found:
     if contrast.left.metric == TIME:
-        return _compare_times(contrast, find_seconds)
+        return _timed(contrast, evidence.seconds)
     sides = []
     for side in contrast.sides:
-        rows = _rows(side, find)
+        rows = _rows(side, evidence.find)
         if not rows:
             why = f"{side} is not measured on {side.need.dataset}"
-            return _comparison(contrast, "untested", why)
+            return _Found(contrast, why=why, untested=True)
         sides.append(_Measured(side, rows))
     left, right = sides
     obstacle = _obstacle(contrast, left, right)
     if obstacle:
-        return _comparison(contrast, "undecided", obstacle)
-    decided = _decided(contrast, _difference(contrast, left, right))
-    unlike = _cut_short(left, right)
-    return replace(decided, verdict="undecided", why=unlike) if unlike else decided
+        return _Found(contrast, why=obstacle)
+    own = all(
+        evidence.is_own(need, row)
+        for measured in sides
+        for need, row in zip(measured.side.needs, measured.rows, strict=True)
+    )
+    question = THIS_TEST_SET if own else OTHER_IMAGES
+    found = _difference(contrast, left, right, question, evidence.scores_of)
+    unlike = _unlike_choices(left, right) or _unlike_lengths(contrast, left, right, evidence)
+    return replace(found, why=unlike) if unlike else found
 
 
-def _compare_times(contrast: Contrast, find_seconds: FindSeconds | None) -> Comparison:
+def _timed(contrast: Contrast, find_seconds: FindSeconds | None) -> _Found:
     seconds = []
     for side in contrast.sides:
         value = find_seconds(side.need) if find_seconds else None
         if value is None:
-            return _comparison(contrast, "untested", f"{side} is not timed")
+            return _Found(contrast, why=f"{side} is not timed", untested=True)
         seconds.append(value)
-    gap = seconds[0] - seconds[1]
-    return _decided(contrast, _Difference(gap, (gap, gap), 1), MARGIN * seconds[1])
+    exact = _exactly(seconds[0] - seconds[1])
+    return _Found(contrast, exact.value, exact, n=1, margin=MARGIN * seconds[1])
+
+
+def _exactly(value: float) -> Estimate:
+    return Estimate(value, 0.0, 0.0, 0.0, float("inf"))
 
 
 def _rows(side: Side, find: FindRow) -> tuple[Row, ...]:
@@ -249,6 +313,91 @@ def _rows(side: Side, find: FindRow) -> tuple[Row, ...]:
     return tuple(rows)
 
 
+def _difference(
+    contrast: Contrast,
+    left: _Measured,
+    right: _Measured,
+    question: str,
+    scores_of: ScoresOf | None,
+) -> _Found:
+    """Left less right, with the noise that its question asks for."""
+    metric = contrast.left.metric
+    if metric in EXACT:
+        gaps = [np.mean(list(by_seed(side.rows[0], metric).values())) for side in (left, right)]
+        exact = _exactly(float(gaps[0] - gaps[1]))
+        return _Found(contrast, exact.value, exact, n=1, question=question)
+    samples = [side.sample(question, scores_of) for side in (left, right)]
+    ours, theirs = samples
+    if ours is None or theirs is None:
+        value = _plain_gap(left, right)
+        why = f"{metric} has no interval over test images: scores are not stored"
+        return _Found(contrast, value, question=question, n=1, why=why)
+    if contrast.paired:
+        ours, theirs = _in_common(ours, theirs)
+        drawn = {_draws(side.rows[0]) for side in (left, right)}
+        if question == OTHER_IMAGES and len(drawn) > 1:
+            why = "the resamples of the two sides cannot be held against each other"
+            return _Found(contrast, _plain_gap(left, right), question=question, n=1, why=why)
+    else:  # the same numbers of seeds are no pairs on other data
+        theirs = replace(theirs, seeds=tuple(-1 - seed for seed in theirs.seeds))
+    counts = [len(one.seeds) for one in (ours, theirs) if one.stochastic]
+    n = min(counts, default=1)
+    if counts and n < FEWEST:
+        value = float(ours.values.mean() - theirs.values.mean()) if n else None
+        why = f"n = {n} of a stochastic method, and {FEWEST} seeds are needed"
+        return _Found(contrast, value, question=question, n=n, why=why)
+    found = difference(ours, theirs, min(left.clusters, right.clusters))
+    return _Found(contrast, found.value, found, image_noise(ours, theirs), n, question)
+
+
+def _plain_gap(left: _Measured, right: _Measured) -> float | None:
+    """Left less right without noise; None of gains."""
+    if len(left.rows) + len(right.rows) > 2:
+        return None
+    values = [list(by_seed(m.rows[0], m.side.metric).values()) for m in (left, right)]
+    return float(np.mean(values[0]) - np.mean(values[1])) if all(values) else None
+
+
+def _draws(row: Row) -> frozenset[tuple[str, int | None, int | None]]:
+    """Which resamples the cells of a row have."""
+    return frozenset(
+        (r.cell.split_hash, r.bootstrap.get("seed"), r.bootstrap.get("count")) for r in row.ok
+    )
+
+
+def _in_common(left: Sample, right: Sample) -> tuple[Sample, Sample]:
+    """On the seeds that both have, where both are stochastic."""
+    if not (left.stochastic and right.stochastic):
+        return left, right
+    seeds = sorted({*left.seeds} & {*right.seeds})
+    return _of_seeds(left, seeds), _of_seeds(right, seeds)
+
+
+def _of_seeds(sample: Sample, seeds: Sequence[int]) -> Sample:
+    places = [sample.seeds.index(seed) for seed in seeds]
+    return replace(
+        sample,
+        seeds=tuple(seeds),
+        values=sample.values[places],
+        replicates=sample.replicates[places],
+    )
+
+
+def _less(gained: Sample, base: Sample) -> Sample:
+    """A gain, seed by seed; a method without seeds gives the same under each."""
+    gained, base = _in_common(gained, base)
+    longer = gained if gained.stochastic else base
+    return Sample(
+        longer.seeds,
+        gained.values - base.values,
+        gained.replicates - base.replicates,
+        longer.stochastic,
+    )
+
+
+# -- what decides nothing -------------------------------------------------------------------------
+
+
 def _obstacle(contrast: Contrast, left: _Measured, right: _Measured) -> str:
     """Why what is measured decides nothing, whatever the difference; "" where it may."""
     records = [*left.records, *right.records]
@@ -261,7 +410,7 @@ def _obstacle(contrast: Contrast, left: _Measured, right: _Measured) -> str:
     if contrast.left.metric == TRAINING and len(devices) > 1:
         return "the two sides were trained on different devices"
     for measured in (left, right):
-        if not measured.values:
+        if not all(by_seed(row, measured.side.metric) for row in measured.rows):
             return f"{measured.side} has no {measured.side.metric} here"
     return ""
 
@@ -279,131 +428,20 @@ def _images(row: Row) -> set[tuple[str, str]]:
     return {(record.cell.fingerprint, record.cell.split_hash) for record in row.ok}
 
 
-def _cut_short(left: _Measured, right: _Measured) -> str:
-    """That two networks were cut short at different lengths, which may be all their difference.
-
-    A paper's own schedules may differ; those of a shortened budget are nobody's claim.
-    """
-    records = [*left.records, *right.records]
-    epochs = [_epochs(measured.records) for measured in (left, right)]
-    shortened = any(record.cell.budget not in ("paper", "any") for record in records)
-    if not shortened or not all(epochs) or epochs[0] == epochs[1]:
-        return ""
-    lengths = [" to ".join(map(str, dict.fromkeys((counts[0], counts[-1])))) for counts in epochs]
-    return f"trained for {' and '.join(lengths)} epochs, neither as in the paper"
+def _unlike_choices(left: _Measured, right: _Measured) -> str:
+    """That epochs or parameters were chosen in another way on one side; "" where alike."""
+    cells = [record.cell for record in (*left.records, *right.records)]
+    selections = sorted({cell.selection for cell in cells} - {"none"})
+    if len(selections) > 1:
+        return f"epochs were chosen by {' and by '.join(selections)}"
+    if len({bool(cell.tuned) for cell in cells}) > 1:
+        return "parameters were chosen on one side alone"
+    return ""
 
 
-def _epochs(records: Sequence[Record]) -> list[int]:
-    """How many epochs trainings had, each number once, in order."""
-    return sorted({record.curve.count("\n") - 1 for record in records if record.curve})
-
-
-def _decided(contrast: Contrast, difference: _Difference, margin: float = 0.0) -> Comparison:
-    if difference.interval is None:
-        return _comparison(contrast, "undecided", difference.why, difference)
-    verdict = decide(contrast.sign, *difference.interval, margin)
-    reason = "the interval contains 0" if contrast.sign else "the interval is too wide"
-    why = reason if verdict == "undecided" else ""
-    return _comparison(contrast, verdict, why, difference)
-
-
-def _comparison(
-    contrast: Contrast, verdict: str, why: str, difference: _Difference | None = None
-) -> Comparison:
-    left, right = contrast.sides
-    difference = difference or _Difference(None, None, 0)
-    low, high = difference.interval or (None, None)
-    return Comparison(
-        str(left),
-        str(right),
-        _against(left.need.dataset, right.need.dataset),
-        _against(left.metric, right.metric),
-        difference.value,
-        low,
-        high,
-        difference.n,
-        verdict,
-        why,
-        contrast.group,
-    )
-
-
-def _against(left: str, right: str) -> str:
-    return left if left == right else f"{left} against {right}"
-
-
-def _under_seeds(
-    values: dict[int, float], others: Sequence[dict[int, float]], stochastic: bool
-) -> dict[int, float]:
-    """What a method gives under the seeds of others too, where it is not stochastic."""
-    if stochastic or not values:
-        return values
-    constant = next(iter(values.values()))
-    return dict.fromkeys({seed for of_method in (values, *others) for seed in of_method}, constant)
-
-
-def _difference(contrast: Contrast, left: _Measured, right: _Measured) -> _Difference:
-    """Left less right with its interval, by what varies between runs of the two sides."""
-    values = (left.values, right.values)
-    means = [float(np.mean(list(of_side.values()))) for of_side in values]
-    gap = means[0] - means[1]
-    if contrast.left.metric in EXACT:
-        return _Difference(gap, (gap, gap), 1)
-    if not (left.stochastic or right.stochastic):
-        return _over_images(contrast, left, right, gap)
-    if not contrast.paired:
-        return _unpaired_seeds(left, right, gap)
-    return _paired_seeds(left, right, gap)
-
-
-def _unpaired_seeds(left: _Measured, right: _Measured, gap: float) -> _Difference:
-    """By Welch's interval of the values under each seed."""
-    arrays = [np.array(list(measured.values.values())) for measured in (left, right)]
-    n = min(
-        len(of_side)
-        for of_side, measured in zip(arrays, (left, right), strict=True)
-        if measured.stochastic
-    )
-    interval = None if n < FEWEST else welch_interval(*arrays)
-    return _Difference(gap, interval, n, _few(n))
-
-
-def _paired_seeds(left: _Measured, right: _Measured, gap: float) -> _Difference:
-    """By the t interval of the differences seed by seed."""
-    values = (left.values, right.values)
-    if left.stochastic and right.stochastic:
-        seeds = sorted({*values[0]} & {*values[1]})
-    else:  # one side gives the same under every seed
-        seeds = [*(values[0] if left.stochastic else values[1])]
-        values = (
-            _under_seeds(values[0], values, left.stochastic),
-            _under_seeds(values[1], values, right.stochastic),
-        )
-    gaps = np.array([values[0][seed] - values[1][seed] for seed in seeds])
-    n = len(gaps)
-    gap = float(gaps.mean()) if n else gap
-    return _Difference(gap, None if n < FEWEST else t_interval(gaps), n, _few(n))
-
-
-def _few(n: int) -> str:
-    return f"n = {n} of a stochastic method, and {FEWEST} seeds are needed" if n < FEWEST else ""
-
-
-def _over_images(contrast: Contrast, left: _Measured, right: _Measured, gap: float) -> _Difference:
-    """By the percentile interval on resampled test images."""
-    metric = contrast.left.metric
-    none = _Difference(gap, None, 1, f"{metric} has no interval over test images")
-    if contrast.left.over or contrast.right.over:
-        return none
-    replicates, drawn = [], []
-    for measured in (left, right):
-        estimate = measured.rows[0].estimate(measured.side.metric)
-        if estimate is None or estimate.replicates is None:
-            return none
-        replicates.append(estimate.replicates)
-        drawn.append(estimate.drawn)
-    if len(replicates[0]) != len(replicates[1]) or contrast.paired != (drawn[0] == drawn[1]):
-        why = "the resamples of the two sides cannot be held against each other"
-        return replace(none, why=why)
-    interval = bootstrap.interval(replicates[0] - replicates[1], LEVEL)
-    return none if np.isnan(interval[0]) else _Difference(gap, interval, 1)
+def _unlike_lengths(
+    contrast: Contrast, left: _Measured, right: _Measured, evidence: Evidence
+) -> str:
+    """That a network was cut short and has not converged; with the gap against length."""
+    rows = [row for side in (left, right) for row in side.rows]
+    return cut_short(rows, evidence.lengths, contrast.left.metric)

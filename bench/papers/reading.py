@@ -31,10 +31,11 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.papers.files import catalogue
-from bench.publish.rows import Row
+from bench.publish.rows import Row, ScoresOf
 from bench.run.record import Record
-from bench.score import distribution
+from bench.score import bootstrap, distribution
 from bench.score.criteria import BY_NAME
+from bench.score.predictions import Measure, mean_over_rows
 
 TIME = "time_per_image"
 """The only metric that no record holds (`bench.papers.timing`)."""
@@ -99,6 +100,48 @@ def read(record: Record, metric: str) -> float | None:
     if metric == "corrected_examples":
         return float(np.trace(record.confusion)) if record.confusion else None
     return {**record.criteria, **record.distribution_criteria}.get(metric)
+
+
+def replicates(record: Record, metric: str, scores_of: ScoresOf | None) -> np.ndarray | None:
+    """A value on the resamples of the test images that a record's criteria have, float (B,).
+
+    Zeros for what training alone decides. Shares of a class, and images that are right, are counted
+    in the stored scores. None where neither gives it.
+
+    Parameters
+    ----------
+    scores_of : callable or None
+        The stored scores of a record.
+    """
+    drawn = record.bootstrap
+    if not drawn:
+        return None
+    if metric in drawn["values"]:
+        return bootstrap.unpack({metric: drawn["values"][metric]})[metric]
+    if metric.startswith("curve:") or metric == TRAINING:
+        return np.zeros(drawn["count"])
+    stored = scores_of(record) if scores_of and _counted_images(metric) else None
+    if stored is None or stored.scores is None:
+        return None
+    measure = _count(record, metric, stored.truth.argmax(axis=1), stored.scores.argmax(axis=1))
+    values = bootstrap.resampled(
+        {metric: measure}, stored.truth.shape, drawn["seed"], drawn["count"]
+    )
+    return values[metric]
+
+
+def _counted_images(metric: str) -> bool:
+    return metric == "corrected_examples" or metric.partition(":")[0] in ("recall", "confusion")
+
+
+def _count(record: Record, metric: str, truth: np.ndarray, predicted: np.ndarray) -> Measure:
+    """The measure of a share of a class, or of the number of images that are right."""
+    if metric == "corrected_examples":
+        right = (truth == predicted).astype(float)
+        return lambda weights: np.einsum("n,nb->b", right, weights)
+    _, *names = metric.split(":")
+    true, wanted = (record.cell.label_names.index(name) for name in (names[0], names[-1]))
+    return mean_over_rows(np.where(truth == true, predicted == wanted, np.nan))
 
 
 def by_seed(row: Row, metric: str) -> dict[int, float]:

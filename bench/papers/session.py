@@ -11,8 +11,10 @@ from pathlib import Path
 from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
 from bench.papers.claims import Verdict, evaluate, needs
-from bench.papers.comparing import Need
+from bench.papers.comparing import Evidence
+from bench.papers.contrasts import Need
 from bench.papers.conventions import hanging_print, hanging_rows
+from bench.papers.convergence import of_all_lengths
 from bench.papers.grid import Group, grid_of, planned
 from bench.papers.human import has_panel, human_records, write_half_panels
 from bench.papers.margins import worse_than_trivial
@@ -137,13 +139,13 @@ class Session:
         self, paper: Paper, tables: Sequence[PaperTable], finders: Mapping[str, Finder]
     ) -> PaperResults:
         """The results of a paper from what is measured, by its own convention of the criteria."""
-        finder = finders[self.overrides.convention or paper.convention]
+        finder = finders[self.convention(paper)]
         worse = worse_than_trivial(paper.id)
         judged = [result for table in tables for result in reproductions(table, finder, worse)]
         return PaperResults(
             paper,
             [hanging_print(result, finders) for result in judged],
-            _verdicts(paper, tables, finder, self.store.scores),
+            _verdicts(paper, tables, finders, self.convention(paper), self.store.scores),
             {
                 table.name: pairs_of(table, finder, self.store.scores)
                 for table in tables
@@ -151,6 +153,10 @@ class Session:
             },
             {table.name: hanging_rows(table, finders) for table in tables},
         )
+
+    def convention(self, paper: Paper) -> str:
+        """Which convention of the criteria the paper's tables are by."""
+        return self.overrides.convention or paper.convention
 
 
 @dataclass
@@ -239,11 +245,27 @@ def _extras(paper: Paper, tables: Sequence[PaperTable]) -> Iterable[tuple[Condit
 
 
 def _verdicts(
-    paper: Paper, tables: Sequence[PaperTable], finder: Finder, scores_of: ScoresOf
+    paper: Paper,
+    tables: Sequence[PaperTable],
+    finders: Mapping[str, Finder],
+    convention: str,
+    scores_of: ScoresOf,
 ) -> list[Verdict]:
-    """Every claim about these tables, tested."""
+    """Every claim about these tables, tested by each convention of the criteria."""
     names = {table.name for table in tables}
     tests = load_tests()
+    by_name = {name: _evidence(paper, finder, scores_of) for name, finder in finders.items()}
+    evidence = by_name.pop(convention)
+    return [
+        evaluate(claim, tests[claim.id], evidence, by_name)
+        for claim in claims(paper.id)
+        if len(names) == len(paper.tables)
+        or names & {need.table for need in needs(tests[claim.id])}
+    ]
+
+
+def _evidence(paper: Paper, finder: Finder, scores_of: ScoresOf) -> Evidence:
+    """What is measured, for claims of a paper."""
 
     def row(need: Need) -> Row | None:
         return finder.row(conditions_of(paper, need), need.run)
@@ -251,12 +273,8 @@ def _verdicts(
     def seconds(need: Need) -> float | None:
         return finder.seconds(conditions_of(paper, need), need.run)
 
-    return [
-        evaluate(claim, tests[claim.id], row, seconds, scores_of)
-        for claim in claims(paper.id)
-        if len(names) == len(paper.tables)
-        or names & {need.table for need in needs(tests[claim.id])}
-    ]
+    lengths = partial(of_all_lengths, records=finder.records)
+    return Evidence(row, seconds=seconds, scores_of=scores_of, lengths=lengths)
 
 
 def conditions_of(paper: Paper, need: Need) -> Conditions:

@@ -44,10 +44,12 @@ _MARGIN_COLUMNS = (
     *("table", "part", "dataset", "metric", "pick", "against", "best", "second", "best_id"),
     *("second_id", "margin", "n", "units", "standard_error", "at_most", "ratio", "images", "why"),
 )
-_CLAIM_COLUMNS = ("claim", "says", "verdict", "why", "on", "published_left", "published_right")
+_CLAIM_COLUMNS = (
+    *("claim", "says", "verdict", "why", "question", "on", "published_left", "published_right"),
+)
 _COMPARISON_COLUMNS = (
-    *("claim", "left", "right", "dataset", "metric", "difference", "low", "high", "n", "verdict"),
-    "on",
+    *("claim", "left", "right", "dataset", "metric", "counted", "difference", "low", "high", "p"),
+    *("smallest", "n", "question", "verdict", "why", "conventions", "on"),
 )
 _PAIR_COLUMNS = ("table", "split", "seed", "corrected", "broken", "p", "n")
 _CURVE_COLUMNS = ("table", "row", "column", "seed", "split", "epoch", "value")
@@ -260,6 +262,7 @@ def _claim(verdict: Verdict) -> dict[str, Any]:
         "says": verdict.claim.claim,
         "verdict": verdict.verdict,
         "why": verdict.why,
+        "question": verdict.question,
         "on": verdict.on,
         "published_left": "; ".join(verdict.claim.published_left),
         "published_right": "; ".join(verdict.claim.published_right),
