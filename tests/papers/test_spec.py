@@ -11,6 +11,7 @@ import pytest
 from bench.api import BenchError
 from bench.papers.claim_tests import load_tests
 from bench.papers.claims import needs
+from bench.papers.describe import described
 from bench.papers.files import paper_dataset, papers
 from bench.papers.methods import method_of, params_of
 from bench.papers.published import claims, numbers
@@ -362,3 +363,30 @@ def test_figure_5_of_mf_jle_is_micro_f1_by_epoch() -> None:
     assert {entry.metric for entry in one.entries} == {"curve:valid_micro_f1", "micro_f1"}
     (ours,) = [row for row in one.rows if row.label == "ResNet-18, multi-label"]
     assert ours.block == "not in the paper"
+
+
+def test_a_reader_of_the_raf_ml_paper_finds_what_its_table_3_is_measured_by_and_why() -> None:
+    shown = described(load("dbm-cnn"), table("dbm-cnn", "3"))
+    lines = dict(
+        line.split(": ", 1) for line in shown.split("\n\n")[0].splitlines() if ": " in line
+    )
+    assert lines["convention of the criteria"].startswith("raf-ml: section 6.3.3 prints")
+    assert "a tie costs nothing" in lines["convention of the criteria"]
+    assert lines["selection"].startswith("last; valid: section 6.2 trains on all of the training")
+    assert "20,000 iterations" in lines["selection"]
+    assert "ours, beside them" in lines["selection"]
+    assert lines["alignment"].startswith("raf-ml as released: section 6.1 moves two eye centres")
+    assert lines["test set"].startswith("raf-ml, official: RAF-ML's own partition, of 982 test")
+    assert "prints 818" in lines["test set"]
+
+
+def test_the_alignment_of_jaffe_is_shown_with_its_reason() -> None:
+    shown = described(load("dbm-cnn"), table("dbm-cnn", "5"))
+    assert "alignment: raf-ml as released; jaffe mtcnn: sections 6.1 and 6.5 move" in shown
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_every_table_can_be_shown(paper: str) -> None:
+    """A mixture of datasets is no name of bench: its table could not be shown."""
+    for one in load(paper).tables:
+        assert described(load(paper), one).startswith(f"{paper}, {one.name}: {one.title}")
