@@ -11,7 +11,7 @@ import io
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -97,13 +97,14 @@ def align_folder(
     ------
     BenchError
         A folder that is not there or holds no image, an ``out`` that is not new, empty or from an
-        earlier run, or a disk that is full.
+        earlier run, a row or a link in it that leads out of it, or a disk that is full.
     """
     if size < 1:
         raise BenchError(f"faces of {size}×{size} pixels cannot be: give a larger --size")
     names, others, rendered = _images(source)
     _check(source, out)
     earlier = _claim(out)
+    _refuse_links(out, [*names, *earlier])
     if rendered:
         _mark(out)
     settings = {"size": str(size), "transform": transform, "detector": detector_code()}
@@ -288,12 +289,42 @@ def _read(table: Path) -> dict[str, _Row]:
     """The rows of an earlier run by file."""
     text = table.read_bytes().decode("utf-8", "surrogateescape")
     # An interruption may have cut the last line; its photograph is done again.
-    rows = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
-    if tuple(next(rows, ())) != COLUMNS:
-        raise BenchError(f"{table} is not from this command: give --out another folder")
-    # A later row replaces an earlier one: a photograph that was done again.
-    complete = (row for row in rows if len(row) == len(COLUMNS))
-    return {row[0]: dict(zip(COLUMNS, row, strict=True)) for row in complete}
+    reader = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""))
+    rows: dict[str, _Row] = {}
+    try:
+        if tuple(next(reader, ())) != COLUMNS:
+            raise BenchError(f"{table} is not from this command: give --out another folder")
+        for row in reader:
+            if len(row) == len(COLUMNS):
+                _refuse_outside(row[0], f"{table}:{reader.line_num}")
+                # A later row replaces an earlier one: a photograph that was done again.
+                rows[row[0]] = dict(zip(COLUMNS, row, strict=True))
+    except csv.Error as error:
+        raise BenchError(
+            f"{table}:{reader.line_num}: {error}; give --out another folder"
+        ) from error
+    return rows
+
+
+def _refuse_outside(name: str, where: str) -> None:
+    """Raise `BenchError` unless a row is about a file below the folder: its face may be removed."""
+    path = PurePosixPath(name)
+    if not path.name or path.is_absolute() or ".." in path.parts or "\0" in name:
+        raise BenchError(
+            f"{where}: {name!r} leads out of the folder, or to no file in it: remove the line, or "
+            "give --out another folder"
+        )
+
+
+def _refuse_links(out: Path, names: Iterable[str]) -> None:
+    """Raise `BenchError` where a sub-folder that faces go to, or the mark, is a link elsewhere."""
+    inside = {parent for name in names for parent in PurePosixPath(name).parents}
+    for part in sorted({*map(str, inside), marker.FILE_NAME} - {"."}):
+        if (out / part).is_symlink():
+            raise BenchError(
+                f"{out / part} is a link, and nothing outside {out} may be changed: put a folder "
+                "in its place, or give --out another one"
+            )
 
 
 def rows_of(out: Path) -> list[_Row]:
@@ -314,7 +345,9 @@ def _same(row: _Row, earlier: _Row) -> bool:
 
 def _complete(out: Path, row: _Row) -> bool:
     """Whether the face that a row speaks of is there."""
-    return row["found"] != "1" or (out / row["aligned"]).is_file()
+    return row["found"] != "1" or (
+        row["aligned"] == _png(row["file"]) and face_of(out, row).is_file()
+    )
 
 
 def _remove_face(out: Path, row: _Row) -> None:

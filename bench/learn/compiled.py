@@ -74,7 +74,7 @@ def _jit(function: Callable[..., object]) -> Any:
     # "numpy": without the check before every division, loops over them can use vector instructions
     options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
     try:
-        return njit(cache=True, **options)(function)
+        kernel = njit(cache=True, **options)(function)
     except RuntimeError as error:
         if "no locator available" not in str(error):
             raise
@@ -85,6 +85,10 @@ def _jit(function: Callable[..., object]) -> Any:
             stacklevel=1,  # one place for all kernels: shown once, not once for each
         )
         return njit(**options)(function)
+    from bench.learn.machine_code import HashedFiles
+
+    kernel._cache._cache_file = HashedFiles(kernel._cache._cache_file)
+    return kernel
 
 
 def read_only(array: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -109,3 +110,59 @@ def test_kernels_run_from_a_read_only_folder(package: Path, as_user: list[str]) 
     printed, warned = call(package)
     assert printed == ["4950", "0"]
     assert "set NUMBA_CACHE_DIR to a folder that can be written" in warned
+
+
+# ------------------------------------------------------------------ damaged files
+
+
+def _flipped(content: bytes) -> bytes:
+    changed = bytearray(content)
+    changed[len(content) * 3 // 4] ^= 1
+    return bytes(changed)
+
+
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "emptied": lambda content: b"",
+    "cut": lambda content: content[:-9],
+    "short": lambda content: content[:5],
+    "random": lambda content: np.random.default_rng(0).bytes(len(content)),
+    "flipped": _flipped,
+    "unhashed": lambda content: content[32:],  # as Numba itself writes it
+}
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+@pytest.mark.parametrize("damage", [*DAMAGE, "swapped"])
+def test_damaged_machine_code_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, damage: str
+) -> None:
+    source = KERNEL + KERNEL.replace("total", "product").replace("+=", "*=").replace("= 0", "= 1")
+    (tmp_path / "kernel.py").write_text(source)
+    folder = tmp_path / "kept"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(folder))
+    monkeypatch.setattr("numba.core.config.CACHE_DIR", str(folder))
+
+    def call() -> tuple[int, int, int]:
+        spec = importlib.util.spec_from_file_location("kernel", tmp_path / "kernel.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "kernel", module)
+        spec.loader.exec_module(module)
+        values = np.arange(1, 6)
+        numbers = int(module.total(values)), int(module.product(values))
+        kernels = [getattr(one, "dispatcher", one) for one in (module.total, module.product)]
+        return *numbers, sum(sum(kernel.stats.cache_hits.values()) for kernel in kernels)
+
+    assert call() == (15, 120, 0)
+    assert call() == (15, 120, 2)
+    first, second = sorted(folder.rglob(f"*.{suffix}"))
+    if damage == "swapped":
+        content = first.read_bytes()
+        first.write_bytes(second.read_bytes())
+        second.write_bytes(content)
+    else:
+        for path in (first, second):
+            path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    assert call()[:2] == (15, 120)
+    assert call() == (15, 120, 2)
