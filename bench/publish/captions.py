@@ -157,12 +157,19 @@ def _seeds(rows: Sequence[Row]) -> str:
     return f"Seeds of stochastic methods: {span(seeds)}"
 
 
+def _pooled(rows: Sequence[Row]) -> str:
+    """How F1 and AUC over folds come about."""
+    of_each = " of each repetition" if max(row.repetitions for row in rows) > 1 else ""
+    return f", but F1 and AUC of the predictions pooled over the folds{of_each}"
+
+
 def _repeats(rows: Sequence[Row], splits: int) -> str:
     """Seeds and splits behind each mean, and what ± stands for."""
     seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
     sentence = _seeds(rows)
     if splits > 1:
-        return f"{sentence}; means over {splits} splits, ± the standard deviation over them"
+        means = f"{sentence}; means over {splits} splits, ± the standard deviation over them"
+        return means + (_pooled(rows) if any(row.pooled for row in rows) else "")
     if max(seeds, default=1) > 1:
         return f"{sentence}; ± the standard deviation over them"
     return sentence

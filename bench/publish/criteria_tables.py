@@ -74,6 +74,7 @@ def _table(
     footnotes = [
         _missing_cells(row, splits, notes)
         + _own_footnotes(row, notes)
+        + _not_pooled(row, rows, criteria, notes)
         + _few_seeds([one.estimates[i] for one in rankings], row, notes)
         for i, row in enumerate(rows)
     ]
@@ -121,6 +122,16 @@ def _own_footnotes(row: Row, notes: Notes) -> tuple[int, ...]:
     """Footnotes that the methods themselves ask for (`bench.run.record.Record.footnotes`)."""
     texts = dict.fromkeys(text for record in row.ok for text in record.footnotes)
     return tuple(notes.add(text) for text in texts)
+
+
+def _not_pooled(
+    row: Row, rows: Sequence[Row], criteria: Sequence[AnyCriterion], notes: Notes
+) -> tuple[int, ...]:
+    """A footnote where a row has no pooled F1 and AUC in a table where others have."""
+    pooled = criteria is CRITERIA and any(other.pooled for other in rows)
+    if not pooled or row.pooled or not row.ok:
+        return ()
+    return (notes.add("F1 and AUC are means over folds here: not all scores are stored"),)
 
 
 def _few_seeds(

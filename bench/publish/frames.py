@@ -17,7 +17,16 @@ import pandas as pd
 from bench.publish.criteria_tables import contents
 from bench.publish.escape import csv_cell
 from bench.publish.ranking import Ranking, ranking
-from bench.publish.rows import CriterionEstimate, Row, canonical, ordered, rows_of, shown_params
+from bench.publish.rows import (
+    POOLED,
+    CriterionEstimate,
+    PooledRecord,
+    Row,
+    canonical,
+    ordered,
+    rows_of,
+    shown_params,
+)
 from bench.run.job import Cell
 from bench.run.record import Record
 from bench.score.confusion import row_percent
@@ -53,6 +62,7 @@ SUMMARY_COLUMNS = (
     *(f"{name}_mark" for name in (*_NINE, *_OTHERS)),
     *("interval_over", "resampled", "clusters", "rare_labels"),
     *(f"{name}_half_panels" for name in (*_NINE, *_OTHERS)),
+    *(f"{name}_{part}" for name in POOLED for part in ("pooled", "pooled_low", "pooled_high")),
 )
 _METHOD = ("key", "dataset", "protocol", "split", "features", "classifier", "params", "seed")
 _TRAINING = ("budget", "selection", "synthetic")
@@ -91,7 +101,8 @@ def cells(records: Iterable[Record], columns: Sequence[str] = CELL_COLUMNS) -> p
     DataFrame
         A value that a record lacks is missing.
     """
-    return frame_of(map(_cell, ordered(records)), columns)
+    of_cells = (record for record in records if not isinstance(record, PooledRecord))
+    return frame_of(map(_cell, ordered(of_cells)), columns)
 
 
 def _cell(record: Record) -> dict[str, Any]:
@@ -127,6 +138,8 @@ def summary(records: Sequence[Record], trivial: Collection[str] = ()) -> pd.Data
     may differ from cell to cell, reads ``tuned``. ``n_cells`` counts cells with a result,
     ``missing`` those without; ``n_seeds`` and ``n_folds`` are the seeds and splits among the
     former. ``<criterion>_half_panels`` is the mean on the truth of people's row, half of the votes.
+    ``_pooled``, ``_pooled_low`` and ``_pooled_high`` are F1 and AUC of the predictions of all folds
+    together, by which rows are marked; without folds, or without stored scores, they are empty.
 
     Parameters
     ----------
@@ -165,7 +178,9 @@ def _summary(row: Row, marks: _Marks) -> dict[str, Any]:
         "rare_labels": "; ".join(f"{name} {count}" for name, count in row.rare_labels.items()),
     }
     for name in (*_NINE, *_OTHERS):
-        estimate = row.estimate(name)
+        estimate = row.averaged(name)
+        if row.pooled and name in POOLED:
+            values |= _pooled(row, name)
         if estimate is not None:
             low, high = estimate.interval or (None, None)
             numbers = (estimate.mean, estimate.sd_seeds, estimate.sd_folds, low, high)
@@ -177,6 +192,15 @@ def _summary(row: Row, marks: _Marks) -> dict[str, Any]:
                 values |= _over(estimate)
         values[f"{name}_half_panels"] = row.half_panels(name)
     return values
+
+
+def _pooled(row: Row, name: str) -> dict[str, Any]:
+    """A criterion of the predictions of all folds together, with its interval."""
+    estimate = row.estimate(name)
+    if estimate is None:
+        return {}
+    low, high = estimate.interval or (None, None)
+    return {f"{name}_pooled": estimate.mean, f"{name}_pooled_low": low, f"{name}_pooled_high": high}
 
 
 def _over(estimate: CriterionEstimate) -> dict[str, Any]:

@@ -6,12 +6,11 @@ and of other conventions, and a method's number is a mean over its splits and se
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -19,6 +18,7 @@ import numpy as np
 import pandas as pd
 
 from bench.api import BenchError
+from bench.publish.fold_noise import REPEAT, moved, over_splits, widened
 from bench.run.job import Cell
 from bench.run.record import Record
 from bench.run.scoring import Stored, alike_alone, outdated, rescored, under
@@ -32,15 +32,13 @@ ScoresOf = Callable[[Record], Stored | None]
 TUNED = "tuned"
 """Stands for the value of a parameter that was chosen on each split's training part."""
 
-
 IMAGES, SPLITS = bootstrap.IMAGES, "splits"
-_SPLIT_DRAWS = 1000
-
 RARE = 10
 """Test images of a label below which a mean over labels has no reliable interval.
 
 Of a label with 2 among 200 images the interval covers .69, not .95.
 """
+POOLED = ("micro_f1", "macro_f1", "micro_auc", "macro_auc")  # of all folds together
 _BY_LABEL = frozenset(criterion.name for criterion in BY_NAME.values() if criterion.by_label)
 
 
@@ -146,7 +144,7 @@ def in_convention(record: Record, convention: str, scores_of: ScoresOf | None) -
     if record.status != "ok":
         return record
     if record.cell.kind == "single":  # these criteria are the same under every convention
-        record = dataclasses.replace(record, convention=convention)
+        record = replace(record, convention=convention)
     held = under(record, convention)
     if held is not None and not outdated(record):
         return held
@@ -169,6 +167,10 @@ def as_far_as_held(record: Record, convention: str, scores_of: ScoresOf | None) 
 
 def _no_scores(record: Record) -> Stored | None:
     return None
+
+
+class PooledRecord(Record):
+    """What `POOLED` says of all folds of one seed together; no cell (`bench.publish.pooling`)."""
 
 
 @dataclass(frozen=True)
@@ -254,8 +256,11 @@ class Drawn:
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Drawn:
-        """What the cells of one row drew."""
+        """What the cells of one row drew; of repeated folds, which share images, whole folds."""
+        records = list(records)
         parts = sorted({_part(record) for record in records})
+        if any(record.cell.split.startswith(REPEAT) for record in records):
+            return cls(tuple(parts), len(parts), SPLITS, 1)
         counts, kinds = [part[3] for part in parts], sorted({part[4] for part in parts})
         if min(counts) < 2 and len(parts) > 1:
             return cls(tuple(parts), len(parts), SPLITS, 1)
@@ -270,9 +275,17 @@ def _part(record: Record) -> tuple[Any, ...]:
 
 @dataclass(frozen=True)
 class Row:
-    """The cells of one method: every split and seed."""
+    """The cells of one method: every split and seed.
+
+    Attributes
+    ----------
+    pooled : tuple of Record
+        Of each seed what `POOLED` says of all its folds together; empty without folds, or where
+        their scores are not stored.
+    """
 
     records: tuple[Record, ...]
+    pooled: tuple[Record, ...] = ()
 
     @property
     def cell(self) -> Cell:
@@ -295,6 +308,12 @@ class Row:
         return {record.cell.split_hash for record in self.ok}
 
     @cached_property
+    def repetitions(self) -> int:
+        """How often each image is tested: above 1 for repeated folds."""
+        names = {record.cell.split.partition("-")[0] for record in self.records}
+        return sum(name.startswith(REPEAT) for name in names) or 1
+
+    @cached_property
     def tied_rows(self) -> float | None:
         """Mean share of test rows in which two labels have the same score."""
         shares = [record.tied_rows for record in self.ok if record.tied_rows is not None]
@@ -310,7 +329,7 @@ class Row:
         counts = [_positives(record) for record in first_seeds.values()]
         if not counts or not all(counts):
             return {}
-        totals = np.sum(counts, axis=0).tolist()
+        totals = (np.sum(counts, axis=0) // self.repetitions).tolist()
         names = zip(self.cell.label_names, totals, strict=True)
         return {name: total for name, total in names if total < RARE}
 
@@ -325,7 +344,26 @@ class Row:
         return float(np.mean(known)) if known and len(known) == len(values) else None
 
     def estimate(self, criterion: str) -> CriterionEstimate | None:
-        """The row's value of a criterion; None where no cell has one."""
+        """The value of a criterion, one of `POOLED` of all folds together; None where none has one.
+
+        The noise of a pooled value of repeated folds is that of the mean over folds, which the
+        corrected resampled t-test knows.
+        """
+        averaged = self.averaged(criterion)
+        if criterion not in POOLED or not self.pooled:
+            return averaged
+        pooled = Row(self.pooled).averaged(criterion)
+        if pooled is None:
+            return averaged
+        sample, drawn = pooled.sample, pooled.drawn
+        if averaged is not None and (sample is None or self.repetitions > 1):
+            sample, drawn = averaged.sample, averaged.drawn
+            sample = sample and moved(sample, pooled.mean - averaged.mean)
+        cells = len(self.ok)
+        return replace(pooled, sd_folds=None, cells=cells, sample=sample, drawn=drawn)
+
+    def averaged(self, criterion: str) -> CriterionEstimate | None:
+        """The mean over folds of a criterion; None where no cell has one."""
         cells: dict[str, dict[int, Record]] = defaultdict(dict)
         for record in self.ok:
             if _value(record, criterion) is not None:
@@ -362,7 +400,9 @@ class Row:
             return None  # cells of one split on other resamples, or a single cluster
         values = np.array([[_value(r, criterion) for r in s.values()] for s in by_split], float)
         if drawn.kind == SPLITS:
-            replicates = _over_splits(values)
+            replicates = over_splits(values)
+            if self.repetitions > 1:
+                replicates = widened(replicates, values, self.ok)
         else:
             packed = [
                 [self._replicates[r.key].get(criterion) for r in s.values()] for s in by_split
@@ -386,12 +426,6 @@ def _value(record: Record, criterion: str) -> float | None:
     return {**record.criteria, **record.distribution_criteria}.get(criterion)
 
 
-def _over_splits(values: np.ndarray) -> np.ndarray:
-    """Means over resampled splits, float (n_seeds, B), of values (n_splits, n_seeds)."""
-    weights = next(bootstrap.resamples(len(values), 0, _SPLIT_DRAWS, _SPLIT_DRAWS))
-    return np.asarray(values.T @ weights / len(values))
-
-
 def spread(values: Sequence[float]) -> float | None:
     """Standard deviation with n - 1; None for fewer than two values."""
     return float(np.std(values, ddof=1)) if len(values) > 1 else None
@@ -401,7 +435,13 @@ def rows_of(records: Iterable[Record]) -> list[Row]:
     """One row per method and way of training, in the order of `ordered`."""
     cells = pd.Series(ordered(records), dtype=object)
     rows = cells.groupby(cells.map(_row_identity), sort=False)
-    return [Row(tuple(of_row)) for _, of_row in rows]
+    return [
+        Row(
+            tuple(one for one in of_row if not isinstance(one, PooledRecord)),
+            tuple(one for one in of_row if isinstance(one, PooledRecord)),
+        )
+        for _, of_row in rows
+    ]
 
 
 def _row_identity(record: Record) -> str:

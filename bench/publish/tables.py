@@ -11,6 +11,7 @@ from bench.data.files import write_text
 from bench.plugins import Registry
 from bench.publish import confusion, criteria_tables, frames, latex, markdown
 from bench.publish.escape import folder
+from bench.publish.pooling import pooled_records
 from bench.publish.ranking import trivial_methods
 from bench.publish.rows import ScoresOf, in_convention, newest
 from bench.run.record import Record
@@ -95,7 +96,10 @@ def _by_dataset(
         if record.status == "ok" and not record.scores_sha256 and record.convention != convention:
             continue  # people, who are judged by one convention alone
         by_dataset[record.cell.dataset].append(in_convention(record, convention, scores_of))
-    return dict(sorted(by_dataset.items()))
+    return {
+        dataset: [*of_dataset, *pooled_records(of_dataset, scores_of)]
+        for dataset, of_dataset in sorted(by_dataset.items())
+    }
 
 
 def _texts(
