@@ -8,7 +8,7 @@ import numpy as np
 from bench.datasets._ferplus import CLASSES, OBTAIN, panel_of_classes, processed, read_votes
 
 from bench.api import TRAIN, Dataset, FaceSet, param
-from bench.data.duplicates import without_copies
+from bench.data.duplicates import COPIES, without_copies
 
 # images in train / valid / test after processing label.csv, and fer2013new.csv, by one rule each
 _COUNTS = {
@@ -38,6 +38,7 @@ class FERPlus(Dataset):
     name = "fer-plus"
     kind = "single"
     protocols = ("official", "no-duplicates")
+    copies = COPIES
     obtain = OBTAIN
     labels: str = param(
         "majority",

@@ -8,7 +8,7 @@ import numpy as np
 from bench.datasets._ferplus import EMOTIONS, OBTAIN, panel_of_sets, read_votes, six_emotions
 
 from bench.api import Dataset, FaceSet, param
-from bench.data.duplicates import without_copies
+from bench.data.duplicates import COPIES, without_copies
 from bench.data.predominant import predominant
 
 # train / valid / test and images per label, from label.csv and from fer2013new.csv
@@ -37,6 +37,7 @@ class FERPlusML(Dataset):
     name = "fer-plus-ml"
     kind = "multi"
     protocols = ("official", "with-duplicates")
+    copies = COPIES
     obtain = OBTAIN
     labels: str = param(
         "set",

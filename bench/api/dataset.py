@@ -27,6 +27,9 @@ class Dataset(Plugin):
     protocols : tuple of str
         Protocols that `split` knows beside the general ones (``cvK``, ``holdout-60-20-20``);
         the first is the default.
+    copies : float or None
+        Where it holds photographs more than once, the correlation of pixels above which two images
+        show one (`bench.data.duplicates`): intervals then draw these images together.
     obtain : str
         One sentence that says how to get the data.
     """
@@ -34,6 +37,7 @@ class Dataset(Plugin):
     kind: ClassVar[str] = "multi"
     embedded: ClassVar[bool] = False
     protocols: ClassVar[tuple[str, ...]] = ("official",)
+    copies: ClassVar[float | None] = None
     obtain: ClassVar[str] = ""
 
     def load(self, root: Path | None, protocol: str = "") -> FaceSet:

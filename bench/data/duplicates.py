@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from bench.api import LEFT_OUT, TRAIN, VALID, BenchError, FaceSet
 
@@ -18,6 +20,9 @@ _MARGIN = 1e-3
 _EARLIER_ROWS = 2048  # block sizes: about 100 MB in all for 48×48 images
 _LATER_ROWS = 4096
 _EXACT_PAIRS = 1024
+
+COPIES = 0.9
+"""Correlation above which two images of FER2013 show one photograph."""
 
 
 def without_copies(faces: FaceSet, split: np.ndarray) -> np.ndarray:
@@ -29,7 +34,7 @@ def without_copies(faces: FaceSet, split: np.ndarray) -> np.ndarray:
     return np.where(later_copies(faces.images, split), np.int8(LEFT_OUT), split)
 
 
-def later_copies(images: np.ndarray, split: np.ndarray, threshold: float = 0.9) -> np.ndarray:
+def later_copies(images: np.ndarray, split: np.ndarray, threshold: float = COPIES) -> np.ndarray:
     """Rows whose picture comes again in a later part of the split.
 
     Train is compared with valid and test, valid with test. Two images are copies where Pearson's
@@ -55,8 +60,7 @@ def later_copies(images: np.ndarray, split: np.ndarray, threshold: float = 0.9) 
     ValueError
         For a threshold out of range.
     """
-    if not 0.01 <= threshold <= 1:
-        raise ValueError(f"threshold {threshold} is not within 0.01 … 1")
+    _check_threshold(threshold)
     copies = np.zeros(len(images), dtype=bool)
     for part in (TRAIN, VALID):
         earlier = np.flatnonzero(split == part)
@@ -78,6 +82,57 @@ def later_copies(images: np.ndarray, split: np.ndarray, threshold: float = 0.9) 
                 open_pairs = ~copies[i]
                 copies[_exact(images, i[open_pairs], j[open_pairs], threshold)] = True
     return copies
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0.01 <= threshold <= 1:
+        raise ValueError(f"threshold {threshold} is not within 0.01 … 1")
+
+
+def groups_of_copies(images: np.ndarray, threshold: float = COPIES) -> np.ndarray:
+    """Numbers of the groups of images that show one photograph, by the rule of `later_copies`.
+
+    A copy of a copy is in the group too, like the original or not.
+
+    Parameters
+    ----------
+    images : uint8 (n, H, W) or (n, H, W, 3)
+    threshold : float
+        From 0.01 to 1.
+
+    Returns
+    -------
+    int (n,)
+        From 0, without gaps, in the order of their first images.
+    """
+    _check_threshold(threshold)
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    halves = [
+        (start, *_halves(images[start : start + _EARLIER_ROWS]))
+        for start in range(0, len(images), _EARLIER_ROWS)
+    ]
+    for number, (start, even, odd) in enumerate(halves):
+        for begin, even_later, odd_later in halves[number:]:
+            score = odd @ odd_later.T
+            np.abs(score, out=score)
+            score += even @ even_later.T
+            i, j = np.nonzero(score > threshold - _MARGIN)
+            clear = score[i, j] > threshold + _MARGIN
+            i, j = i + start, j + begin
+            apart = i < j
+            pairs.append(np.stack([i[clear & apart], j[clear & apart]], axis=1))
+            i, j = i[~clear & apart], j[~clear & apart]
+            alike = _alike(images, i, j, threshold)
+            pairs.append(np.stack([i[alike], j[alike]], axis=1))
+    i, j = np.concatenate(pairs).T
+    edges = coo_array((np.ones(len(i), dtype=bool), (i, j)), shape=(len(images),) * 2)
+    return in_order(connected_components(edges, directed=False)[1])
+
+
+def in_order(groups: np.ndarray) -> np.ndarray:
+    """Group numbers, or names, as numbers from 0 in the order of their first members: int (n,)."""
+    _, first, inverse = np.unique(groups, return_index=True, return_inverse=True)
+    return np.argsort(np.argsort(first))[inverse]
 
 
 def same_images(images: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -148,10 +203,15 @@ def _halves(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _exact(images: np.ndarray, i: np.ndarray, j: np.ndarray, threshold: float) -> np.ndarray:
     """Those of the rows ``i`` whose pair in ``j`` correlates above the threshold."""
-    copies = []
+    return i[_alike(images, i, j, threshold)]
+
+
+def _alike(images: np.ndarray, i: np.ndarray, j: np.ndarray, threshold: float) -> np.ndarray:
+    """Which of the pairs correlate above the threshold, bool (k,), in whole numbers."""
+    found = np.zeros(len(i), dtype=bool)
     for start in range(0, len(i), _EXACT_PAIRS):
-        first = images[i[start : start + _EXACT_PAIRS]]
-        second = images[j[start : start + _EXACT_PAIRS]]
+        rows = slice(start, start + _EXACT_PAIRS)
+        first, second = images[i[rows]], images[j[rows]]
         best = np.maximum(correlation(first, second), correlation(first, second[:, :, ::-1]))
-        copies.append(i[start : start + _EXACT_PAIRS][best > threshold])
-    return np.concatenate(copies) if copies else i[:0]
+        found[rows] = best > threshold
+    return found

@@ -262,6 +262,8 @@ class Drawn:
         if any(record.cell.split.startswith(REPEAT) for record in records):
             return cls(tuple(parts), len(parts), SPLITS, 1)
         counts, kinds = [part[3] for part in parts], sorted({part[4] for part in parts})
+        if len(parts) > 1 and len({part[1] for part in parts}) == 1 and kinds != [IMAGES]:
+            return cls(tuple(parts), counts[0], kinds[0], 1)  # all folds drew the same subjects
         if min(counts) < 2 and len(parts) > 1:
             return cls(tuple(parts), len(parts), SPLITS, 1)
         return cls(tuple(parts), sum(counts), " and ".join(kinds), len(parts))

@@ -171,7 +171,8 @@ class Cells:
         )
         notes = (*faces.notes, *self.findings, *((fold.note,) if fold.note else ()))
         footnotes = features.footnotes(alone=classifier is None)
-        return Job(key, cell, fold, features.job, classifier, notes, footnotes)
+        copies = layout.measured.dataset.copies
+        return Job(key, cell, fold, features.job, classifier, notes, footnotes, copies=copies)
 
     def _planned(
         self, layout: Layout, fold: Fold, spec: Spec | None, seed: int

@@ -233,6 +233,8 @@ class Job:
         None where the classifier needs no features.
     classifier : Spec or None
         None where a network gives its own scores.
+    copies : float or None
+        Of the dataset (`bench.api.Dataset.copies`).
     notes, footnotes : tuple of str
         What the record, or the table beside the row, will say whatever comes of the cell.
     fit : ThresholdFit or None
@@ -246,6 +248,7 @@ class Job:
     classifier: Spec | None
     notes: tuple[str, ...] = ()
     footnotes: tuple[str, ...] = ()
+    copies: float | None = None
     fit: ThresholdFit | None = None
 
     @property

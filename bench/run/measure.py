@@ -7,10 +7,12 @@ import traceback
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
+from typing import Any
 
 import numpy as np
 
 from bench.api import BenchError, Classifier, FaceSet, UnavailableError
+from bench.data.clusters import Clusters, clusters_of
 from bench.data.files import DiskFullError
 from bench.run.cache import NO_FEATURES, KeptFeatures, open_faces, open_features
 from bench.run.contract import MethodError, blame, check_distribution, check_outputs
@@ -84,7 +86,8 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
         answer = _classified(job, faces, features, max_memory)
     if job.fit is not None:
         answer = _by_common_rule(job, faces, answer, store)
-    stored = _stored(faces, job.fold.test, answer)
+    clusters = _clusters(job, faces)
+    stored = _stored(faces, job.fold.test, answer, clusters)
     record = new_record(
         job.key,
         job.cell,
@@ -99,8 +102,30 @@ def _measured(job: Job, store: Store, max_memory: float, started: datetime) -> R
         footnotes=(*job.footnotes, *features.footnotes, *answer.footnotes),
         provenance={"device": features.device},
         criteria_code=criteria_code(),
+        bootstrap={} if clusters is None else _drawn(job, clusters),
     )
     return scored(record, *stored)
+
+
+_known_clusters: dict[tuple[str, str, float | None], Clusters | None] = {}
+
+
+def _clusters(job: Job, faces: FaceSet) -> Clusters | None:
+    """`bench.data.clusters.clusters_of`, found once in a process for all cells of a test part."""
+    known = (job.cell.fingerprint, job.fold.hash, job.copies)
+    if known not in _known_clusters:
+        _known_clusters.clear()  # jobs come test part by test part
+        one_of_many = "fold" in job.fold.name  # else it is named like its protocol
+        _known_clusters[known] = clusters_of(faces, job.fold, job.copies, one_of_many)
+    return _known_clusters[known]
+
+
+def _drawn(job: Job, clusters: Clusters) -> dict[str, Any]:
+    """What resamples draw; under one seed in all folds where these share what is drawn."""
+    drawn: dict[str, Any] = {"clusters": clusters.count, "of": clusters.kind}
+    if clusters.shared:
+        drawn["seed"] = int(job.cell.fingerprint[:8], 16)
+    return drawn
 
 
 def _features(job: Job, store: Store) -> KeptFeatures:
@@ -191,9 +216,10 @@ def _check_memory(classifier: Classifier, train: np.ndarray, labels: int, allowe
         )
 
 
-def _stored(faces: FaceSet, test: np.ndarray, answer: _Answer) -> Stored:
+def _stored(faces: FaceSet, test: np.ndarray, answer: _Answer, clusters: Clusters | None) -> Stored:
     """What criteria are computed from: the answer beside the truth of the test part."""
-    stored = Stored(np.array(faces.labels[test]), answer.scores, answer.labels)
+    together = None if clusters is None else clusters.of_rows
+    stored = Stored(np.array(faces.labels[test]), answer.scores, answer.labels, clusters=together)
     if faces.distribution is None or answer.distribution is None:
         return stored
     truth = np.array(faces.distribution[test], dtype=float)

@@ -72,7 +72,10 @@ class Record:
         Criteria by the ``sklearn`` convention against half of each test image's votes, the truth
         that people are judged by (`bench.papers.human`); empty where there are no votes.
     bootstrap : dict
-        ``{"seed", "count", "values"}``: resampled criteria (`bench.score.bootstrap.pack`).
+        ``{"seed", "count", "clusters", "of", "values"}``: resampled criteria
+        (`bench.score.bootstrap.pack`), from how many things drawn, of which kind: ``images``,
+        ``subjects`` or ``photographs``, all images of one together. Records of before these two
+        fields drew images.
     seconds : dict
         ``features``, ``fit``, ``predict``.
     measures : dict of str to float

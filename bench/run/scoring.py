@@ -24,7 +24,8 @@ REPLICATES = 1000
 class Stored(NamedTuple):
     """What criteria are computed from, (n, L) each; None where the method gives no such thing.
 
-    The last two, float, rows summing to 1, are there together or not at all.
+    The distributions, float, rows summing to 1, are there together or not at all. ``clusters`` int
+    (n,) says which images were resampled together, None where each was for itself.
     """
 
     truth: np.ndarray
@@ -32,6 +33,7 @@ class Stored(NamedTuple):
     labels: np.ndarray | None
     distribution_truth: np.ndarray | None = None
     distribution: np.ndarray | None = None
+    clusters: np.ndarray | None = None
 
 
 @cache
@@ -48,6 +50,7 @@ def scored(
     labels: np.ndarray | None,
     distribution_truth: np.ndarray | None = None,
     distribution: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
     *,
     convention: str = "sklearn",
 ) -> Record:
@@ -55,23 +58,31 @@ def scored(
 
     On single-label data with its confusion matrix too, and with the label-distribution criteria
     where there are distributions. The draws follow the split, so that replicates of two methods on
-    one test part pair up.
+    one test part pair up; what the record's ``bootstrap`` says already of them (``seed``,
+    ``clusters``, ``of``) holds.
     """
     kind = record.cell.kind
     found = evaluate(truth, scores, labels, convention, kind)
     counts = np.zeros(0, int)
     if kind == "single" and scores is not None:
         counts = confusion(truth, scores)
-    seed = int(record.cell.split_hash[:8], 16)
-    values = bootstrap.replicates(truth, scores, labels, convention, kind, seed, REPLICATES)
+    seed = record.bootstrap.get("seed", int(record.cell.split_hash[:8], 16))
+    drawn = {"clusters": len(truth), "of": bootstrap.IMAGES}
+    together = None
+    if clusters is not None:
+        drawn = {name: record.bootstrap[name] for name in drawn}
+        together = bootstrap.Clusters(clusters, record.bootstrap["clusters"])
+    values = bootstrap.replicates(
+        truth, scores, labels, convention, kind, seed, REPLICATES, together
+    )
     shares: dict[str, float] = {}
     if distribution_truth is not None and distribution is not None:
         shares = evaluate_distribution(distribution_truth, distribution)
         measures = distribution_measures(distribution_truth, distribution)
-        values |= bootstrap.resampled(measures, truth.shape, seed, REPLICATES)
+        values |= bootstrap.resampled(measures, truth.shape, seed, REPLICATES, together)
     others = {}
     if kind == "multi":
-        under = _Under(truth, scores, labels, seed)
+        under = _Under(truth, scores, labels, seed, together)
         others = {
             name: under.changes(name, convention, found.values, values)
             for name in CONVENTIONS
@@ -89,7 +100,12 @@ def scored(
         tied_rows=found.tied_rows,
         positives=truth.sum(axis=0).tolist(),
         half_panels={},  # of the code before
-        bootstrap={"seed": seed, "count": REPLICATES, "values": bootstrap.pack(values)},
+        bootstrap={
+            "seed": seed,
+            "count": REPLICATES,
+            **drawn,
+            "values": bootstrap.pack(values),
+        },
     )
 
 
@@ -101,6 +117,7 @@ class _Under:
     scores: np.ndarray | None
     labels: np.ndarray | None
     seed: int
+    clusters: bootstrap.Clusters | None
 
     def changes(
         self,
@@ -118,7 +135,8 @@ class _Under:
         }
         once = np.ones((len(self.truth), 1))
         values = {name: float(measure(once)[0]) for name, measure in by_name.items()}
-        redrawn = bootstrap.resampled(by_name, self.truth.shape, self.seed, REPLICATES)
+        shape = self.truth.shape
+        redrawn = bootstrap.resampled(by_name, shape, self.seed, REPLICATES, self.clusters)
         changed = {
             name: None if np.isnan(value) else value
             for name, value in values.items()

@@ -194,9 +194,10 @@ class Store:
         labels: np.ndarray | None,
         distribution_truth: np.ndarray | None = None,
         distribution: np.ndarray | None = None,
+        clusters: np.ndarray | None = None,
     ) -> str:
         """Store what the criteria are computed from; returns the file's SHA-256."""
-        given = Stored(truth, scores, labels, distribution_truth, distribution)._asdict()
+        given = Stored(truth, scores, labels, distribution_truth, distribution, clusters)._asdict()
         arrays = {"ids": np.asarray(ids, dtype=np.str_)}
         arrays |= {name: array for name, array in given.items() if array is not None}
         path = self.runs / key / "scores.npz"

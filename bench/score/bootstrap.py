@@ -1,6 +1,7 @@
-"""Percentile bootstrap over test images.
+"""Bootstrap over test images, or over what they hang together by.
 
-Images are drawn with replacement; the draws depend on the seed and the number of images alone, so
+Images are drawn with replacement; images of one subject, or of one photograph, together. The draws
+depend on the seed and the number of things to draw alone, so
 two methods on one test part see the same resamples and the difference of their replicates is the
 replicate of their difference (B. Efron and R. Tibshirani, An Introduction to the Bootstrap, 1993,
 Ch. 13).
@@ -11,6 +12,7 @@ from __future__ import annotations
 import base64
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +23,22 @@ from bench.score.predictions import Measure, Predictions
 # Numbers per array while replicates are computed: 8 MB each, whatever the size of the test part.
 CHUNK = 2**20
 IMAGES = "images"
+
+
+@dataclass(frozen=True, eq=False)
+class Clusters:
+    """Which rows are drawn together.
+
+    Attributes
+    ----------
+    of_rows : int (n,)
+        Number of each row's cluster, from 0.
+    count : int
+        How many clusters are drawn from; some may have no row here.
+    """
+
+    of_rows: np.ndarray
+    count: int
 
 
 def resamples(n: int, seed: int, count: int, chunk: int) -> Iterator[np.ndarray]:
@@ -44,6 +62,7 @@ def replicates(
     kind: str,
     seed: int,
     count: int = 1000,
+    clusters: Clusters | None = None,
 ) -> dict[str, np.ndarray]:
     """Every criterion on ``count`` resamples of the test images.
 
@@ -54,6 +73,8 @@ def replicates(
     seed : int
         Not negative; one per test part, so that methods can be compared in pairs.
     count : int
+    clusters : Clusters, optional
+        By default each row is drawn for itself.
 
     Returns
     -------
@@ -69,17 +90,23 @@ def replicates(
     predictions = Predictions(truth, scores, labels, convention, kind)
     by_name = measures(predictions)
     possible = {name: measure for name, measure in by_name.items() if measure is not None}
-    return resampled(possible, truth.shape, seed, count)
+    return resampled(possible, truth.shape, seed, count, clusters)
 
 
 def resampled(
-    measures_by_name: Mapping[str, Measure], shape: tuple[int, ...], seed: int, count: int
+    measures_by_name: Mapping[str, Measure],
+    shape: tuple[int, ...],
+    seed: int,
+    count: int,
+    clusters: Clusters | None = None,
 ) -> dict[str, np.ndarray]:
     """Values of the measures on the resamples of n images with L labels, ``shape`` (n, L)."""
     chunk = max(1, CHUNK // (shape[0] * shape[1]))
     values = {name: np.empty(count, dtype=np.float32) for name in measures_by_name}
     done = 0
-    for weights in resamples(shape[0], seed, count, chunk):
+    things = shape[0] if clusters is None else clusters.count
+    for drawn in resamples(things, seed, count, chunk):
+        weights = drawn if clusters is None else drawn[clusters.of_rows]
         columns = slice(done, done + weights.shape[1])
         for name, measure in measures_by_name.items():
             values[name][columns] = measure(weights)

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from bench.api import LEFT_OUT, TEST, TRAIN, VALID, BenchError, FaceSet
 from bench.data import duplicates
-from bench.data.duplicates import correlation, later_copies, same_images, without_copies
+from bench.data.duplicates import (
+    correlation,
+    groups_of_copies,
+    in_order,
+    later_copies,
+    same_images,
+    without_copies,
+)
 
 # correlates exactly .5 with HALF_LIKE, straight; less when mirrored
 HALF = np.array([[1, 1, 0, 1], [1, 0, 0, 0]], dtype=np.uint8)
@@ -136,3 +143,56 @@ def test_the_same_pixels_are_found_whatever_the_row() -> None:
     assert not same_images(even, even).any()
     rgb = np.random.default_rng(1).integers(0, 256, (3, 4, 5, 3), dtype=np.uint8)
     assert same_images(rgb, rgb[[2, 0]]).tolist() == [True, False, True]
+
+
+def groups_by_loops(images: np.ndarray, threshold: float) -> list[int]:
+    """Numbers of the groups, pairs joined until nothing changes."""
+    groups = list(range(len(images)))
+    for i, first in enumerate(images):
+        for j, second in enumerate(images[:i]):
+            r = max(pearson(first, second), pearson(first, second[:, ::-1]))
+            if r > threshold:
+                groups = [groups[j] if g == groups[i] else g for g in groups]
+    return [list(dict.fromkeys(groups)).index(g) for g in groups]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    st.integers(0, 2**32 - 1),
+    st.integers(1, 12),
+    st.sampled_from([(3, 4), (2, 1), (2, 5, 3)]),
+    st.sampled_from([0.3, 0.6, 0.9]),
+)
+def test_groups_are_those_of_all_pairs(
+    seed: int, n: int, shape: tuple[int, ...], threshold: float
+) -> None:
+    images = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+    _, nearest = by_loops(images, np.arange(n) % 2, threshold)
+    assume(nearest > 1e-12)
+    assert groups_of_copies(images, threshold).tolist() == groups_by_loops(images, threshold)
+
+
+def test_a_copy_of_a_copy_is_in_the_group(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = noise(3, 8, 8).astype(int)
+    # the middle one is like both others, which are not like each other
+    images = np.stack([2 * one + two, two, two[:, ::-1], one, three]).clip(0, 255).astype(np.uint8)
+    assert groups_of_copies(images, 0.4).tolist() == groups_by_loops(images, 0.4)
+    whole = groups_of_copies(noise(40, 3, 4), 0.5)
+    monkeypatch.setattr(duplicates, "_EARLIER_ROWS", 7)
+    monkeypatch.setattr(duplicates, "_EXACT_PAIRS", 3)
+    np.testing.assert_array_equal(groups_of_copies(noise(40, 3, 4), 0.5), whole)
+    assert len(np.unique(whole)) < 40
+
+
+def test_the_threshold_itself_is_no_copy_in_a_group() -> None:
+    images = np.stack([HALF, HALF_LIKE])
+    assert groups_of_copies(images, 0.5).tolist() == [0, 1]
+    assert groups_of_copies(images, np.nextafter(0.5, 0)).tolist() == [0, 0]
+    grey = np.full((3, 4, 4), 7, dtype=np.uint8)
+    assert groups_of_copies(grey, 0.5).tolist() == [0, 1, 2]
+    with pytest.raises(ValueError, match="threshold"):
+        groups_of_copies(images, 0)
+
+
+def test_groups_are_numbered_as_they_come() -> None:
+    assert in_order(np.array(["b", "a", "b", "c"])).tolist() == [0, 1, 0, 2]

@@ -272,6 +272,19 @@ def test_several_splits_are_resampled_each_for_itself(make: Make) -> None:
     )
 
 
+def test_folds_that_share_their_subjects_are_drawn_at_once(make: Make) -> None:
+    noise = np.random.default_rng(0).normal(size=500)
+    records = [
+        make(test=t, protocol="cv2", criteria={NAME: 0.0}, values={NAME: noise}) for t in (1, 2)
+    ]
+    for record in records:
+        record.bootstrap.update(seed=7, clusters=10, of="subjects")
+    found = only(records)
+    assert (found.drawn.clusters, found.drawn.splits) == (10, 1)
+    assert found.noise is not None
+    assert found.noise.variance == pytest.approx(10 / 9 * noise.var(ddof=1), rel=1e-5)
+
+
 def test_seeds_that_lack_a_split_have_no_interval(make: Make) -> None:
     noise = np.random.default_rng(0).normal(size=50)
     records = seeds_of(make, {0: 1.0, 1: 2.0, 2: 3.0}, noise, test=1, protocol="cv2")

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from bench.api import BenchError
 from bench.score import bootstrap
-from bench.score.bootstrap import interval, pack, replicates, resamples, unpack
+from bench.score.bootstrap import Clusters, interval, pack, replicates, resamples, unpack
 from bench.score.criteria import CONVENTIONS, evaluate
 
 
@@ -207,3 +207,25 @@ def test_packing_makes_a_thousand_replicates_small() -> None:
 def test_damaged_text_is_refused(text) -> None:
     with pytest.raises(BenchError, match="replicates of coverage cannot be read"):
         unpack({"coverage": text})
+
+
+def test_rows_of_a_cluster_are_drawn_together() -> None:
+    truth, scores, labels = rare_problem()
+    of_rows = np.array([0, 0, 1, 2, 2, 2, 3, 3, 3, 3, 4, 4])
+    together = Clusters(of_rows, 6)  # the last has no row here
+    ours = replicates(truth, scores, labels, "sklearn", "multi", 11, 40, together)
+    draws = np.hstack(list(resamples(6, 11, 40, chunk=40)))
+    for name in ("hamming_loss", "micro_f1", "average_precision"):
+        for column, value in zip(draws.T, ours[name], strict=True):
+            rows = np.repeat(np.arange(12), column[of_rows].astype(int))
+            exact = evaluate(truth[rows], scores[rows], labels[rows]).values[name]
+            assert value == pytest.approx(exact, rel=1e-6)
+
+
+def test_clusters_of_one_row_are_the_rows() -> None:
+    problem = rare_problem()
+    alone = Clusters(np.arange(12), 12)
+    ours = replicates(*problem, "sklearn", "multi", 11, 40, alone)
+    theirs = replicates(*problem, "sklearn", "multi", 11, 40)
+    for name in ours:
+        np.testing.assert_array_equal(ours[name], theirs[name])
