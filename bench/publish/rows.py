@@ -243,8 +243,7 @@ class Drawn:
     clusters : int
         How many things were drawn from in all splits.
     kind : str
-        What they are: ``images``, or what `Record.bootstrap` says; `SPLITS` where one is too small
-        to be resampled for itself, so that whole splits are drawn.
+        ``images``, or what `Record.bootstrap` says; `SPLITS` where whole splits are drawn.
     splits : int
         How many splits were resampled for themselves.
     """
@@ -270,9 +269,9 @@ class Drawn:
 
 
 def _part(record: Record) -> tuple[Any, ...]:
-    made = record.bootstrap
-    drawn = (made.get("clusters", record.cell.n_test), made.get("of", IMAGES))
-    return (record.cell.split_hash, made.get("seed", -1), made.get("count", 0), *drawn)
+    made, cell = record.bootstrap, record.cell
+    drawn = (made.get("clusters", cell.n_test), made.get("of", IMAGES))
+    return (cell.split_hash, made.get("seed", -1), made.get("count", 0), *drawn)
 
 
 @dataclass(frozen=True)
@@ -409,9 +408,8 @@ class Row:
             packed = [
                 [self._replicates[r.key].get(criterion) for r in s.values()] for s in by_split
             ]
-            arrays = [array for of_split in packed for array in of_split if array is not None]
-            wanted = sum(map(len, packed))
-            if len(arrays) < wanted or len({len(array) for array in arrays}) > 1:
+            sizes = {None if array is None else len(array) for s in packed for array in s}
+            if None in sizes or len(sizes) > 1:
                 return None
             replicates = np.array(packed, dtype=float).mean(axis=0)
         if np.isnan(replicates).all():
