@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any
 
 import bench
-from bench.api import KINDS, BenchError, Plugin, near
+from bench.api import KINDS, BenchError, Plugin, alike, near
 from bench.source import SourceClass, literal, parse
 
 PACKAGE = "fer-bench"
@@ -233,6 +233,11 @@ def _entry_points() -> Iterator[Entry]:
             yield from read(Path(spec.origin), module)
 
 
+def _a(kind: str) -> str:
+    """The kind of a plug-in with its article; features are many."""
+    return kind if kind == "features" else f"a {kind}"
+
+
 class Registry:
     """All plug-ins: built-in, from ``--plugins`` and from installed packages.
 
@@ -313,5 +318,23 @@ class Registry:
         for entry in self.broken:
             if name.replace("-", "_") == entry.name.replace("-", "_"):
                 raise BenchError(f"{name} is broken: {entry.reason}")
+        raise self._unknown(what, name)
+
+    def _unknown(self, what: str, name: str) -> BenchError:
+        """The error for a name that no dataset, or no method, has; it may be one of the others."""
+        table, others = self.datasets, self.methods
+        if what == "method":
+            table, others = others, table
+        option = "--dataset" if what == "method" else "--methods"
+        for known in (name, name.partition(":")[0] + ":"):
+            if known in others:
+                kind = others[known].kind.lower()
+                return BenchError(f"{name} is no {what} but {_a(kind)}: give it with {option}")
         broken = "".join(f"; broken: {entry.reason}" for entry in self.broken)
-        raise BenchError(f"unknown {what} {name!r}: {near(name, table)}{broken}")
+        close = [] if alike(name, table, cutoff=1) else alike(name, others, cutoff=1)
+        close = close or ([] if alike(name, table) else alike(name, others, cutoff=0.7))
+        if close:
+            kind = others[close[0]].kind.lower()
+            words = f"did you mean the {kind} {close[0]}, which {option} takes?"
+            return BenchError(f"unknown {what} {name!r}: {words}{broken}")
+        return BenchError(f"unknown {what} {name!r}: {near(name, table)}{broken}")

@@ -37,6 +37,7 @@ class DeepIDFeatures(Features):
     accelerated = True
     stochastic = True
     trains = True
+    chooses_epoch = False  # the identity stage ends where its schedule does
     input = FaceInput(colour="grey")
     companions = {"people": "people"}
     small = {"length": 0.25}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.api.classifier import Classifier
 from bench.api.dataset import Dataset
-from bench.api.errors import BenchError, InputError, UnavailableError, near
+from bench.api.errors import BenchError, InputError, UnavailableError, alike, near
 from bench.api.features import FaceInput, Features, Setting
 from bench.api.network import Network
 from bench.api.parameters import Param, param
@@ -37,6 +37,7 @@ __all__ = [
     "Plugin",
     "Setting",
     "UnavailableError",
+    "alike",
     "near",
     "param",
 ]

@@ -85,6 +85,8 @@ class Features(Plugin):
         True where the result depends on the seed.
     trains : bool
         True where `fit` follows a training schedule, so that ``--budget`` changes the result.
+    chooses_epoch : bool
+        False where such a method takes the last epoch, whatever ``--selection`` says.
     kinds : tuple of str
         Kinds of dataset it is meant for.
     needs_images : bool
@@ -115,6 +117,7 @@ class Features(Plugin):
     stateless: ClassVar[bool] = False
     stochastic: ClassVar[bool] = False
     trains: ClassVar[bool] = False
+    chooses_epoch: ClassVar[bool] = True
     companions: ClassVar[Mapping[str, str]] = {}
 
     def requires(self) -> tuple[str, ...]:

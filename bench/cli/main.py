@@ -51,12 +51,28 @@ class _Command(argparse.ArgumentParser):
         module, self.module = self.module, None
         if module is not None:
             importlib.import_module(f"bench.cli.{module}").declare(self)
-        return super().parse_known_args(args, namespace)
+        options, rest = super().parse_known_args(args, namespace)
+        if rest:
+            self.error(self._unknown(rest))
+        return options, rest
+
+    def _unknown(self, rest: Sequence[str]) -> str:
+        """The sentence on words that no argument takes."""
+        from bench.api import near
+
+        words = [word for word in rest if word.startswith("-")]
+        if not words:
+            return (
+                f"nothing takes {' '.join(rest)}: in a shell, put what holds blanks, [ ] or | in "
+                'quotes, as in --methods "lbp+mlknn[k=5|10], hog+mlknn"'
+            )
+        wrong, known = words[0].partition("=")[0], self._option_string_actions
+        return f"no option {wrong}: {near(wrong, [one for one in known if one[:2] == '--'])}"
 
 
 def parser() -> argparse.ArgumentParser:
     """The whole command line."""
-    top = argparse.ArgumentParser(
+    top = _Command(
         prog="bench",
         description="The benchmark suite of multi-label facial expression recognition.",
         allow_abbrev=False,

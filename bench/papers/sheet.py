@@ -9,9 +9,10 @@ from bench.papers.margins import Margin
 from bench.papers.measured import Measured
 from bench.papers.reproduction import REPRODUCED, RULE, Reproduction, counted
 from bench.papers.spec import Paper, PaperRow, PaperTable
-from bench.publish.captions import origin, paragraph, parts, span, training
+from bench.publish.captions import origin, paragraph, parts, seeds_in_words
 from bench.publish.layout import Block, Line, Notes, Table, Value, shortened
 from bench.publish.rows import Row
+from bench.publish.training import training
 from bench.run.job import Cell
 
 _ONE, _PERCENT = 1.0, 0.01
@@ -238,10 +239,8 @@ def _data(rows: Sequence[Row]) -> list[str]:
 
 def _trainings(rows: Sequence[Row], spreads: bool) -> list[str]:
     """Budget, seeds, and what ± stands for."""
-    cells = [record.cell for row in rows for record in row.records]
-    seeds = span({len(row.seeds) for row in rows if row.ok and row.cell.stochastic} or {1})
     return [
-        training(cells),
-        f"Seeds of stochastic methods: {seeds}",
+        training([record for row in rows for record in row.records]),
+        seeds_in_words(rows),
         "± the standard deviation over splits, or over seeds of one split" if spreads else "",
     ]

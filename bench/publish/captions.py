@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from bench.publish.numbers import span
 from bench.publish.ranking import (
     FEW_SEEDS,
     INCOMPLETE,
@@ -19,17 +20,11 @@ from bench.publish.ranking import (
     is_by_label,
 )
 from bench.publish.rows import IMAGES, RARE, SPLITS, Drawn, Row
+from bench.publish.training import training
 from bench.run.job import STRATIFIED, Cell
 from bench.run.options import OWN
 from bench.run.record import Record
 from bench.score.distribution import CLIP
-
-_SELECTIONS = {
-    "valid": "epoch chosen on the validation part",
-    "last": "last epoch",
-    "test": "epoch chosen ON THE TEST PART",
-}
-
 
 _UNRANKED = {
     NO_RESAMPLES: "rows without resamples (people)",
@@ -63,7 +58,7 @@ def caption(
         _data(cells),
         _twins(cells),
         _clipped() if distribution else _convention(results),
-        training(cells),
+        training(records),
         "" if distribution else _label_sets(cells[0]),
         _repeats(rows, splits),
         "" if distribution else _tied(rows),
@@ -80,7 +75,7 @@ def conditions(rows: Sequence[Row]) -> str:
     cells = [record.cell for record in records]
     results = [record for row in rows for record in row.ok]
     data = [_data(cells), _twins(cells), _convention(results)]
-    made = [training(cells), _label_sets(cells[0]), _seeds(rows)]
+    made = [training(records), _label_sets(cells[0]), seeds_in_words(rows)]
     return paragraph([*data, *made, _tied(rows), _version(records)])
 
 
@@ -121,16 +116,6 @@ def _convention(results: Sequence[Record]) -> str:
     return f"Criteria by the {results[0].convention} convention, coverage = rank − 1"
 
 
-def training(cells: Sequence[Cell]) -> str:
-    """The budget and the choice of the epoch, in words."""
-    budgets = sorted({cell.budget for cell in cells} - {"any"})
-    if not budgets:
-        return "No method here follows a schedule"
-    schedule = "the papers' schedules" if budgets == ["paper"] else "SHORTENED training"
-    selections = {_SELECTIONS[cell.selection] for cell in cells if cell.selection != "none"}
-    return ", ".join([f"Budget {budgets[0]} ({schedule})", *sorted(selections)])
-
-
 _RULES = {
     "cardinality": "as many labels as a training image has on average",
     "micro-f1": "the best micro-F1",
@@ -150,11 +135,13 @@ def _label_sets(cell: Cell) -> str:
     )
 
 
-def _seeds(rows: Sequence[Row]) -> str:
-    seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
-    if not seeds:
+def seeds_in_words(rows: Sequence[Row]) -> str:
+    """How many seeds the rows of stochastic methods have."""
+    stochastic = [row for row in rows if row.cell.stochastic]
+    if not stochastic:
         return "No method here depends on a seed"
-    return f"Seeds of stochastic methods: {span(seeds)}"
+    seeds = [len(row.seeds) for row in stochastic if row.ok]
+    return f"Seeds of stochastic methods: {span(seeds) if seeds else 'none has a result'}"
 
 
 def _pooled(rows: Sequence[Row]) -> str:
@@ -166,7 +153,7 @@ def _pooled(rows: Sequence[Row]) -> str:
 def _repeats(rows: Sequence[Row], splits: int) -> str:
     """Seeds and splits behind each mean, and what ± stands for."""
     seeds = [len(row.seeds) for row in rows if row.cell.stochastic and row.ok]
-    sentence = _seeds(rows)
+    sentence = seeds_in_words(rows)
     if splits > 1:
         means = f"{sentence}; means over {splits} splits, ± the standard deviation over them"
         return means + (_pooled(rows) if any(row.pooled for row in rows) else "")
@@ -248,10 +235,3 @@ def origin(cell: Cell) -> str:
     # a dataset that calls itself synthetic cannot be taken for another one
     other = "" if "synthetic" in cell.dataset else f", not {cell.dataset}"
     return f"SYNTHETIC faces rendered by bench{other}"
-
-
-def span(values: Iterable[float], form: str = "d") -> str:
-    """Smallest and largest value in the format ``form``, once where they are equal."""
-    ascending = sorted(values)
-    low, high = f"{ascending[0]:{form}}", f"{ascending[-1]:{form}}"
-    return low if low == high else f"{low}–{high}"

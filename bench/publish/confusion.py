@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.publish.captions import origin, paragraph, parts, training
+from bench.publish.captions import origin, paragraph, parts
 from bench.publish.groups import groups_of
 from bench.publish.layout import Block, Line, Table, Value
 from bench.publish.names import MethodNames
 from bench.publish.rows import Row
+from bench.publish.training import training
 from bench.run.record import Record
 from bench.score.confusion import row_percent
 
@@ -84,7 +85,7 @@ def _caption(row: Row, cells: Sequence[Record], method: str, counts: np.ndarray)
             "Percent of the images of each true class (number of images)",
             _summed(cells) + (f"; {missing} cells have none" if missing else ""),
             f"{right} of {images} right ({100 * right / images:.2f} %)",
-            training([record.cell for record in cells]),
+            training(cells),
             f"Data {first.fingerprint[:8]}",
         ]
     )

@@ -61,6 +61,8 @@ class _PlannedFeatures:
     ----------
     trains : bool
         Whether the method follows a schedule.
+    chooses_epoch : bool
+        Whether it asks ``selection`` which epoch to take.
     params : dict
         The parameters as records show them: without folders.
     others : dict of str to dict
@@ -71,6 +73,7 @@ class _PlannedFeatures:
 
     job: FeatureJob | None = None
     trains: bool = False
+    chooses_epoch: bool = False
     params: dict[str, Any] = field(default_factory=dict)
     weights: str | None = None
     others: dict[str, Any] = field(default_factory=dict)
@@ -156,7 +159,7 @@ class Cells:
             stochastic=method.stochastic,
             seed=seed,
             budget=self.setting.budget if features.trains else "any",
-            selection=self.setting.selection if features.trains else "none",
+            selection=self.setting.selection if features.chooses_epoch else "none",
             weights=features.weights,
             source=features.source,
             others=features.others,
@@ -222,7 +225,8 @@ class Cells:
             )
         job = replace(job, key=_features_key(job, method, _identity(spec, params), weights))
         about = {name: source.about() for name, (source, _) in companions.items()}
-        return _PlannedFeatures(job, method.trains, params, weights, about, training)
+        chooses = method.trains and method.chooses_epoch
+        return _PlannedFeatures(job, method.trains, chooses, params, weights, about, training)
 
     def _companions(
         self, layout: Layout, spec: Spec, method: Features
@@ -268,7 +272,7 @@ def _features_key(
         split=None if method.stateless else job.fold.hash,
         seed=job.seed if method.stochastic else None,
         budget=job.setting.budget if method.trains else "any",
-        selection=job.setting.selection if method.trains else "none",
+        selection=job.setting.selection if method.trains and method.chooses_epoch else "none",
         weights=weights,
         others=job.others,
         code=engine_code(),

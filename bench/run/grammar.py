@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 
 from bench.api import BenchError
 
+QUOTES = "in a shell, put what holds [ ] or | in quotes"
+
 _NAME = re.compile(r"[A-Za-z0-9][\w.:/-]*\Z")
 _KEY = re.compile(r"[A-Za-z_]\w*\Z")
 
@@ -64,13 +66,17 @@ def split_outside(text: str, separator: str) -> list[str]:
     if quoted:
         raise BenchError(f'{text!r}: a " is not closed')
     if depth:
-        raise BenchError(f"{text!r}: a [ is not closed")
+        raise BenchError(f"{text!r}: a [ is not closed; {QUOTES}")
     return [*pieces, text[start:]]
 
 
 def parse_part(text: str) -> Part:
     """Read ``name`` or ``name[key=value|value,key=value]``; values may stand in double quotes."""
     text = text.strip()
+    if other := re.fullmatch(r"([\w.:/-]+)[({](.*)[)}]", text):
+        raise BenchError(
+            f"{text!r}: parameters stand in square brackets, {other[1]}[{other[2]}]; {QUOTES}"
+        )
     name, bracket, rest = text.partition("[")
     if not name:
         raise BenchError(f"{text!r}: a name is missing")
