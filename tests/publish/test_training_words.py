@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from records import Make
 
-from bench.publish.tables import tables_of
+from bench.publish.criteria_tables import tables_of
 from bench.publish.training import training
 
 BEST = "net: trained on 270 images, 5 epochs of 9 batches of 32 in 1 s, epoch 3 (the best) used"
