@@ -23,7 +23,7 @@ from bench.papers.conventions import depends
 from bench.papers.files import catalogue
 from bench.papers.measured import Measured
 from bench.papers.published import Claim, by_id
-from bench.papers.reading import TIME
+from bench.papers.reading import TIME, neutral
 from bench.papers.test_sets import unlike_test_set
 from bench.publish.corrections import paired
 from bench.publish.rows import Row, ScoresOf
@@ -88,6 +88,10 @@ def evaluate(
     comparisons = tuple(compare(test.contrasts, evidence))
     for convention, other in (others or {}).items():
         comparisons = _also_by(convention, test.contrasts, comparisons, _about(claim, other))
+    comparisons = tuple(
+        replace(one, tie_neutral=_neutral_gap(contrast, evidence))
+        for contrast, one in zip(test.contrasts, comparisons, strict=True)
+    )
     beside = tuple(compare(test.placebos, evidence))
     measured = _compared(test, comparisons, evidence.find)
     on = _on(measured)
@@ -152,17 +156,32 @@ def _also_by(
     )
 
 
+def _neutral_gap(contrast: Contrast, evidence: Evidence) -> float | None:
+    """Left less right where tied labels stand in random order; None where that is not known."""
+    left, right = contrast.sides
+    if evidence.scores_of is None or left.over or left.fold or not depends(left.metric):
+        return None
+    rows = [evidence.find(side.need) for side in (left, right)]
+    values = [
+        None if row is None else neutral(row, left.metric, evidence.scores_of) for row in rows
+    ]
+    ours, theirs = values
+    return None if ours is None or theirs is None else ours - theirs
+
+
 def _agreeing(one: Comparison, other: Comparison, convention: str) -> Comparison:
     if one.difference is None:
         return one
     gap = "is not known, as scores are not stored"
     if other.difference is not None:
+        if (other.difference, other.verdict) == (one.difference, one.verdict):
+            return one
         gap = f"{other.difference:+.4g}, {other.verdict}"
     said = f"{convention}: {gap}"
     told = "; ".join(filter(None, (one.conventions, said)))
     if one.verdict in ("undecided", other.verdict):
         return replace(one, conventions=told)
-    why = f"{one.verdict} by one convention of the criteria alone ({said})"
+    why = f"{one.verdict}, but not by every convention of the criteria ({said})"
     return replace(one, verdict="undecided", why=why, conventions=told)
 
 

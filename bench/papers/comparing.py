@@ -32,12 +32,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bench.papers.contrasts import Contrast, Need, Side
-from bench.papers.convergence import FEWEST, FindLengths, cut_short
+from bench.papers.convergence import FindLengths, cut_short
 from bench.papers.reading import EXACT, TIME, TRAINING, by_seed, read, replicates
-from bench.publish.rows import Row, ScoresOf
-from bench.publish.samples import sample_of
+from bench.publish.rows import Drawn, Row, ScoresOf
+from bench.publish.samples import gain, in_common, sample_of
 from bench.run.record import Record
-from bench.score.intervals import LEVEL, Estimate, Sample, difference
+from bench.score.intervals import FEWEST, LEVEL, Estimate, Sample, difference
 from bench.score.jointly import image_noise, joint_p
 
 MARGIN = 0.05
@@ -74,7 +74,9 @@ class Comparison:
     why : str
         Why it is undecided or untested.
     conventions : str
-        What the conventions of the criteria say of it; "" where they have one rule.
+        What further conventions of the criteria say of it; "" where they give the same.
+    tie_neutral : float or None
+        The difference expected where tied labels stand in random order (`bench.score.neutral`).
     """
 
     left: str
@@ -93,6 +95,7 @@ class Comparison:
     why: str = ""
     group: str = ""
     conventions: str = ""
+    tie_neutral: float | None = None
 
 
 FindRow = Callable[[Need], Row | None]
@@ -236,10 +239,9 @@ class _Measured:
         return _images(self.rows[0])
 
     @property
-    def clusters(self) -> int:
-        """How many things its resamples draw."""
-        of_splits = {r.cell.split_hash: r.cell.n_test for r in self.rows[0].ok}
-        return sum(of_splits.values())
+    def drawn(self) -> Drawn:
+        """What its resamples drew."""
+        return Drawn.of(self.rows[0].ok)
 
     def sample(self, question: str, scores_of: ScoresOf | None) -> Sample | None:
         """By seed; a gain is the difference of its two methods. None without replicates."""
@@ -252,11 +254,14 @@ class _Measured:
                 return _NOTHING
             return replicates(record, self.side.metric, scores_of)
 
-        samples = [sample_of(row, value, drawn) for row in self.rows]
+        samples = []
+        for row in self.rows:
+            known = None if question == THIS_TEST_SET else row.estimate(self.side.metric)
+            samples.append(known.sample if known else sample_of(row, value, drawn))
         if any(one is None for one in samples):
             return None
         first, *base = [one for one in samples if one is not None]
-        return _less(first, base[0]) if base else first
+        return gain(first, base[0]) if base else first
 
 
 def _measured(contrast: Contrast, evidence: Evidence) -> _Found:
@@ -330,12 +335,11 @@ def _difference(
     ours, theirs = samples
     if ours is None or theirs is None:
         value = _plain_gap(left, right)
-        why = f"{metric} has no interval over test images: scores are not stored"
+        why = _no_interval(left, right)
         return _Found(contrast, value, question=question, n=1, why=why)
     if contrast.paired:
-        ours, theirs = _in_common(ours, theirs)
-        drawn = {_draws(side.rows[0]) for side in (left, right)}
-        if question == OTHER_IMAGES and len(drawn) > 1:
+        ours, theirs = in_common(ours, theirs)
+        if question == OTHER_IMAGES and left.drawn != right.drawn:
             why = "the resamples of the two sides cannot be held against each other"
             return _Found(contrast, _plain_gap(left, right), question=question, n=1, why=why)
     else:  # the same numbers of seeds are no pairs on other data
@@ -346,7 +350,8 @@ def _difference(
         value = float(ours.values.mean() - theirs.values.mean()) if n else None
         why = f"n = {n} of a stochastic method, and {FEWEST} seeds are needed"
         return _Found(contrast, value, question=question, n=n, why=why)
-    found = difference(ours, theirs, min(left.clusters, right.clusters))
+    drawn = min(left.drawn, right.drawn, key=lambda one: one.clusters)
+    found = difference(ours, theirs, drawn.clusters, drawn.splits)
     return _Found(contrast, found.value, found, image_noise(ours, theirs), n, question)
 
 
@@ -358,41 +363,19 @@ def _plain_gap(left: _Measured, right: _Measured) -> float | None:
     return float(np.mean(values[0]) - np.mean(values[1])) if all(values) else None
 
 
-def _draws(row: Row) -> frozenset[tuple[str, int | None, int | None]]:
-    """Which resamples the cells of a row have."""
-    return frozenset(
-        (r.cell.split_hash, r.bootstrap.get("seed"), r.bootstrap.get("count")) for r in row.ok
-    )
-
-
-def _in_common(left: Sample, right: Sample) -> tuple[Sample, Sample]:
-    """On the seeds that both have, where both are stochastic."""
-    if not (left.stochastic and right.stochastic):
-        return left, right
-    seeds = sorted({*left.seeds} & {*right.seeds})
-    return _of_seeds(left, seeds), _of_seeds(right, seeds)
-
-
-def _of_seeds(sample: Sample, seeds: Sequence[int]) -> Sample:
-    places = [sample.seeds.index(seed) for seed in seeds]
-    return replace(
-        sample,
-        seeds=tuple(seeds),
-        values=sample.values[places],
-        replicates=sample.replicates[places],
-    )
-
-
-def _less(gained: Sample, base: Sample) -> Sample:
-    """A gain, seed by seed; a method without seeds gives the same under each."""
-    gained, base = _in_common(gained, base)
-    longer = gained if gained.stochastic else base
-    return Sample(
-        longer.seeds,
-        gained.values - base.values,
-        gained.replicates - base.replicates,
-        longer.stochastic,
-    )
+def _no_interval(left: _Measured, right: _Measured) -> str:
+    """Why a difference has no interval over test images."""
+    metric = left.side.metric
+    rare = {
+        name: n
+        for side in (left, right)
+        for row in side.rows
+        for name, n in row.rare_labels.items()
+    }
+    if metric.startswith("macro_") and rare:
+        counts = ", ".join(f"{name} {n}" for name, n in rare.items())
+        return f"no interval: {metric} is a mean over labels, some with few test images ({counts})"
+    return f"{metric} has no interval over test images: scores are not stored"
 
 
 # -- what decides nothing -------------------------------------------------------------------------

@@ -20,10 +20,7 @@ from bench.papers.reading import epochs, read
 from bench.publish.rows import Row, canonical
 from bench.run.job import Cell
 from bench.run.record import Record
-from bench.score.intervals import Sample, estimate
-
-FEWEST = 3
-"""Seeds that an interval takes."""
+from bench.score.intervals import FEWEST, Sample, estimate
 
 LOWER, LIMIT, LEVEL = 0.005, 0.01, 0.90
 

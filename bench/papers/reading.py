@@ -31,10 +31,11 @@ import numpy as np
 
 from bench.api import BenchError
 from bench.papers.files import catalogue
-from bench.publish.rows import Row, ScoresOf
+from bench.publish.rows import IMAGES, Row, ScoresOf
 from bench.run.record import Record
 from bench.score import bootstrap, distribution
 from bench.score.criteria import BY_NAME
+from bench.score.neutral import tie_neutral
 from bench.score.predictions import Measure, mean_over_rows
 
 TIME = "time_per_image"
@@ -120,7 +121,9 @@ def replicates(record: Record, metric: str, scores_of: ScoresOf | None) -> np.nd
         return bootstrap.unpack({metric: drawn["values"][metric]})[metric]
     if metric.startswith("curve:") or metric == TRAINING:
         return np.zeros(drawn["count"])
-    stored = scores_of(record) if scores_of and _counted_images(metric) else None
+    if drawn.get("of", IMAGES) != IMAGES or not _counted_images(metric):
+        return None
+    stored = scores_of(record) if scores_of else None
     if stored is None or stored.scores is None:
         return None
     measure = _count(record, metric, stored.truth.argmax(axis=1), stored.scores.argmax(axis=1))
@@ -142,6 +145,18 @@ def _count(record: Record, metric: str, truth: np.ndarray, predicted: np.ndarray
     _, *names = metric.split(":")
     true, wanted = (record.cell.label_names.index(name) for name in (names[0], names[-1]))
     return mean_over_rows(np.where(truth == true, predicted == wanted, np.nan))
+
+
+def neutral(row: Row, metric: str, scores_of: ScoresOf) -> float | None:
+    """The mean over a row of a ranking criterion, tied labels in random order; None unknown."""
+    values = []
+    for record in row.ok:
+        stored = scores_of(record) if record.cell.kind == "multi" else None
+        if stored is None or stored.scores is None:
+            return None
+        values.append(tie_neutral(stored.truth, stored.scores).get(metric))
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known and len(known) == len(values) else None
 
 
 def by_seed(row: Row, metric: str) -> dict[int, float]:

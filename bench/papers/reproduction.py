@@ -27,17 +27,13 @@ from bench.papers.published import Number
 from bench.papers.reading import TIME
 from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable
 from bench.papers.test_sets import repetition, unlike_test_set
-from bench.publish.samples import sample
 from bench.score.criteria import BY_NAME
 from bench.score.equivalence import LEVEL, place, smallest_margin
-from bench.score.intervals import Estimate, estimate
+from bench.score.intervals import FEWEST, Estimate, over_images
 
 REPRODUCED, NOT_REPRODUCED, NOT_DECIDED = "reproduced", "not reproduced", "not decided"
 NOT_COMPARABLE, NO_VERDICT = "not comparable", "no verdict"
 _OUTCOMES = {"inside": REPRODUCED, "outside": NOT_REPRODUCED, "open": NOT_DECIDED}
-
-FEWEST = 3
-"""Seeds, or repetitions of folds, that a standard deviation is taken of."""
 
 MARGIN, COVERAGE_MARGIN = 0.01, 0.05
 _SHARES = ("recall", "confusion")
@@ -246,7 +242,7 @@ def _noise(measured: Measured, conditions: Conditions) -> _Noise | str:
         return _noise_of_folds(measured)
     images, clusters = 0.0, row.ok[0].cell.n_test
     if _is_drawn(conditions):
-        found = _over_images(measured, clusters)
+        found = _over_images(measured)
         if found is None:
             return "how much it varies over test images is not stored"
         images = found
@@ -262,13 +258,13 @@ def _noise(measured: Measured, conditions: Conditions) -> _Noise | str:
     return _Noise(Estimate(0.0, over_images, over_seeds, total, df), math.sqrt(images + seeds))
 
 
-def _over_images(measured: Measured, clusters: int) -> float | None:
+def _over_images(measured: Measured) -> float | None:
     """Variance of a value over test images; None where nothing tells it."""
     row = measured.row
     assert row is not None
-    drawn = sample(row, measured.metric)
-    if drawn is not None:
-        return estimate(drawn, clusters).images
+    found = row.estimate(measured.metric)
+    if found is not None and found.sample is not None:
+        return over_images(found.sample, found.drawn.clusters, found.drawn.splits).images
     kind, *names = measured.metric.split(":")
     counts = [r.confusion[r.cell.label_names.index(names[0])] for r in row.ok if r.confusion]
     if kind not in _SHARES or not counts or measured.value is None or not sum(counts[0]):

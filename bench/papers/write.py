@@ -14,6 +14,7 @@ import pandas as pd
 
 from bench.data.files import write_text
 from bench.papers import sheet
+from bench.papers.claim_sheet import claim_table
 from bench.papers.claims import Verdict
 from bench.papers.margins import Margin, margins
 from bench.papers.measured import Measured, Overrides
@@ -49,7 +50,7 @@ _CLAIM_COLUMNS = (
 )
 _COMPARISON_COLUMNS = (
     *("claim", "left", "right", "dataset", "metric", "counted", "difference", "low", "high", "p"),
-    *("smallest", "n", "question", "verdict", "why", "conventions", "on"),
+    *("smallest", "n", "question", "verdict", "why", "conventions", "tie_neutral", "on"),
 )
 _PAIR_COLUMNS = ("table", "split", "seed", "corrected", "broken", "p", "n")
 _CURVE_COLUMNS = ("table", "row", "column", "seed", "split", "epoch", "value")
@@ -95,6 +96,10 @@ def write(results: PaperResults, registry: Registry, overrides: Overrides, out: 
         texts[f"{table.slug}.tex"] = latex.render(sheets)
         texts[f"{table.slug}.md"] = markdown.render(sheets)
         gained += gains
+    claimed = claim_table(results.paper, results.verdicts)
+    if claimed is not None:
+        texts["claims.tex"] = latex.render([claimed])
+        texts["claims.md"] = markdown.render([claimed])
     convention = overrides.convention or results.paper.convention
     frames = _frames(results, gained, convention)
     texts |= {name: csv_text(frame) for name, frame in frames.items()}

@@ -1,34 +1,17 @@
-"""Rows as samples of a criterion, for whatever decides differences (`bench.score.intervals`)."""
+"""Rows as samples of what is no criterion of a record, such as the recall of a class.
+
+Those of criteria: `bench.publish.rows.CriterionEstimate.sample`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from bench.publish.rows import Row
 from bench.run.record import Record
-from bench.score import bootstrap
 from bench.score.intervals import Sample
-
-
-def sample(row: Row, criterion: str) -> Sample | None:
-    """The values of a row by seed, each the mean over splits, with their replicates.
-
-    Of the seeds that every split has a value for; a method that is not stochastic is one seed. None
-    where there is no such seed, or replicates are missing.
-    """
-
-    def value(record: Record) -> float | None:
-        return {**record.criteria, **record.distribution_criteria}.get(criterion)
-
-    def replicates(record: Record) -> np.ndarray | None:
-        packed = record.bootstrap.get("values", {})
-        if criterion not in packed:
-            return None
-        return bootstrap.unpack({criterion: packed[criterion]})[criterion]
-
-    return sample_of(row, value, replicates)
 
 
 def sample_of(
@@ -36,7 +19,10 @@ def sample_of(
     value: Callable[[Record], float | None],
     replicates: Callable[[Record], np.ndarray | None],
 ) -> Sample | None:
-    """As `sample`, of whatever is read in a record.
+    """The values of a row by seed, each the mean over splits, with their replicates.
+
+    Of the seeds that every split has a value for; a method that is not stochastic is one seed. None
+    where there is no such seed, or replicates are missing.
 
     Parameters
     ----------
@@ -63,4 +49,29 @@ def sample_of(
         np.array([np.mean([read for read, _ in of_seed]) for of_seed in cells]),
         np.array([np.mean([drawn for _, drawn in of_seed], axis=0) for of_seed in cells]),
         row.cell.stochastic,
+    )
+
+
+def in_common(left: Sample, right: Sample) -> tuple[Sample, Sample]:
+    """On the seeds that both have, where both are stochastic."""
+    if not (left.stochastic and right.stochastic):
+        return left, right
+    seeds = sorted({*left.seeds} & {*right.seeds})
+    return _of_seeds(left, seeds), _of_seeds(right, seeds)
+
+
+def _of_seeds(sample: Sample, seeds: Sequence[int]) -> Sample:
+    places = [sample.seeds.index(seed) for seed in seeds]
+    return Sample(tuple(seeds), sample.values[places], sample.replicates[places], sample.stochastic)
+
+
+def gain(left: Sample, right: Sample) -> Sample:
+    """Left less right, seed by seed; a method without seeds gives the same under each."""
+    left, right = in_common(left, right)
+    longer = left if left.stochastic else right
+    return Sample(
+        longer.seeds,
+        left.values - right.values,
+        left.replicates - right.replicates,
+        longer.stochastic,
     )

@@ -9,8 +9,17 @@ import pytest
 from records import Make
 
 from bench.publish.rows import Row
-from bench.publish.samples import sample
+from bench.publish.samples import sample_of
+from bench.run.record import Record
 from bench.score import bootstrap
+from bench.score.intervals import Sample
+
+
+def sample(row: Row, criterion: str) -> Sample | None:
+    def replicates(record: Record) -> np.ndarray | None:
+        return bootstrap.unpack(record.bootstrap.get("values", {})).get(criterion)
+
+    return sample_of(row, lambda record: record.criteria.get(criterion), replicates)
 
 
 def test_by_seed_the_mean_over_splits(make: Make) -> None:
