@@ -16,7 +16,7 @@ from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.distances import squared_distances
 from bench.learn.kmeans import gram_matrix, kmeans, membership
 from bench.learn.parallel import in_threads, threads
-from bench.learn.scaling import fit_scaling
+from bench.learn.scaling import fit_scaling, squarable
 from bench.learn.svm import gamma_of
 
 _ROWS = 1024  # rows scored at a time
@@ -94,7 +94,7 @@ class LIFT(Classifier):
         Y = checked_labels(Y, len(X), self.name)
         gamma_of(self.gamma, X[:1], self.name)  # a wrong one is refused before the work
         scaling = fit_scaling(X, self.scale)
-        X = scaling.apply(X)
+        X = squarable(scaling.apply(X), self.name)
         gram = gram_matrix(X)
         seeds = np.random.SeedSequence(self.random_state).spawn(Y.shape[1])
 
@@ -136,6 +136,7 @@ class LIFT(Classifier):
         """P(label | x), float (n, L) in [0, 1]."""
         require_fitted(self)
         X = self.scaling_.apply(checked_features(X, self.name, self.n_features_in_))
+        X = squarable(X, self.name)
         scores = np.empty((len(X), len(self.models_)))
         for start in range(0, len(X), _ROWS):
             part = slice(start, start + _ROWS)

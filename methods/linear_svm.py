@@ -12,6 +12,7 @@ from sklearn.svm import SVC
 from bench.api import BenchError, Classifier, InputError, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.openblas import gram
+from bench.learn.scaling import squarable
 
 # In units of 1 / mean ||x − mean||², so that the same costs suit counts and unit vectors. Below
 # them every point is a support vector and nothing changes; above them more cost fits noise.
@@ -65,7 +66,7 @@ class LinearSVM(Classifier):
         them. Raises `BenchError` where X or Y has a wrong shape or values, or with fewer rows than
         folds.
         """
-        X = checked_features(X, self.name)
+        X = squarable(checked_features(X, self.name), self.name)
         Y = checked_labels(Y, len(X), self.name)
         if self.C is None and len(X) < self.folds:
             raise InputError(

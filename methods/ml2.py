@@ -11,13 +11,12 @@ from bench.methods._ml2_weights import reconstruction_weights
 from bench.api import Classifier, InputError, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.openblas import gram
-from bench.learn.scaling import fit_scaling
+from bench.learn.scaling import fit_scaling, safe_unit
 
 # The authors' data sets have numerical labels up to 23 λ, four features up to 90 λ.
 _USUAL_SIZE = 100
 _USUAL_WIDTH = 30  # median distances; the kernel is next to constant on rows within 1 of them
 _SAMPLE = 64
-_SAFE_EXPONENT = 256  # of two
 _BLOCK_ELEMENTS = 1 << 20  # kernel values computed at a time: 8 MiB, cached
 
 
@@ -81,7 +80,7 @@ class ML2(Classifier):
         self.n_features_in_ = X.shape[1]
         self.scaling_ = fit_scaling(X, self.scale)
         X = self.scaling_.apply(X)
-        self.unit_ = _unit(X)
+        self.unit_ = safe_unit(X)
         X = X * self.unit_ if self.unit_ != 1 else X
         self.reconstruction_ = reconstruction_weights(X, self.k)
         self.numerical_labels_ = label_manifold(self.reconstruction_.weights, Y, self.lam)
@@ -183,9 +182,3 @@ class ML2(Classifier):
         if not self.regressor_.converged:
             said.append("ml2: the regression stopped before it converged")
         return tuple(said)
-
-
-def _unit(X: np.ndarray) -> float:
-    """The power of two times which squares of ``X`` neither overflow nor vanish; 1 mostly."""
-    _, exponent = np.frexp(max(float(X.max()), -float(X.min())))
-    return 1.0 if abs(exponent) <= _SAFE_EXPONENT else float(np.ldexp(1.0, -exponent))

@@ -13,7 +13,7 @@ from bench.api import BenchError, Classifier, param
 from bench.learn.checks import checked_features, checked_labels, require_fitted
 from bench.learn.kmeans import kmeans
 from bench.learn.parallel import in_threads
-from bench.learn.scaling import fit_scaling
+from bench.learn.scaling import fit_scaling, squarable
 from bench.learn.svm import Machine, classify, gamma_of, kernel_product, rbf_kernel, regress
 
 _ROUNDS = 100
@@ -79,7 +79,7 @@ class MLLOC(Classifier):
         X = checked_features(X, self.name)
         Y = checked_labels(Y, len(X), self.name)
         scaling = fit_scaling(X, self.scale)
-        X = scaling.apply(X)
+        X = squarable(scaling.apply(X), self.name)
         self.gamma_ = gamma_of(self.gamma, X, self.name)
         sign = np.where(Y, 1.0, -1.0)
         kernel = rbf_kernel(X, X, self.gamma_)
@@ -126,6 +126,7 @@ class MLLOC(Classifier):
         """f_l(x, c) with the regressors' codes, float (n, L)."""
         require_fitted(self)
         X = self.scaling_.apply(checked_features(X, self.name, self.n_features_in_))
+        X = squarable(X, self.name)
         scores = np.empty((len(X), len(self.weights_)))
         for start in range(0, len(X), _ROWS):
             part = slice(start, start + _ROWS)

@@ -10,8 +10,10 @@ from scipy.special import log_softmax
 
 from bench.api import Classifier, param
 from bench.learn.checks import checked_distribution, checked_features, require_fitted
-from bench.learn.scaling import fit_scaling
+from bench.learn.scaling import fit_scaling, safe_unit
 
+_EXPONENT = 40  # of two, of the features' size beyond which their unit is changed
+_STEEP = 1e-3
 _PAIRS = 10  # of steps and gradients that L-BFGS keeps
 _ROUNDING = 1e-9  # of a share that is 1/L
 
@@ -62,6 +64,8 @@ class SABFGS(Classifier):
         self.n_features_in_ = X.shape[1]
         self.scaling_ = fit_scaling(X, self.scale)
         X = self.scaling_.apply(X).astype(np.float64, copy=False)
+        unit = safe_unit(X, _EXPONENT)
+        X = X * unit if unit != 1 else X
         basis = None
         if X.shape[1] > len(X):
             basis, triangle = np.linalg.qr(X.T)
@@ -75,14 +79,31 @@ class SABFGS(Classifier):
             options={"maxiter": self.iterations, "maxcor": _PAIRS, "gtol": 1e-6, "maxfun": 10**6},
         )
         weights = result.x.reshape(Y.shape[1], X.shape[1])
-        self.coef_ = weights if basis is None else weights @ basis.T
+        self.coef_ = unit * (weights if basis is None else weights @ basis.T)
         self.n_iter_, self.value_ = int(result.nit), float(result.fun)
+        # In shares: the mean product of their errors and a feature of the usual spread.
+        spread = float(np.sqrt(X.var(axis=0).mean())) or float(np.abs(X).max()) or 1.0
+        slope = float(np.abs(result.jac).max()) / spread
+        self.end_ = "converged"
+        if self.n_iter_ >= self.iterations:
+            self.end_ = "the limit"
+        elif not result.success or not slope <= _STEEP:
+            self.end_ = f"stopped before the minimum, at a gradient of {slope:.2g} per feature"
         return self
 
     def remarks(self) -> tuple[str, ...]:
         """How many iterations it took, and the cross-entropy that it reached."""
-        end = "the limit" if self.n_iter_ >= self.iterations else "converged"
-        return (f"sa-bfgs: {self.n_iter_} iterations ({end}), cross-entropy {self.value_:.4f}",)
+        return (
+            f"sa-bfgs: {self.n_iter_} iterations ({self.end_}), cross-entropy {self.value_:.4f}",
+        )
+
+    def footnotes(self) -> tuple[str, ...]:
+        """That the search did not reach the minimum, where it did not."""
+        if self.end_ == "converged":
+            return ()
+        if self.end_ == "the limit":
+            return (f"sa-bfgs: stopped at the limit of {self.iterations} iterations",)
+        return ("sa-bfgs: the search stopped before the minimum; scale the features",)
 
     def scores_are_distributions(self) -> bool:
         """The scores are the distributions of the model."""

@@ -6,7 +6,43 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.api import BenchError
+from bench.api import BenchError, InputError
+
+_SAFE_EXPONENT = 256  # of two: sums of squares of such numbers fit in float64
+_SAFE_EXPONENT_32 = 40  # in float32
+
+
+def squarable(X: np.ndarray, method: str) -> np.ndarray:
+    """``X`` float (n, d), in float64 where squares of its values overflow or vanish in float32.
+
+    Raises
+    ------
+    InputError
+        Where they do in float64, too.
+    """
+    exponent = abs(_exponent(X))
+    if exponent > _SAFE_EXPONENT:
+        raise InputError(
+            f"{method} squares its features, the largest of which is {np.abs(X).max():.3g}, beyond "
+            "what a number can hold: scale them"
+        )
+    return X.astype(np.float64) if exponent > _SAFE_EXPONENT_32 else X
+
+
+def safe_unit(X: np.ndarray, exponent: int = _SAFE_EXPONENT) -> float:
+    """1, or the power of two that brings ``X`` to a size of 1 if it is beyond 2 ** ±``exponent``.
+
+    Products with it are exact, so that a method whose answer does not depend on the features' unit
+    gives the same one.
+    """
+    found = _exponent(X)
+    return 1.0 if abs(found) <= exponent else float(np.ldexp(1.0, -found))
+
+
+def _exponent(X: np.ndarray) -> int:
+    """That of the largest absolute value, of two; 0 for no values and for zeros."""
+    _, exponent = np.frexp(max(float(X.max(initial=0)), -float(X.min(initial=0))))
+    return int(exponent)
 
 
 @dataclass(frozen=True)

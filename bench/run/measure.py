@@ -191,7 +191,7 @@ def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: fl
     validated = None
     if job.fit is not None and not job.fit.inner:
         validated = _validated(classifier, _frozen(vectors[fold.valid]), shape[1])
-    said = tuple(classifier.remarks()), tuple(classifier.footnotes())
+    said = tuple(classifier.remarks()), (*classifier.footnotes(), *_on_features(classifier, train))
     return _Answer(scores, labels, distribution, seconds, *said, validated)
 
 
@@ -201,6 +201,13 @@ def _validated(classifier: Classifier, valid: np.ndarray, labels: int) -> np.nda
         scores, _ = classifier.scores_and_labels(valid)
     check_outputs(classifier.name, scores, None, (len(valid), labels))
     return scores
+
+
+def _on_features(classifier: Classifier, train: np.ndarray) -> tuple[str, ...]:
+    """A footnote where the features tell no two training images apart."""
+    if not classifier.needs_features or (train.max(axis=0) > train.min(axis=0)).any():
+        return ()
+    return (f"{classifier.name}: all features are constant on the training part",)
 
 
 def _check_memory(classifier: Classifier, train: np.ndarray, labels: int, allowed: float) -> None:
