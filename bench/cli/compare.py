@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     pairs = []
     if len(terms) == 2:
         pairs = [_pair(rows, terms, options, store) for rows in by_dataset]
-    ranked = _ranked(by_dataset, terms, options)
+    ranked = _ranked([_by(options.convention, rows, store) for rows in by_dataset], terms, options)
     _print(pairs, ranked, by_dataset, options)
     return 0
 
@@ -102,7 +102,7 @@ def _check(options: argparse.Namespace, conventions: Sequence[str]) -> None:
 def _rows(
     records: Sequence[Record], terms: Sequence[Term], options: argparse.Namespace, store: Store
 ) -> list[list[Row]]:
-    """The rows of the terms on each dataset, with criteria of the convention."""
+    """The rows of the terms on each dataset, with criteria by today's code."""
     from bench.publish.named_rows import CONDITIONS, row_named
     from bench.publish.rows import Row, in_convention, rows_of
 
@@ -117,7 +117,7 @@ def _rows(
         rows = [row_named(rows_of(of_dataset), term, wanted) for term in terms]
         found.append(
             [
-                Row(tuple(in_convention(r, options.convention, store.scores) for r in row.records))
+                Row(tuple(in_convention(r, r.convention, store.scores) for r in row.records))
                 for row in rows
             ]
         )
@@ -146,21 +146,31 @@ def _common(records: Sequence[Record], terms: Sequence[Term]) -> list[str]:
     raise BenchError(f"no dataset has all of these rows ({where})")
 
 
+def _by(convention: str, rows: Sequence[Row], store: Store) -> list[Row]:
+    from bench.publish.rows import Row, in_convention
+
+    return [
+        Row(tuple(in_convention(r, convention, store.scores) for r in row.records)) for row in rows
+    ]
+
+
 def _pair(
     rows: Sequence[Row], terms: Sequence[Term], options: argparse.Namespace, store: Store
 ) -> RowComparison:
-    from bench.publish.comparison import compare_rows, criteria_of
+    from bench.publish.comparison import by_other_conventions, compare_rows, criteria_of
     from bench.publish.named_rows import title_of
 
     left, right = rows
+    chosen_left, chosen_right = _by(options.convention, rows, store)
     return compare_rows(
         (title_of(terms[0]), title_of(terms[1])),
-        (left, right),
+        (chosen_left, chosen_right),
         criteria_of(left.cell.kind, options.criterion),
         store.scores,
         store.ids,
         margin=options.rope,
         labels=options.per_label,
+        others=by_other_conventions((left, right), options.convention),
     )
 
 

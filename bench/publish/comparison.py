@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,8 @@ from bench.api import BenchError, near
 from bench.publish.corrections import IdsOf, Tally, tallies
 from bench.publish.ranking import AnyCriterion
 from bench.publish.rows import CriterionEstimate, Row, ScoresOf
-from bench.score.criteria import CRITERIA, SINGLE_CRITERIA
+from bench.run.scoring import under
+from bench.score.criteria import CONVENTIONS, CRITERIA, SINGLE_CRITERIA
 from bench.score.distribution import DISTRIBUTION_CRITERIA
 from bench.score.intervals import FEWEST, Estimate, difference
 from bench.score.repeated import repeated_folds
@@ -94,6 +95,9 @@ class RowComparison:
         Images that one alone gets right; empty where they cannot be counted.
     no_tallies : str
         Why they cannot.
+    elsewhere : mapping of str to CriterionComparison
+        The first criterion by other conventions, as far as records hold them, where the verdict is
+        another one.
     remarks : tuple of str
         What else a reader has to know before believing a difference.
     """
@@ -103,6 +107,7 @@ class RowComparison:
     criteria: tuple[CriterionComparison, ...]
     tallies: tuple[Tally, ...]
     no_tallies: str
+    elsewhere: Mapping[str, CriterionComparison]
     remarks: tuple[str, ...]
 
 
@@ -135,6 +140,7 @@ def compare_rows(
     *,
     margin: float | None = None,
     labels: bool = False,
+    others: Mapping[str, tuple[Row, Row]] | None = None,
 ) -> RowComparison:
     """Compare two rows of one dataset.
 
@@ -146,6 +152,8 @@ def compare_rows(
         Of practical equality; None for `MARGIN` and `MARGIN_UNBOUNDED`.
     labels : bool
         Whether images are counted for each label too.
+    others : mapping of str to tuple of Row, optional
+        The same rows by other conventions (`by_other_conventions`).
 
     Raises
     ------
@@ -160,14 +168,26 @@ def compare_rows(
             )
     _check_same_images(names, *rows)
     counted, why = tallies(*rows, scores_of, ids_of, labels)
-    return RowComparison(
-        names,
-        rows,
-        tuple(_compared(names, rows, criterion, margin) for criterion in criteria),
-        tuple(counted),
-        why,
-        tuple(_remarks(names, rows)),
-    )
+    found = tuple(_compared(names, rows, criterion, margin) for criterion in criteria)
+    elsewhere = {
+        convention: _compared(names, theirs, criteria[0], margin)
+        for convention, theirs in (others or {}).items()
+    }
+    unlike = {name: one for name, one in elsewhere.items() if one.verdict != found[0].verdict}
+    remarks = [*_remarks(names, rows), *([] if others else _tied(names, rows))]
+    return RowComparison(names, rows, found, tuple(counted), why, unlike, tuple(remarks))
+
+
+def by_other_conventions(rows: tuple[Row, Row], convention: str) -> dict[str, tuple[Row, Row]]:
+    """Two rows by each convention but one, as far as their records hold its criteria."""
+    found = {}
+    for name in CONVENTIONS:
+        held = [[under(record, name) for record in row.ok] for row in rows]
+        left, right = (Row(tuple(r for r in of_row if r is not None)) for of_row in held)
+        whole = len(left.records) == len(rows[0].ok) and len(right.records) == len(rows[1].ok)
+        if whole and name != convention and rows[0].cell.kind == "multi":
+            found[name] = (left, right)
+    return found
 
 
 def _check_same_images(names: tuple[str, str], left: Row, right: Row) -> None:
@@ -315,19 +335,24 @@ def _remarks(names: tuple[str, str], rows: tuple[Row, Row]) -> list[str]:
         remarks.append("Random weights: untrained features are compared.")
     if all(cell.stochastic for cell in cells) and rows[0].seeds != rows[1].seeds:
         remarks.append("The two rows have different seeds, and are not compared seed by seed.")
-    tied = [row.tied_rows or 0.0 for row in rows]
-    if max(tied) >= TIED:
-        shares = _each(names, [f"{100 * share:.0f} %" for share in tied])
-        remarks.append(
-            f"Test images with tied scores, {shares}: conventions order ties differently, look at "
-            "--convention matlab, mulan and raf-ml too."
-        )
     if len({record.criteria_code for row in rows for record in row.ok}) > 1:
         remarks.append(
             "Criteria of some records are of an earlier version, and no scores are stored to "
             "compute them again."
         )
     return remarks
+
+
+def _tied(names: tuple[str, str], rows: tuple[Row, Row]) -> list[str]:
+    """Where nobody knows what other conventions say: that they may say something else."""
+    tied = [row.tied_rows or 0.0 for row in rows]
+    if max(tied) < TIED:
+        return []
+    shares = _each(names, [f"{100 * share:.0f} %" for share in tied])
+    return [
+        f"Test images with tied scores, {shares}: conventions order ties differently, look at "
+        "--convention matlab, mulan and raf-ml too."
+    ]
 
 
 def _epochs(row: Row) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 from bench.publish.captions import origin
 from bench.publish.comparison import (
     LEFT,
+    NO_VERDICT,
+    RIGHT,
     UNDECIDED,
     CriterionComparison,
     RowComparison,
 )
 from bench.publish.corrections import SINGLE, SUBSET, Tally
-from bench.run.job import Cell
+from bench.publish.rows import Row
 
 PRACTICALLY = 0.95
 """Probability from which two rows are called practically equal."""
@@ -34,14 +36,20 @@ def sentences(comparison: RowComparison) -> list[str]:
     """What was found: the deciding criterion, the images, what could have been found."""
     first = comparison.criteria[0]
     return [
-        _verdict(comparison.names, _place(comparison.rows[0].cell), first),
+        _verdict(comparison.names, _place(comparison.rows), first),
+        *_elsewhere(comparison),
         *_power(first),
         _images(comparison),
     ]
 
 
-def _place(cell: Cell) -> str:
-    return f"{cell.dataset} ({origin(cell)})" if cell.synthetic else cell.dataset
+def _place(rows: Sequence[Row]) -> str:
+    """The dataset, and what its numbers must not be taken for."""
+    cells = [row.cell for row in rows]
+    short = sorted({cell.budget for cell in cells} - {"any", "paper"})
+    notes = [origin(cells[0])] if cells[0].synthetic else []
+    notes += [f"SHORTENED training, budget {' and '.join(short)}"] if short else []
+    return f"{cells[0].dataset} ({'; '.join(notes)})" if notes else cells[0].dataset
 
 
 def _verdict(names: tuple[str, str], dataset: str, one: CriterionComparison) -> str:
@@ -92,6 +100,28 @@ def _conclusion(one: CriterionComparison, better: str) -> str:
         so = f"practically so (by more than {margin}) with {_chance(wins)}"
         return f": {better} is better, and {so}"
     return f": {better} is better, but by more than {margin} only with {_chance(wins)}"
+
+
+def _elsewhere(comparison: RowComparison) -> list[str]:
+    """Other conventions' other verdicts: the difference hangs on how ties are ordered."""
+    left, right = comparison.names
+    verdicts = {
+        LEFT: f"{left} is better",
+        RIGHT: f"{right} is better",
+        UNDECIDED: "they cannot be told apart",
+        NO_VERDICT: "there is no verdict",
+    }
+    said = []
+    for convention, one in comparison.elsewhere.items():
+        gap = ""
+        if one.difference is not None:
+            low, high = one.difference.interval()
+            gap = f" ({left} less {right} is {number(one.difference.value)}, 95 % interval "
+            gap += f"{number(low)} to {number(high)})"
+        said.append(f"{convention} {verdicts[one.verdict]}{gap}")
+    if not said:
+        return []
+    return [f"The verdict hangs on the convention: by {'; by '.join(said)}."]
 
 
 def _power(one: CriterionComparison) -> list[str]:
@@ -203,6 +233,9 @@ def as_json(comparison: RowComparison) -> dict[str, Any]:
             for tally in comparison.tallies
         ],
         "images_left_out": comparison.no_tallies or None,
+        "other_conventions": {
+            name: _criterion_json(one) for name, one in comparison.elsewhere.items()
+        },
         "sentences": sentences(comparison),
         "remarks": remarks(comparison),
     }

@@ -6,11 +6,15 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from records import Make, make
 
 from bench.cli.main import main
 from bench.publish.rows import rows_of
 from bench.run.store import Store
+
+__all__ = ["make"]  # the fixture
 
 METHODS = "prior, hog+mlknn[k=5|10], lbp+mlknn[k=20], hog+rakel[models=2]"
 
@@ -115,6 +119,47 @@ def test_without_scores_the_rest_is_there(
     out = capsys.readouterr().out
     assert "Images are not counted: the scores of cell " in out
     assert "hog+mlknn[k=5] is better" in out
+
+
+def test_ten_datasets_are_ranked_and_drawn(
+    make: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = Store(tmp_path / "results")
+    store.open()
+    rng = np.random.default_rng(0)
+    for i in range(10):
+        values = np.array([0.8, 0.7, 0.4]) + rng.normal(0, 0.01, 3)
+        for place, features in enumerate(("hog", "lbp", "id")):
+            about = {"dataset": f"d{i}", "fingerprint": f"{i:016d}", "split_hash": f"{i:016d}"}
+            store.write(
+                make(
+                    features,
+                    "mlknn",
+                    criteria={"average_precision": float(values[place])},
+                    key=f"{i:031d}{place}",
+                    **about,
+                )
+            )
+    picture = tmp_path / "ranks.svg"
+    three = ["hog+mlknn", "lbp+mlknn", "id+mlknn"]
+    assert compare(store.root, *three, "--out", str(picture)) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("Mean ranks by average precision over 10 datasets, 1 is best: hog+")
+    assert "hog+mlknn is better than id+mlknn (p = .00" in said.out
+    assert "is the critical-difference diagram" in said.err
+    first = picture.read_bytes()
+    assert b"id+mlknn (3.00)" in first
+    assert compare(store.root, *three, "--json", "--out", str(picture)) == 0
+    assert picture.read_bytes() == first
+    read = json.loads(capsys.readouterr().out)
+    assert (read["comparisons"], read["over_datasets"]["datasets"][9]) == ([], "d9")
+    assert compare(store.root, *three, "--dataset", "d1", "--dataset", "d2") == 2
+    assert "at least 10 of them, and here are 2" in capsys.readouterr().err
+    assert compare(store.root, *three[:2], "--dataset", "d1", "--dataset", "d2") == 0
+    said = capsys.readouterr()
+    assert "On d1, hog+mlknn's average precision" in said.out
+    assert "On d2, " in said.out
+    assert "No test over datasets: " in said.err
 
 
 def test_another_convention(results: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,13 +19,15 @@ from bench.publish.comparison import (
     RIGHT,
     UNDECIDED,
     RowComparison,
+    by_other_conventions,
     compare_rows,
     criteria_of,
 )
 from bench.publish.rows import Row, rows_of
 from bench.run.record import Record
-from bench.run.scoring import Stored
+from bench.run.scoring import Stored, scored
 from bench.score import bootstrap
+from bench.score.criteria import evaluate
 
 NAMES = ("new", "old")
 AP = "average_precision"
@@ -245,6 +247,49 @@ def test_synthetic_faces_are_named_at_once(make: Make) -> None:
     assert sentence(compare(rows[0], rows[1], AP)).startswith(
         "On toy (SYNTHETIC faces rendered by "
     )
+
+
+def test_shortened_trainings_are_named_at_once(make: Make) -> None:
+    short = fixed(make, "hog", 0.6, budget="quick", selection="valid")
+    rows = [rows_of([record])[0] for record in (short, fixed(make, "lb", 0.6))]
+    assert sentence(compare(rows[0], rows[1], AP)).startswith(
+        "On toy (SHORTENED training, budget quick), new's "
+    )
+
+
+def test_a_verdict_that_hangs_on_the_convention(make: Make) -> None:
+    def row(name: str, value: float) -> Row:
+        return rows_of([fixed(make, name, value)])[0]
+
+    usual = (row("hog", 0.6), row("lb", 0.6))
+    others = {
+        "mulan": (row("hog", 0.5), row("lb", 0.7)),
+        "matlab": (row("hog", 0.6), row("lb", 0.6)),
+        "raf-ml": (row("hog", 0.7), row("lb", 0.5)),
+    }
+    criteria = criteria_of("multi", [AP])
+    found = compare_rows(NAMES, usual, criteria, stored, ids, others=others)
+    assert list(found.elsewhere) == ["mulan", "raf-ml"]
+    said = words.sentences(found)[1]
+    assert said.startswith("The verdict hangs on the convention: by mulan old is better (new less ")
+    assert "old is −.200, 95 % interval −." in said
+    assert "; by raf-ml new is better (new less old is .200, " in said
+    assert "other_conventions" in words.as_json(found)
+    assert "hangs" not in " ".join(words.sentences(compare(*usual, AP)))
+
+
+def test_other_conventions_are_read_from_the_records(make: Make) -> None:
+    records = []
+    for name, quality in (("hog", 2.0), ("lb", 1.0)):
+        truth, scores, labels = predictions(quality)
+        records.append(scored(make(name, None), truth, scores.round(), labels))
+    rows = (rows_of(records[:1])[0], rows_of(records[1:])[0])
+    found = by_other_conventions(rows, "mulan")
+    assert list(found) == ["sklearn", "matlab", "raf-ml"]
+    truth, scores, labels = predictions(2.0)
+    wanted = evaluate(truth, scores.round(), labels, "matlab").values[AP]
+    assert found["matlab"][0].ok[0].criteria[AP] == wanted != records[0].criteria[AP]
+    assert by_other_conventions((rows[0], rows_of([make("lb", None)])[0]), "sklearn") == {}
 
 
 @pytest.mark.parametrize(
