@@ -27,6 +27,7 @@ from bench.papers.published import Number
 from bench.papers.reading import TIME
 from bench.papers.spec import Conditions, PaperColumn, PaperEntry, PaperRow, PaperTable
 from bench.papers.test_sets import repetition, unlike_test_set
+from bench.publish.rows import Drawn
 from bench.score.criteria import BY_NAME
 from bench.score.equivalence import LEVEL, place, smallest_margin
 from bench.score.intervals import FEWEST, Estimate, over_images
@@ -240,7 +241,7 @@ def _noise(measured: Measured, conditions: Conditions) -> _Noise | str:
     assert row is not None
     if len(row.splits) > 1:
         return _noise_of_folds(measured)
-    images, clusters = 0.0, row.ok[0].cell.n_test
+    images, clusters = 0.0, Drawn.of(row.ok).clusters
     if _is_drawn(conditions):
         found = _over_images(measured)
         if found is None:

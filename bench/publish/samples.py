@@ -9,7 +9,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from bench.publish.rows import Row
+from bench.publish.fold_noise import over_splits, widened
+from bench.publish.rows import SPLITS, Drawn, Row
 from bench.run.record import Record
 from bench.score.intervals import Sample
 
@@ -27,7 +28,8 @@ def sample_of(
     Parameters
     ----------
     value, replicates : callable
-        Of a record; replicates are float (B,), as many for every record.
+        Of a record; replicates are float (B,), as many for every record. Where whole splits are
+        resampled (`bench.publish.rows.Drawn`), the values of these make the replicates.
     """
     by_split: dict[str, dict[int, tuple[float, np.ndarray]]] = {}
     for record in row.ok:
@@ -44,12 +46,19 @@ def sample_of(
     if not seeds or len({len(r) for split in by_split.values() for _, r in split.values()}) > 1:
         return None
     cells = [[of_split[seed] for of_split in by_split.values()] for seed in seeds]
-    return Sample(
-        tuple(seeds),
-        np.array([np.mean([read for read, _ in of_seed]) for of_seed in cells]),
-        np.array([np.mean([drawn for _, drawn in of_seed], axis=0) for of_seed in cells]),
-        row.cell.stochastic,
-    )
+    values = np.array([[read for read, _ in of_seed] for of_seed in cells])
+    what = Drawn.of(row.ok)
+    if len(what.parts) > len(by_split) or what.clusters <= what.splits:
+        return None  # cells of one split on other resamples, or a single cluster
+    if what.kind == SPLITS:
+        drawn_values = over_splits(values.T)
+        if row.repetitions > 1:
+            drawn_values = widened(drawn_values, values.T, row.ok)
+    else:
+        drawn_values = np.array(
+            [np.mean([drawn for _, drawn in of_seed], axis=0) for of_seed in cells]
+        )
+    return Sample(tuple(seeds), values.mean(axis=1), drawn_values, row.cell.stochastic)
 
 
 def in_common(left: Sample, right: Sample) -> tuple[Sample, Sample]:

@@ -114,19 +114,6 @@ def resampled(
     return values
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of replicates (count,), NaN left out; NaN twice if nothing is left.
-
-    Differences of two methods' replicates give the interval of their paired difference.
-    """
-    defined = np.asarray(values, dtype=float)
-    defined = defined[~np.isnan(defined)]
-    if len(defined) == 0:
-        return float("nan"), float("nan")
-    low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
-
-
 def pack(values: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Replicates as text for a record: little-endian float32, compressed, base64."""
     return {

@@ -61,3 +61,22 @@ def test_what_is_missing_gives_none(make: Make) -> None:
     assert sample(Row((bare,)), "micro_f1") is None
     undefined = make(test=1, criteria={"micro_f1": None})
     assert sample(Row((one, undefined)), "micro_f1") is None
+
+
+def test_cells_of_one_split_on_other_resamples_give_none(make: Make) -> None:
+    records = [make("net", None, stochastic=True, seed=seed) for seed in (0, 1)]
+    assert sample(Row(tuple(records)), "micro_f1") is not None
+    records[1].bootstrap.update(clusters=9, of="subjects")
+    assert sample(Row(tuple(records)), "micro_f1") is None
+
+
+def test_splits_of_one_subject_are_resampled_whole(make: Make) -> None:
+    values = {1: 0.1, 2: 0.4, 3: 0.6, 4: 0.3}
+    records = [make(test=test, criteria={"micro_f1": value}) for test, value in values.items()]
+    for record in records:
+        record.bootstrap.update(clusters=1, of="subjects")
+    found = sample(Row(tuple(records)), "micro_f1")
+    assert found is not None
+    spread = np.std(list(values.values())) / np.sqrt(4)
+    assert found.replicates.std() == pytest.approx(spread, rel=0.1)
+    assert sample(Row((records[0],)), "micro_f1") is None
