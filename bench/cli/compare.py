@@ -147,11 +147,13 @@ def _common(records: Sequence[Record], terms: Sequence[Term]) -> list[str]:
 
 
 def _by(convention: str, rows: Sequence[Row], store: Store) -> list[Row]:
+    from bench.publish.pooling import pooled_alike
     from bench.publish.rows import Row, in_convention
 
-    return [
+    by_convention = [
         Row(tuple(in_convention(r, convention, store.scores) for r in row.records)) for row in rows
     ]
+    return pooled_alike(by_convention, store.scores)
 
 
 def _pair(

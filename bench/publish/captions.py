@@ -75,7 +75,9 @@ def conditions(rows: Sequence[Row]) -> str:
     cells = [record.cell for record in records]
     results = [record for row in rows for record in row.ok]
     data = [_data(cells), _twins(cells), _convention(results)]
-    made = [training(records), _label_sets(cells[0]), seeds_in_words(rows)]
+    folds = "Means over folds" if len(rows[0].splits) > 1 else ""
+    folds += _pooled(rows) if any(row.pooled for row in rows) else ""
+    made = [training(records), _label_sets(cells[0]), seeds_in_words(rows), folds]
     return paragraph([*data, *made, _tied(rows), _version(records)])
 
 

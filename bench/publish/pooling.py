@@ -46,6 +46,14 @@ def pooled_records(records: Iterable[Record], scores_of: ScoresOf | None) -> lis
     return [pooled for row in rows_of(records) for pooled in _of_row(row, scores_of)]
 
 
+def pooled_alike(rows: Sequence[Row], scores_of: ScoresOf) -> list[Row]:
+    """Rows that are compared, all of them with what is pooled, or none where one has no scores."""
+    pooled = [tuple(pooled_records(row.records, scores_of)) for row in rows]
+    if not all(pooled):
+        return list(rows)
+    return [replace(row, pooled=of_row) for row, of_row in zip(rows, pooled, strict=True)]
+
+
 def _of_row(row: Row, scores_of: ScoresOf) -> list[PooledRecord]:
     matches = [_FOLD.fullmatch(record.cell.split) for record in row.records]
     folds = [match for match in matches if match is not None]

@@ -15,7 +15,8 @@ from sklearn.metrics import f1_score, roc_auc_score
 
 from bench.plugins import Registry
 from bench.publish import tables
-from bench.publish.pooling import pooled_records
+from bench.publish.captions import conditions
+from bench.publish.pooling import pooled_alike, pooled_records
 from bench.publish.ranking import ranking
 from bench.publish.rows import POOLED, PooledRecord, Row, rows_of
 from bench.run.options import RunOptions
@@ -104,6 +105,25 @@ def test_without_stored_scores_a_row_says_that_it_is_averaged(
     assert pooled_records(records, store.scores) == []
     _, table = made(records, store, tmp_path / "out")
     assert "pooled" not in table
+
+
+def test_compared_rows_are_pooled_all_or_none(tiny: Path, store: Store) -> None:
+    records = measured(tiny, store, "cv3")
+    rows = pooled_alike(rows_of(records), store.scores)
+    for row in rows:
+        pooled = together(list(row.records), store)
+        assert row.estimate("micro_auc").mean == pytest.approx(pooled["micro_auc"])
+    difference = rows[0].estimate("macro_f1").less(rows[1].estimate("macro_f1"))
+    both = [together(list(row.records), store)["macro_f1"] for row in rows]
+    assert difference.value == pytest.approx(both[0] - both[1])
+    said = "Means over folds, but F1 and AUC of the predictions pooled over the folds."
+    assert said in conditions(rows)
+    (store.runs / records[0].key / "scores.npz").unlink()
+    without = pooled_alike(rows_of(records), store.scores)
+    assert [row.pooled for row in without] == [(), ()]
+    for row in without:
+        assert row.estimate("micro_auc").mean == row.averaged("micro_auc").mean
+    assert "Means over folds." in conditions(without)
 
 
 def test_one_split_has_nothing_to_pool(tiny: Path, store: Store, tmp_path: Path) -> None:
