@@ -11,8 +11,10 @@ from __future__ import annotations
 import hashlib
 import importlib
 import importlib.util
+import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -70,8 +72,11 @@ class Entry:
             state = "is broken" if self.state == "broken" else self.state
             raise BenchError(f"{self.name or self.file.name} {state}: {self.reason}")
         try:
-            module = _import(self)
-        except Exception as error:
+            with same_folder():
+                module = _import(self)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a script that ends in sys.exit(), say
             where = _line_of(error, self.file)
             raise BenchError(
                 f"plug-in file {self.file}{where} fails on import: "
@@ -89,6 +94,21 @@ class Entry:
                 f"imported, and {self.name!r} where the class begins; give it one name"
             )
         return plugin
+
+
+@contextmanager
+def same_folder() -> Iterator[None]:
+    """Come back to the working folder, wherever a plug-in goes: relative paths mean that one."""
+    try:
+        here = os.open(".", os.O_RDONLY)
+    except OSError:  # it is gone, or may not be read
+        yield
+        return
+    try:
+        yield
+    finally:
+        os.fchdir(here)
+        os.close(here)
 
 
 def _import(entry: Entry) -> ModuleType:

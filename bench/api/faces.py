@@ -147,7 +147,8 @@ class FaceSet:
                 continue
             if array.dtype.kind in "US":
                 joined = "\n".join(map(str, array))
-                digest.update(f"{part}:text:{len(array)};{joined}".encode())
+                text = f"{part}:text:{len(array)};{joined}"
+                digest.update(text.encode("utf-8", "surrogatepass"))  # names of any bytes
                 continue
             digest.update(f"{part}:{array.dtype.str}:{array.shape};".encode())
             for block in _blocks(array):

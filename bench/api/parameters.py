@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 import types
@@ -166,7 +167,20 @@ def _completed(cls: type, attribute: str, value: Param, inherited: Param | None)
             f"{cls.__name__}.{attribute}: the default {declared.default!r} is not "
             f"{declared.allowed()}"
         )
+    for value in (declared.default, *(declared.choices or ())):
+        _refuse_no_json(value, f"{cls.__name__}.{attribute}")
     return declared
+
+
+def _refuse_no_json(value: Any, name: str) -> None:
+    """Raise `TypeError` unless a record can hold a value of a parameter."""
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise TypeError(
+            f"{name}: {value!r} cannot stand in a record, which is JSON; write it as a plain int, "
+            "float, str, bool, None, or a list of them"
+        ) from error
 
 
 def _refuse_one_name_for_two(cls: type, attribute: str) -> None:

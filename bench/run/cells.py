@@ -197,7 +197,7 @@ class Cells:
         params |= {name: source.public_name for name, (source, _) in companions.items()}
         others = {name: faces.fingerprint for name, (_, faces) in companions.items()}
         try:
-            weights = method.weights_used()
+            weights = spec.asked("weights_used", _weights, None)
         except UnavailableError:
             weights = None  # the job will say so, and its cells are skipped
         tunes = _tunes(spec, method, layout)
@@ -206,10 +206,10 @@ class Cells:
             spec=spec,
             fingerprint=measured.faces.fingerprint,
             fold=fold,
-            stochastic=method.stochastic,
+            stochastic=Method(spec, None).stochastic,
             seed=seed,
             setting=self.setting,
-            exclusive=method.accelerated and self.setting.device != "cpu",
+            exclusive=bool(method.accelerated) and self.setting.device != "cpu",
             tested=fold.test,
             others=others,
         )
@@ -225,8 +225,9 @@ class Cells:
             )
         job = replace(job, key=_features_key(job, method, _identity(spec, params), weights))
         about = {name: source.about() for name, (source, _) in companions.items()}
-        chooses = method.trains and method.chooses_epoch
-        return _PlannedFeatures(job, method.trains, chooses, params, weights, about, training)
+        trains = bool(method.trains)
+        chooses = trains and bool(method.chooses_epoch)
+        return _PlannedFeatures(job, trains, chooses, params, weights, about, training)
 
     def _companions(
         self, layout: Layout, spec: Spec, method: Features
@@ -244,9 +245,17 @@ class Cells:
         return companions
 
 
+def _weights(method: Features) -> str | None:
+    """`Features.weights_used`, which goes into keys and records."""
+    used = method.weights_used()
+    if used is None or isinstance(used, str):
+        return used
+    raise TypeError(f"64 hexadecimal digits, random or None expected, got {type(used).__name__}")
+
+
 def _tunes(spec: Spec, method: Features, layout: Layout) -> bool:
     """Whether the trained network is trained further on the target's training part."""
-    tunes = isinstance(method, Network) and method.tunes()
+    tunes = isinstance(method, Network) and spec.asked("tunes", lambda m: bool(m.tunes()), False)
     if tunes and layout.training is None:
         raise BenchError(
             f"{spec.written}: it goes on to the target's training part only with --protocol {CROSS}"
@@ -270,7 +279,7 @@ def _features_key(
         fingerprint=job.fingerprint,
         features=identity,
         split=None if method.stateless else job.fold.hash,
-        seed=job.seed if method.stochastic else None,
+        seed=job.seed if job.stochastic else None,
         budget=job.setting.budget if method.trains else "any",
         selection=job.setting.selection if method.trains and method.chooses_epoch else "none",
         weights=weights,

@@ -14,6 +14,9 @@ import numpy as np
 
 from bench.api import BenchError, UnavailableError
 from bench.data.files import DiskFullError
+from bench.plugins import same_folder
+from bench.run.printable import printable
+from bench.run.worker import message
 from bench.score.distribution import check_shares
 
 
@@ -23,20 +26,44 @@ class MethodError(BenchError):
 
 @contextmanager
 def blame(name: str, step: str) -> Iterator[None]:
-    """Turn whatever a plug-in raises into one sentence that names it."""
+    """Turn whatever a plug-in raises into one sentence that names it; its folder stays ours."""
     try:
-        yield
-    except (UnavailableError, DiskFullError):
+        with same_folder():
+            yield
+    except (UnavailableError, DiskFullError, KeyboardInterrupt):
         raise
     except BenchError as error:
         raise MethodError(f"{name} failed in {step}: {error}") from error
     except MemoryError as error:
         raise MethodError(f"{name} ran out of memory in {step}: {error}") from error
-    except Exception as error:
-        said = " ".join(str(error).split()) or "no message"
+    except BaseException as error:  # SystemExit, too, and what else a plug-in may think of
+        said = printable(message(error))
         if isinstance(error, ValueError) and re.search(r"read-?only", said):
             said += " (a method must not write into its inputs: work on a copy)"
         raise MethodError(f"{name} failed in {step}: {type(error).__name__}: {said}") from error
+
+
+@contextmanager
+def blame_faults(name: str, step: str) -> Iterator[None]:
+    """`blame`, but what a plug-in refuses in a `BenchError` of its own comes through as it is."""
+    try:
+        with blame(name, step):
+            yield
+    except MethodError as error:
+        if isinstance(error.__cause__, BenchError):
+            raise error.__cause__ from None
+        raise
+
+
+def sentences(name: str, hook: str, said: Any) -> tuple[str, ...]:
+    """What a hook says in words; raises `MethodError` unless that is a tuple or list of str."""
+    if not isinstance(said, list | tuple) or not all(isinstance(one, str) for one in said):
+        what = [type(one).__name__ for one in said] if isinstance(said, list | tuple) else ""
+        raise MethodError(
+            f"{name}: {hook} must give a tuple of str, not {type(said).__name__}"
+            + (f" of {', '.join(what)}" if what else "")
+        )
+    return tuple(printable(str(one)) for one in said)
 
 
 def check_outputs(name: str, scores: Any, labels: Any, shape: tuple[int, ...]) -> None:
@@ -48,6 +75,8 @@ def check_outputs(name: str, scores: Any, labels: Any, shape: tuple[int, ...]) -
         Finite floats and bools of ``shape`` (n, L), or None.
     """
     if scores is not None:
+        if isinstance(scores, np.ma.MaskedArray):
+            raise MethodError(f"{name}: scores must be plain numbers, none of them masked")
         if not isinstance(scores, np.ndarray) or scores.shape != shape or scores.dtype.kind != "f":
             raise MethodError(f"{name}: scores must be float {shape}, not {_shape(scores)}")
         bad = int((~np.isfinite(scores)).any(axis=1).sum())

@@ -95,8 +95,8 @@ def _own_params(spec: Spec, params: Mapping[str, Any]) -> dict[str, Any]:
 def _rule_of_thumb(spec: Spec, setting: Setting | None) -> float | None:
     """Seconds per 1,000 rows, as the plug-in says; None where it does not."""
     seconds = spec.plugin.seconds_per_1000
-    if not isinstance(seconds, Mapping):
-        return seconds
-    assert setting is not None
-    # The rules are those of a processor.
-    return seconds.get(setting.budget) if setting.device == "cpu" else None
+    if isinstance(seconds, Mapping):
+        assert setting is not None
+        # The rules are those of a processor.
+        seconds = seconds.get(setting.budget) if setting.device == "cpu" else None
+    return seconds if isinstance(seconds, int | float) else None

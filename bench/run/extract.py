@@ -20,7 +20,7 @@ from bench.data.prepare import prepare
 from bench.data.protocols import Fold
 from bench.run import worker
 from bench.run.cache import CHUNK, open_faces, save_features, with_landmarks
-from bench.run.contract import blame, check_distribution, check_outputs, check_vectors
+from bench.run.contract import blame, check_distribution, check_outputs, check_vectors, sentences
 from bench.run.job import FeatureJob
 from bench.run.sealed import discard, is_kept
 from bench.run.store import Store
@@ -71,7 +71,12 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
         measures = _measures(job, method, data)
         ended = time.perf_counter()
         earlier = method.earlier_seconds if isinstance(method, Network) else 0.0
-        notes = list(method.remarks())
+        name = job.spec.name
+        with blame(name, "remarks"):
+            notes = list(sentences(name, "remarks", method.remarks()))
+            footnotes = sentences(name, "footnotes", method.footnotes())
+            learned = int(method.learned_weights())
+            curve = _curve_as_csv(method.learning_curve())
         if method.accelerated:
             speed = len(faces) / (ended - fitted)
             notes.append(
@@ -81,10 +86,10 @@ def ensure_features(job: FeatureJob, store: Store) -> None:
             "seconds": ended - started + earlier,
             "device": _device_in_words(method),
             "notes": notes,
-            "footnotes": [*method.footnotes(), *_without_landmarks(method, data.faces)],
+            "footnotes": [*footnotes, *_without_landmarks(method, data.faces)],
             "measures": measures,
-            "learned_weights": method.learned_weights(),
-            "curve": _curve_as_csv(method.learning_curve()),
+            "learned_weights": learned,
+            "curve": curve,
         }
 
     save_features(folder, len(faces), _transformed(job, method, faces, data.training), about)
@@ -149,7 +154,7 @@ def _measures(job: FeatureJob, method: Features, data: _Data) -> dict[str, float
         test = in_columns(test, data.training.label_names, job.columns)
     with blame(job.spec.name, "measures"):
         measures = method.measures(prepare(test, method.input))
-        return {name: float(value) for name, value in measures.items() if isfinite(value)}
+        return {str(name): float(value) for name, value in measures.items() if isfinite(value)}
 
 
 def _transformed(

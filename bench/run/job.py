@@ -252,6 +252,12 @@ class Job:
     fit: ThresholdFit | None = None
 
     @property
+    def fault(self) -> tuple[str, str] | None:
+        """What a plug-in of the cell raised while it was planned, sentence and traceback."""
+        specs = (None if self.features is None else self.features.spec, self.classifier)
+        return next((fault for spec in specs if spec is not None for fault in spec.faults), None)
+
+    @property
     def asks_every_face(self) -> bool:
         """Whether features are needed of more images than are tested."""
         fits_on_valid = self.fit is not None and not self.fit.inner

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from math import inf
@@ -15,7 +14,13 @@ from bench.api import BenchError, Classifier, FaceSet, UnavailableError
 from bench.data.clusters import Clusters, clusters_of
 from bench.data.files import DiskFullError
 from bench.run.cache import NO_FEATURES, KeptFeatures, open_faces, open_features
-from bench.run.contract import MethodError, blame, check_distribution, check_outputs
+from bench.run.contract import (
+    MethodError,
+    blame,
+    check_distribution,
+    check_outputs,
+    sentences,
+)
 from bench.run.job import Job
 from bench.run.memory import peak_memory_mb, reset_peak_memory
 from bench.run.record import Record, failed_record, new_record
@@ -23,6 +28,7 @@ from bench.run.scoring import Stored, criteria_code, scored
 from bench.run.sealed import DamagedError
 from bench.run.store import Store
 from bench.run.thresholds import cut, pooled_inner
+from bench.run.worker import Failure
 
 
 @dataclass(frozen=True)
@@ -68,9 +74,8 @@ def measure(job: Job, store: Store, max_memory: float = inf) -> Record:
     except UnavailableError as error:
         record = failed_record(job, "skipped", str(error), started=started)
     except Exception as error:
-        reason = str(error) if isinstance(error, BenchError) else f"{type(error).__name__}: {error}"
-        trace = "".join(traceback.format_exception(error))
-        record = failed_record(job, "error", reason, trace, started=started)
+        failure = Failure.of(error)
+        record = failed_record(job, "error", failure.sentence, failure.traceback, started=started)
     record = replace(record, peak_memory_mb=peak_memory_mb())
     store.write(record)
     return record
@@ -191,8 +196,11 @@ def _classified(job: Job, faces: FaceSet, features: KeptFeatures, max_memory: fl
     validated = None
     if job.fit is not None and not job.fit.inner:
         validated = _validated(classifier, _frozen(vectors[fold.valid]), shape[1])
-    said = tuple(classifier.remarks()), (*classifier.footnotes(), *_on_features(classifier, train))
-    return _Answer(scores, labels, distribution, seconds, *said, validated)
+    with blame(name, "remarks"):
+        notes = sentences(name, "remarks", classifier.remarks())
+        footnotes = sentences(name, "footnotes", classifier.footnotes())
+    footnotes += tuple(_on_features(classifier, train))
+    return _Answer(scores, labels, distribution, seconds, notes, footnotes, validated)
 
 
 def _validated(classifier: Classifier, valid: np.ndarray, labels: int) -> np.ndarray | None:
@@ -214,7 +222,7 @@ def _check_memory(classifier: Classifier, train: np.ndarray, labels: int, allowe
     """Raise `MethodError` where a classifier says that it needs more than ``allowed`` bytes."""
     with blame(classifier.name, "memory_needed"):
         n, d = train.shape
-        needed = classifier.memory_needed(n, d, labels, train.itemsize)
+        needed = float(classifier.memory_needed(n, d, labels, train.itemsize))
     if needed > allowed:
         raise MethodError(
             f"{classifier.name} needs {needed / 1e9:.3g} GB for {len(train)} training rows and may "

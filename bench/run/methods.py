@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,10 @@ from typing import Any
 
 from bench.api import BenchError, Classifier, Dataset, Features, Network, Plugin
 from bench.plugins import Entry, Registry
+from bench.run.contract import MethodError, blame_faults
 from bench.run.grammar import Part, Term, parse_part
+from bench.run.printable import printable
+from bench.run.worker import trace
 
 
 @dataclass(frozen=True)
@@ -22,11 +25,14 @@ class Spec:
     ----------
     params : dict
         Every parameter by the name that the command line gives it, but ``random_state``.
+    faults : list of (str, str)
+        What the plug-in raised while cells were planned, sentence and traceback: they fail for it.
     """
 
     entry: Entry
     member: str | None = None
     params: dict[str, Any] = field(default_factory=dict)
+    faults: list[tuple[str, str]] = field(default_factory=list, compare=False, repr=False)
 
     @property
     def name(self) -> str:
@@ -46,6 +52,27 @@ class Spec:
     def plugin(self) -> Any:
         """An object for the planner's questions about a method; it learns nothing."""
         return self.make()
+
+    def asked(self, hook: str, question: Callable[[Any], Any], otherwise: Any) -> Any:
+        """The plug-in's answer to a question; ``otherwise`` where it fails, which `faults` notes.
+
+        Raises
+        ------
+        BenchError
+            What the plug-in refuses in a sentence of its own, such as a value of a parameter.
+        """
+        try:
+            with blame_faults(self.name, hook):
+                return question(self.plugin)
+        except MethodError as error:
+            self.faults.append((str(error), printable(trace(error))))
+            return otherwise
+
+    def stand_in(self) -> None:
+        """Plan on with the class's own attributes, since an object of it cannot be made."""
+        stand_in = object.__new__(self.entry.load())
+        stand_in.member = self.member
+        vars(self)["plugin"] = stand_in
 
     def make(self) -> Any:
         """A fresh object of the plug-in's class, for one job."""
@@ -75,7 +102,11 @@ class Method:
     def stochastic(self) -> bool:
         """Whether the seed changes what it says."""
         specs = (self.features, self.classifier)
-        return any(spec is not None and spec.plugin.stochastic for spec in specs)
+        return any(
+            spec.asked("stochastic", lambda plugin: bool(plugin.stochastic), False)
+            for spec in specs
+            if spec is not None
+        )
 
 
 def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
@@ -100,7 +131,9 @@ def specs(registry: Registry, what: str, part: Part) -> list[Spec]:
         params = {**defaults, **typed}
         params.pop("random_state", None)
         spec = Spec(entry, member, params)
-        spec.plugin.get_params()  # made here, so that a wrong parameter is told at once
+        # Made here, so that a wrong parameter is told at once.
+        if not spec.asked("construction", lambda made: made.get_params() is not None, False):
+            spec.stand_in()
         combinations.append(spec)
     return combinations
 
@@ -110,6 +143,8 @@ def dataset_spec(registry: Registry, text: str) -> Spec:
     found = specs(registry, "dataset", parse_part(text))
     if len(found) > 1:
         raise BenchError(f"--dataset {text}: one value for each parameter, no sweep")
+    for sentence, _ in found[0].faults:
+        raise BenchError(sentence)
     return found[0]
 
 
@@ -201,9 +236,9 @@ class _Chooser:
         met = self._met_by(found[0].entry)
         for spec in found:
             if isinstance(spec.plugin, Features):
-                reason = spec.plugin.unsuited(met)
+                reason = spec.asked("unsuited", lambda made: made.unsuited(met), None)
                 if reason is not None:
-                    raise BenchError(reason)
+                    raise BenchError(str(reason))
             elif met not in spec.plugin.kinds:
                 raise BenchError(f"{part.name} is not meant for {met}-label data")
         if _needs_distribution(found[0].entry) and not self.distribution:

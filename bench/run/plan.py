@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -18,6 +18,7 @@ from bench.data.protocols import (
 )
 from bench.plugins import Registry
 from bench.run.cells import Cells, Layout, Training, device_of
+from bench.run.contract import blame_faults
 from bench.run.grammar import Term, parse_methods
 from bench.run.index import FaceIndex
 from bench.run.job import STRATIFIED, FeatureJob, Job, Protocol
@@ -230,9 +231,15 @@ def _read(sources: Sources, options: RunOptions) -> _Data:
     if crossed:
         return _Data(_crossed(sources, options, source), source, findings)
     name = options.protocol or default_protocol(source.dataset)
-    parts = folds(source.dataset, source.faces, name)
+    parts = _divided(source, source.faces, name)
     protocol = Protocol(name, folds=_folds(source, name))
     return _Data(Layout(source, protocol, parts), source, findings)
+
+
+def _divided(source: Source, faces: FaceSet, protocol: str) -> Sequence[Fold]:
+    """`bench.data.protocols.folds`, which may ask the dataset."""
+    with blame_faults(source.spec.name, "split"):
+        return folds(source.dataset, faces, protocol)
 
 
 def _folds(source: Source, protocol: str) -> str:
@@ -255,7 +262,7 @@ def _crossed(sources: Sources, options: RunOptions, source: Source) -> Layout:
     return Layout(
         replace(target, faces=faces),
         Protocol(CROSS, source.public_name, name, folds=_folds(target, name)),
-        folds(target.dataset, faces, name),
+        _divided(target, faces, name),
         Training(source, _training_part(source), columns),
     )
 
@@ -265,7 +272,7 @@ def _training_part(source: Source) -> Fold:
 
     All of it where it has no split of its own.
     """
-    parts = folds(source.dataset, source.faces, default_protocol(source.dataset))
+    parts = _divided(source, source.faces, default_protocol(source.dataset))
     if len(parts) == 1:
         return parts[0]
     every, nothing = np.arange(len(source.faces)), np.empty(0, np.int64)

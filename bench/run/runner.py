@@ -240,6 +240,10 @@ class _Run:
 
     def all(self, todo: Sequence[Job], records: dict[str, Record]) -> None:
         """Measure these cells, each after its features, and put their records among the others."""
+        for job in todo:
+            if job.fault is not None:
+                records[job.key] = self._fail(job, "error", *job.fault)
+        todo = [job for job in todo if job.fault is None]
         self.cells = {job.key: job for job in todo}
         paired = {job.features.key for job in todo if job.features and job.asks_every_face}
         for key, features in self.plan.feature_jobs(todo).items():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from bench.api import BenchError, Dataset, FaceSet, Features
 from bench.data import mapping
@@ -15,9 +17,11 @@ from bench.data.mapping import onto, unlabelled
 from bench.data.protocols import Fold, default_protocol, twins
 from bench.plugins import Registry
 from bench.run.code import code_hash
+from bench.run.contract import blame_faults, sentences
 from bench.run.grammar import parse_part, split_outside
 from bench.run.index import FaceIndex, identity
 from bench.run.methods import Spec, dataset_spec
+from bench.run.printable import printable
 
 PEOPLE = "people"
 
@@ -73,7 +77,8 @@ class Sources:
         protocol = protocol or default_protocol(dataset)
 
         def read() -> FaceSet:
-            faces = dataset.load(place, protocol)
+            with blame_faults(spec.name, "load"):
+                faces = _plain(spec.name, dataset.load(place, protocol))
             _check_names(faces)
             if not len(faces):
                 what = "row" if faces.images is None else "image"
@@ -92,10 +97,10 @@ class Sources:
     def findings(self, source: Source) -> tuple[str, ...]:
         """Where the counts of a dataset differ from the published ones."""
         if not source.indexed:
-            return tuple(source.dataset.check(source.faces))
+            return _findings(source, source.faces)
         return tuple(
             self.index.value(
-                lambda: source.dataset.check(self.index.sound(source.faces)),
+                lambda: _findings(source, self.index.sound(source.faces)),
                 findings=source.faces.fingerprint,
                 dataset=source.spec.name,
                 params=source.spec.params,
@@ -184,7 +189,7 @@ class Sources:
             return self.placed(text)
         if name == "target" and target is not None:
             return target
-        if name in method.requires():
+        if name in spec.asked("requires", lambda made: tuple(made.requires()), ()):
             raise BenchError(
                 f"{spec.name} learns from another dataset: write {spec.name}[{name}=NAME:DIR]"
             )
@@ -237,7 +242,41 @@ def find_root(spec: Spec, root: Path | None) -> Path | None:
             f"{spec.name}: {root} is no folder; give the unpacked dataset with --root DIR or as "
             f"$BENCH_DATA/{name}. {dataset.obtain}".strip()
         )
-    return root
+    return root.absolute()  # a plug-in may change the working folder
+
+
+def _findings(source: Source, faces: FaceSet) -> tuple[str, ...]:
+    """`Dataset.check`, in sentences."""
+    with blame_faults(source.spec.name, "check"):
+        found = source.dataset.check(faces)
+    return sentences(source.spec.name, "check", found)
+
+
+def _plain(name: str, faces: Any) -> FaceSet:
+    """What a dataset gave, in types that a record can hold and text that a file can hold."""
+    if not isinstance(faces, FaceSet):
+        raise TypeError(f"a FaceSet expected, got {type(faces).__name__}")
+    if not isinstance(faces.synthetic, bool | np.bool_):
+        raise TypeError(f"synthetic must be bool, not {type(faces.synthetic).__name__}")
+    notes = sentences(name, "notes", faces.notes)
+    labels = sentences(name, "label_names", faces.label_names)
+    return replace(
+        faces,
+        name=printable(str(faces.name)),
+        notes=notes,
+        label_names=labels,
+        synthetic=bool(faces.synthetic),
+        ids=_texts(faces.ids),
+        subject=None if faces.subject is None else _texts(faces.subject),
+    )
+
+
+def _texts(texts: np.ndarray) -> np.ndarray:
+    """Names of files and people; bytes that are not UTF-8 are escaped."""
+    found = np.asarray(texts)
+    if all(printable(str(text)) == str(text) for text in found):
+        return texts
+    return np.array([printable(str(text)) for text in found])
 
 
 def _mapping_code() -> str:
