@@ -43,7 +43,7 @@ def test_every_line_at_smoke_says_what_it_is(folder: Path) -> None:
 def test_claims_and_their_comparisons_say_on_which_data(folder: Path) -> None:
     claims, comparisons = (read_csv(folder / name) for name in ("claims.csv", "comparisons.csv"))
     on = {row["claim"]: row["on"] for row in claims}
-    assert any(on.values())
+    assert any(on.values()) or {row["verdict"] for row in claims} == {"untested"}
     assert all(row["on"] == on[row["claim"]] for row in comparisons)
     if folder.parent.name == "smoke":
         assert all("(SYNTHETIC)" in data for data in on.values() if data)
