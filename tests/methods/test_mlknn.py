@@ -172,7 +172,7 @@ GOOD_X, GOOD_Y = np.arange(12.0).reshape(6, 2), np.eye(6, 2, dtype=bool)
     ("X", "Y", "says"),
     [
         (GOOD_X[0], GOOD_Y, r"numeric matrix \(n, d\)"),
-        (GOOD_X[:, :0], GOOD_Y, r"numeric matrix \(n, d\)"),
+        (GOOD_X[:, :0], GOOD_Y, r"matrix \(n, d\) and found 0 feature"),
         (GOOD_X.astype(str), GOOD_Y, r"numeric matrix \(n, d\)"),
         (np.where(GOOD_X == 5, np.nan, GOOD_X), GOOD_Y, r"not finite \(row 2, column 1"),
         (np.where(GOOD_X == 0, np.inf, GOOD_X), GOOD_Y, r"not finite \(row 0, column 0"),

@@ -18,7 +18,7 @@ def test_frequencies_of_the_training_part() -> None:
     scores, labels = method.scores_and_labels(np.empty((3, 0)))
     assert scores.tolist() == [[1.0, 0.0, 0.5, 0.25]] * 3
     assert labels.tolist() == [[True, False, True, False]] * 3
-    np.testing.assert_array_equal(method.predict(np.empty((1, 7))), [[1, 0, 1, 0]])
+    np.testing.assert_array_equal(method.predict(np.empty((1, 0))), [[1, 0, 1, 0]])
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_needs_no_features() -> None:
     assert Prior.needs_features is False
     assert set(Prior.kinds) == {"multi", "single"}
     Y = np.array([[True, False], [False, True]])
-    unusable = np.full((2, 3), np.nan)
-    assert Prior().fit(unusable, Y).scores(unusable).tolist() == [[0.5, 0.5]] * 2
+    other = np.random.default_rng(0).normal(size=(2, 3))
+    assert Prior().fit(other, Y).scores(-other).tolist() == [[0.5, 0.5]] * 2
 
 
 def test_bad_input_is_one_sentence() -> None:
@@ -45,3 +45,8 @@ def test_bad_input_is_one_sentence() -> None:
         Prior().fit(np.empty((3, 0)), np.ones((2, 2)))
     with pytest.raises(BenchError, match="prior predicts only after fit"):
         Prior().labels(np.empty((3, 0)))
+    # As scikit-learn has it of every estimator, though these values would change nothing.
+    with pytest.raises(BenchError, match="not finite"):
+        Prior().fit(np.full((2, 3), np.nan), np.ones((2, 2)))
+    with pytest.raises(BenchError, match="fitted with 0 features and now got 7"):
+        Prior().fit(np.empty((2, 0)), np.ones((2, 2))).labels(np.empty((1, 7)))
