@@ -31,10 +31,12 @@ def claim_table(paper: Paper, verdicts: Sequence[Verdict]) -> Table | None:
     if not blocks:
         return None
     states = [verdict.verdict for verdict in verdicts]
+    rendered = any("(SYNTHETIC)" in verdict.on for verdict in verdicts)
+    data = " SYNTHETIC faces rendered by bench stand for real ones where it says so." * rendered
     counts = ", ".join(f"{states.count(one)} {one}" for one in sorted(set(states)))
     return Table(
         name=f"{paper.id}-claims",
-        caption=f"{paper.title}: claims. {counts}. {HOW}",
+        caption=f"{paper.title}: claims. {counts}.{data} {HOW}",
         columns=tuple((title, "") for title in _COLUMNS),
         blocks=tuple(blocks),
         notes=tuple(notes.texts),
